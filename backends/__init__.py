@@ -1,0 +1,176 @@
+"""How to look up. Finds backends by name, entry point or path; knows nothing of timing or results."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+from backends.base import DTYPES, Array, Backend, BackendUnavailable, Lookup, Unsupported
+
+__all__ = [
+    "DTYPES",
+    "Array",
+    "Backend",
+    "BackendUnavailable",
+    "Description",
+    "Lookup",
+    "UnknownBackend",
+    "Unsupported",
+    "describe",
+    "load",
+    "missing_packages",
+    "name_of",
+    "names",
+]
+
+ENTRY_POINTS = "embedding_lookup.backends"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HOUSE = Path(__file__).parent
+
+
+class UnknownBackend(LookupError):
+    """No backend answers to that name or path; the message says what does."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a backend says of itself, read without importing it."""
+
+    name: str
+    summary: str
+    devices: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    view: str
+    packages: tuple[str, ...]
+    clock: str
+
+
+def names() -> tuple[str, ...]:
+    """The backends of this tree and of installed entry points, sorted; imports nothing."""
+    here = {p.stem for p in _HOUSE.glob("*.py") if p.stem not in ("__init__", "base")}
+    return tuple(sorted(here | set(_entry_points())))
+
+
+def name_of(which: str) -> str:
+    """The name a backend given as NAME or path/to/file.py has in records.
+
+    Raises:
+        UnknownBackend: for a name nobody answers to, a missing file, or a file whose name is no name.
+    """
+    if not _is_path(which):
+        if which not in names():
+            near = difflib.get_close_matches(which, names(), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
+            raise UnknownBackend(f"{which}: no such backend; {hint}")
+        return which
+    path = Path(which)
+    if not path.is_file():
+        raise UnknownBackend(f"{which}: no such file; give a backend's name or the path of its file")
+    if not _NAME.fullmatch(path.stem):
+        raise UnknownBackend(f"{which}: the file name is the backend's name; use letters, digits, . _ -")
+    if path.stem in names() and path.resolve() != (_HOUSE / f"{path.stem}.py").resolve():
+        raise UnknownBackend(f"{which}: a backend named {path.stem} exists already; rename the file")
+    return path.stem
+
+
+def load(which: str) -> type[Backend]:
+    """The backend class behind a name, an entry point's name, or a path to a file.
+
+    Raises:
+        UnknownBackend: nobody answers to it, or its file holds no backend (or more than one).
+    """
+    name = name_of(which)
+    entry_points = _entry_points()
+    if not _is_path(which) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
+        found = entry_points[name].load()
+        if not (isinstance(found, type) and issubclass(found, Backend)):
+            raise UnknownBackend(f"{name}: entry point {entry_points[name].value} is not a Backend class")
+        return found
+    module = _import_file(name, Path(which)) if _is_path(which) else importlib.import_module(f"backends.{name}")
+    classes = [
+        c
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, Backend) and c.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise UnknownBackend(f"{which}: holds {len(classes)} Backend subclasses; a backend's file holds one")
+    return classes[0]
+
+
+def describe(which: str) -> Description:
+    """What a backend says of itself, from its source; neither it nor its library is imported.
+
+    Raises:
+        UnknownBackend: nobody answers to it, or its file can't be parsed.
+    """
+    name = name_of(which)
+    path = Path(which) if _is_path(which) else _HOUSE / f"{name}.py"
+    if not path.is_file():
+        found = _entry_points()[name]
+        summary = f"entry point {found.value}"
+        return Description(name, summary, (), DTYPES, "bits", _distribution(found), "device")
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError, OSError) as error:
+        raise UnknownBackend(f"{which}: not a Python file that can be read ({error})") from None
+    facts: dict[str, tuple[str, ...]] = {}
+    for node in (n for c in tree.body if isinstance(c, ast.ClassDef) for n in c.body):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                value = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+            facts[node.targets[0].id] = (value,) if isinstance(value, str) else value
+    return Description(
+        name,
+        (ast.get_docstring(tree) or "").partition("\n")[0],
+        facts.get("devices", ()),
+        facts.get("dtypes", DTYPES),
+        facts.get("view", ("bits",))[0],
+        facts.get("packages", ()),
+        facts.get("clock", ("device",))[0],
+    )
+
+
+def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a backend's distributions that are not installed; imports none of them."""
+    return tuple(p for p in packages if not any(map(_installed, p.split("|"))))
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _is_path(which: str) -> bool:
+    return which.endswith(".py") or "/" in which
+
+
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    return {e.name: e for e in metadata.entry_points(group=ENTRY_POINTS) if _NAME.fullmatch(e.name)}
+
+
+def _distribution(entry_point: metadata.EntryPoint) -> tuple[str, ...]:
+    return (entry_point.dist.name,) if entry_point.dist else ()
+
+
+def _import_file(name: str, path: Path) -> ModuleType:
+    qualified = f"backends._plugin_{re.sub(r'[^A-Za-z0-9]', '_', name)}"
+    spec = importlib.util.spec_from_file_location(qualified, path)
+    if spec is None or spec.loader is None:
+        raise UnknownBackend(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[qualified] = module
+    spec.loader.exec_module(module)
+    return module

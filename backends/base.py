@@ -1,0 +1,67 @@
+"""The contract between the suite and one way to look up."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+Array = Any
+"""NumPy array, torch tensor, or whatever array a library returns."""
+
+Lookup = Callable[[], Array]
+"""Enqueue one lookup on the default stream; return the (batch, dim) array that holds the rows."""
+
+DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn", "int8")
+"""The element types a table may have."""
+
+
+class Unsupported(Exception):
+    """Raised by ``prepare`` with the reason why this backend can't do what it was asked."""
+
+
+class BackendUnavailable(Exception):
+    """Raised when a backend's library is missing or unusable here; the message is the reason."""
+
+
+class Backend(ABC):
+    """One way to look up rows. A file in this package holds one subclass; the file name is its name.
+
+    The class attributes are literals, so that they can be read without importing the file, and the
+    file imports its library inside ``prepare``, so that naming a backend costs nothing.
+
+    Attributes:
+        devices: where it runs, out of ``"cpu"`` and ``"cuda"``.
+        view: how it wants rows. ``"bits"``: signed integers of the element's width, as NumPy arrays on
+            the CPU and as torch tensors on CUDA (they speak DLPack and ``__cuda_array_interface__``); a
+            lookup only moves rows, so a library need not know bfloat16. ``"values"``: torch tensors of
+            the dtype itself, on either device.
+        dtypes: the element types it can move.
+        packages: distributions it needs, whose versions belong in a result; ``"a|b"`` means either.
+        clock: ``"device"`` if its work is on CUDA's legacy default stream, ``"host"`` if the library has
+            streams of its own and only the host can tell when the rows are there.
+    """
+
+    devices: ClassVar[tuple[str, ...]]
+    view: ClassVar[Literal["values", "bits"]] = "bits"
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    packages: ClassVar[tuple[str, ...]] = ()
+    clock: ClassVar[Literal["device", "host"]] = "device"
+
+    @abstractmethod
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        """Do all that may be done once: views, JIT, launch geometry. Nothing here is timed.
+
+        Args:
+            table: (vocab, dim), C-contiguous, shared by every backend; must not be written to.
+            indices: (batch,) int32 or int64, each in [0, vocab); rewritten by the suite between calls.
+            out: (batch, dim), C-contiguous, like the table; a lookup writes here if its library can.
+
+        Returns:
+            The lookup. It reads table and ids as they are when it is called and returns ``out`` or an
+            array of its own.
+
+        Raises:
+            Unsupported: for a dtype, shape or device it can't do, with the reason.
+            BackendUnavailable: if its library can't be used on this machine, with the reason.
+        """

@@ -1,0 +1,209 @@
+"""Cases, sweeps of cases, and the byte models: pure values that allocate nothing."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
+
+Cache = Literal["cold", "hot"]
+
+DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "int8": 1}
+INDEX_BYTES = {"int32": 4, "int64": 8}
+CACHES: tuple[str, ...] = get_args(Cache)
+DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal")
+MAX_SIZE = 2**40
+"""Above this a vocab, dim or batch is taken for a slip of the keyboard."""
+
+_ZIPF = re.compile(r"zipf-(\d{1,2}(\.\d{1,4})?)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Case:
+    """One point of a sweep.
+
+    Attributes:
+        vocab: rows of the table. dim: elements of a row. dtype: their type.
+        batch: number of ids in one lookup. index_dtype: their type.
+        distribution: the law of the ids (see ``suite.ids``), or ``file:NAME``.
+        cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
+            the same ids again.
+
+    Raises:
+        ValueError: for a value that no case can have; the message is one line.
+    """
+
+    vocab: int
+    dim: int
+    dtype: str = "float32"
+    batch: int = 512
+    index_dtype: str = "int64"
+    distribution: str = "uniform"
+    cache: str = "cold"
+
+    def __post_init__(self) -> None:
+        for name in ("vocab", "dim", "batch"):
+            size = getattr(self, name)
+            if not 1 <= size <= MAX_SIZE:
+                raise ValueError(f"{name} {size}: out of range; give 1 to 2^40")
+        _one_of("dtype", self.dtype, DTYPE_BYTES)
+        _one_of("index dtype", self.index_dtype, INDEX_BYTES)
+        _one_of("cache", self.cache, CACHES)
+        law = self.distribution
+        if law not in DISTRIBUTIONS and not law.startswith("file:") and not _ZIPF.fullmatch(law):
+            _one_of("distribution", law, (*DISTRIBUTIONS, "zipf-EXPONENT"))
+        if self.index_dtype == "int32" and self.vocab > 2**31:
+            raise ValueError(f"vocab {self.vocab}: does not fit int32 ids; use --index-dtype int64")
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.dim * DTYPE_BYTES[self.dtype]
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the whole table."""
+        return self.vocab * self.row_bytes
+
+    @property
+    def ids_bytes(self) -> int:
+        """Bytes of one batch of ids."""
+        return self.batch * INDEX_BYTES[self.index_dtype]
+
+    @property
+    def rows_bytes(self) -> int:
+        """Bytes of the looked-up rows: what is read, if nothing repeats, and what is written."""
+        return self.batch * self.row_bytes
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes a lookup moves if every row is fetched anew: batch · (index + 2 · row)."""
+        return self.ids_bytes + 2 * self.rows_bytes
+
+    def compulsory_bytes(self, distinct: int) -> int:
+        """Bytes no lookup can avoid, given the number of distinct ids: repeats are read once."""
+        return self.ids_bytes + distinct * self.row_bytes + self.rows_bytes
+
+    @property
+    def table(self) -> tuple[int, int, str]:
+        """What identifies its table; cases with the same one share it."""
+        return self.vocab, self.dim, self.dtype
+
+    def __str__(self) -> str:
+        size = f"{self.vocab}x{self.dim} {self.dtype}"
+        return f"{size} batch {self.batch} {self.index_dtype} {self.distribution} {self.cache}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Axes; iterating gives every case of their product, those of one table together."""
+
+    vocab: tuple[int, ...]
+    dim: tuple[int, ...]
+    dtype: tuple[str, ...] = ("float32",)
+    batch: tuple[int, ...] = (512,)
+    index_dtype: tuple[str, ...] = ("int64",)
+    distribution: tuple[str, ...] = ("uniform",)
+    cache: tuple[str, ...] = ("cold",)
+
+    def __iter__(self) -> Iterator[Case]:
+        for values in itertools.product(*(getattr(self, f.name) for f in fields(self))):
+            yield Case(*values)
+
+
+AXES = tuple(f.name for f in fields(Case))
+
+PRESETS: dict[str, tuple[Sweep, ...]] = {
+    "smoke": (
+        Sweep((1000,), (7, 64), ("float32", "bfloat16"), (1, 17)),
+        Sweep((50257,), (768,), ("float32",), (512,), cache=("cold", "hot")),
+    ),
+    "default": (
+        # A language model's token table: one decode step, a batch of them, a prompt, many prompts.
+        Sweep((128256,), (4096,), ("bfloat16",), (1, 16, 17, 512, 8192)),
+        Sweep((128256,), (4096,), ("bfloat16",), (8192,), distribution=("text",)),
+        # A small model and a recommender's table: short rows, where latency rules.
+        Sweep((50257,), (768,), ("float32",), (17, 512, 8192), cache=("cold", "hot")),
+        Sweep((1_000_000,), (64,), ("float32",), (512, 8192, 65536), distribution=("uniform", "zipf")),
+        Sweep((1_000_000,), (64,), ("float32",), (65536,), ("int32",)),
+        # Rows that are no multiple of a vector; one-byte elements.
+        Sweep((100_000,), (129,), ("float16",), (8192,)),
+        Sweep((262144,), (1024,), ("float8_e4m3fn", "int8"), (8192,)),
+    ),
+    "full": (
+        Sweep(
+            (32000, 128256, 1_000_000),
+            (16, 64, 128, 768, 4096, 8192),
+            ("float32", "bfloat16", "int8"),
+            (1, 16, 17, 512, 8192, 65536),
+            distribution=("uniform", "text"),
+            cache=CACHES,
+        ),
+        Sweep((32000,), (1, 7, 100, 129, 1601), tuple(DTYPE_BYTES), (1, 16, 17, 4096), ("int32", "int64")),
+        Sweep((128256,), (64, 1024), ("bfloat16",), (8192,), distribution=("zipf", "text-shuffled", "equal")),
+    ),
+}
+
+_BF16 = {
+    "llama-2-7b": (32000, 4096),
+    "llama-3-8b": (128256, 4096),
+    "llama-3-70b": (128256, 8192),
+    "llama-3.1-405b": (128256, 16384),
+    "llama-4": (202048, 5120),
+    "mistral-7b": (32000, 4096),
+    "mistral-nemo": (131072, 5120),
+    "mixtral-8x22b": (32768, 6144),
+    "qwen2.5-7b": (152064, 3584),
+    "qwen2.5-72b": (152064, 8192),
+    "qwen3-0.6b": (151936, 1024),
+    "qwen3-4b": (151936, 2560),
+    "qwen3-8b": (151936, 4096),
+    "qwen3-32b": (151936, 5120),
+    "gemma-2-9b": (256000, 3584),
+    "gemma-3-27b": (262208, 5376),
+    "gemma-4-per-layer": (262144, 8960),
+    "deepseek-v3": (129280, 7168),
+    "kimi-k2": (163840, 7168),
+    "gpt-oss": (201088, 2880),
+    "phi-4": (100352, 5120),
+    "minimax-m2": (200064, 3072),
+}
+_F32 = {
+    "gpt2": (50257, 768),
+    "gpt2-xl": (50257, 1600),
+    "bert-base": (30522, 768),
+    "t5-small": (32128, 512),
+    "dlrm-mlperf": (40_000_000, 128),
+}
+MODELS: dict[str, tuple[int, int, str]] = {
+    **{name: (*shape, "float32") for name, shape in _F32.items()},
+    **{name: (*shape, "bfloat16") for name, shape in _BF16.items()},
+}
+"""Published token tables: (vocab, dim, dtype)."""
+
+
+def model_sweep(name: str) -> Sweep:
+    """The sweep of one published table at decode and prefill batches."""
+    vocab, dim, dtype = MODELS[name]
+    return Sweep((vocab,), (dim,), (dtype,), (1, 16, 17, 512, 8192))
+
+
+def plan(sweeps: Iterable[Sweep], **axes: tuple[object, ...] | None) -> tuple[Case, ...]:
+    """The cases of all sweeps, each once, with the axes that are given put in place of theirs.
+
+    Raises:
+        ValueError: for a value that no case can have.
+    """
+    given = {name: values for name, values in axes.items() if values is not None}
+    by_table: dict[tuple[int, int, str], dict[Case, None]] = {}
+    for sweep in sweeps:
+        for case in replace(sweep, **given):  # type: ignore[arg-type]
+            by_table.setdefault(case.table, {})[case] = None
+    return tuple(itertools.chain.from_iterable(by_table.values()))
+
+
+def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{what} {value}: unknown; give one of {', '.join(known)}")
