@@ -94,7 +94,9 @@ def load(which: str) -> type[Backend]:
         if not (isinstance(found, type) and issubclass(found, Backend)):
             raise UnknownBackend(f"{name}: entry point {entry_points[name].value} is not a Backend class")
         return found
-    module = _import_file(name, Path(which)) if _is_path(which) else importlib.import_module(f"backends.{name}")
+    module = (
+        _import_file(name, Path(which)) if _is_path(which) else importlib.import_module(f"backends.{name}")
+    )
     classes = [
         c
         for c in vars(module).values()

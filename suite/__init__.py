@@ -1,1 +1,21 @@
-"""Measures embedding lookup: how fast, in which framework, and how far from the limit."""
+"""Measures embedding lookup: how fast, in which framework, and how far from the limit.
+
+``suite.load("results/*")`` is a DataFrame with a row a record, ``suite.samples(...)`` one with a row a sample.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from suite.frame import load, samples
+
+__all__ = ["load", "samples"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # pandas is imported by those who ask for a table
+        from suite import frame
+
+        return getattr(frame, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,13 +19,19 @@ SPOT_ELEMENTS = 2**20
 _LATE_S = 0.01
 
 
-def check(field: Field, slot: Slot, lookup: Lookup, clock: str, seed: int) -> str | None:
-    """Call a lookup twice on one slot, with other ids and another table; None if right, else what is wrong.
+def check(field: Field, slot: Slot, lookup: Lookup, clock: str, seed: int) -> tuple[str | None, bool]:
+    """Call a lookup twice on one slot, with other ids and another table.
 
     The second call finds other ids (the last row and row 0 among them), one row of the table inverted, and an
     output filled with another canary, so nothing computed in ``prepare`` or kept from an earlier call passes.
     As soon as a call returns its ids are overwritten, so rows fetched later, lazily or by another thread or
     stream, come out wrong.
+
+    Args:
+        clock: as the backend declares it; ``host`` waits for all its streams.
+
+    Returns:
+        None if it is right, else what is wrong; and whether it returned memory of its own instead of ``out``.
     """
     case, arrays = field.case, field.arrays
     edges = ids.draw_edges(case, seed)
@@ -37,10 +43,11 @@ def check(field: Field, slot: Slot, lookup: Lookup, clock: str, seed: int) -> st
             _, reason = _probe(field, slot, lookup, clock, edges, CANARIES[1], turned)
         finally:
             arrays.invert_row(field.table, turned)
-    if reason is None and first is not None and not _same_memory(field, first, slot.out):
+    allocates = first is not None and not _same_memory(field, first, slot.out)
+    if reason is None and allocates:
         late = differing(field, arrays.snapshot(first, case), slot.batch)
         reason = f"returns a buffer that its next call overwrites ({late})" if late else None
-    return reason or guards_broken(slot)
+    return reason or guards_broken(slot), allocates
 
 
 def _probe(
@@ -82,7 +89,7 @@ def differing(field: Field, bits: Array, batch: Host, turned: int | None = None)
     def wrong(part: slice) -> list[int]:
         found: list[int] = []
         rows = numbers[part]
-        chunk = formula.HOST_CHUNK if case_on_host(field) else formula.CUDA_CHUNK
+        chunk = formula.HOST_CHUNK if on_host(field) else formula.CUDA_CHUNK
         for where, right in formula.expected(rows, case.dim, case.dtype, field.arrays.empty, chunk):
             got = bits[part][where]
             if turned is not None:
@@ -94,11 +101,13 @@ def differing(field: Field, bits: Array, batch: Host, turned: int | None = None)
         return found
 
     whole = slice(0, len(batch))
-    parts = formula.parallel(wrong, len(batch)) if case_on_host(field) else [wrong(whole)]
+    parts = formula.parallel(wrong, len(batch)) if on_host(field) else [wrong(whole)]
     bad = [row for part in parts for row in part]
     if not bad:
         return None
-    return f"row {bad[0]} of the result is not table row {int(batch[bad[0]])}; {len(bad)} of {len(batch)} differ"
+    return (
+        f"row {bad[0]} of the result is not table row {int(batch[bad[0]])}; {len(bad)} of {len(batch)} differ"
+    )
 
 
 def spot(field: Field, slot: Slot, result: Array, rng: np.random.Generator) -> str | None:
@@ -128,7 +137,7 @@ def ids_changed(field: Field) -> str | None:
     return f"the ids of {changed} batches changed during the measurement" if changed else None
 
 
-def case_on_host(field: Field) -> bool:
+def on_host(field: Field) -> bool:
     """Whether the operands are NumPy's."""
     return field.arrays.device == "cpu"
 
@@ -144,7 +153,7 @@ def _late_write(field: Field, slot: Slot, bits: Array) -> str | None:
 
 
 def _as_device(field: Field, batch: Host) -> Array:
-    if case_on_host(field):
+    if on_host(field):
         return batch
     numbers = field.arrays.view(field.arrays.bytes(batch.nbytes), str(batch.dtype))
     field.arrays.put(numbers, batch)

@@ -236,12 +236,13 @@ def _protect(array: Host, writable: bool) -> None:
 def _torch_bits(result: Array, case: Case) -> Array:
     try:
         import torch
+        import torch.utils.dlpack
     except ImportError:
         raise TypeError(f"returned {type(result).__name__}, not a NumPy array") from None
     if type(result) is not torch.Tensor:
         if not hasattr(result, "__dlpack__"):
             raise TypeError(f"returned {type(result).__name__}, not an array")
-        result = torch.from_dlpack(result)
+        result = torch.utils.dlpack.from_dlpack(result)
     _require(tuple(result.shape), result.itemsize, str(result.dtype), case)
     return result.detach().contiguous().view(getattr(torch, BITS[result.itemsize]))
 

@@ -47,7 +47,13 @@ def expected(
     """
     shift = 32 - 8 * DTYPE_BYTES[dtype]
     step = min(max(1, chunk // dim), len(rows))
-    columns, x, t, r, s = empty((1, dim)), empty((step, dim)), empty((step, dim)), empty((step, 1)), empty((step, 1))
+    columns, x, t, r, s = (
+        empty((1, dim)),
+        empty((step, dim)),
+        empty((step, dim)),
+        empty((step, 1)),
+        empty((step, 1)),
+    )
     columns[...] = 1
     columns = columns.cumsum(1) * _COLUMN
     for start in range(0, len(rows), step):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from suite.case import INDEX_BYTES, Case
+from suite.case import Case
 
 Ids = npt.NDArray[np.int64]
-Draw = Callable[[Case, np.random.Generator], Ids]
 
 TEXT = Path(__file__).with_name("text_ids.npz")
 MAX_FILE_BYTES = 2**31
@@ -27,24 +25,40 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
     table (``zipf`` is S = 1); ``text`` consecutive tokens of real text, folded modulo a smaller vocab;
     ``text-shuffled`` the same tokens in random order, so without their locality; ``sorted`` uniform, then
     sorted; ``equal`` one id repeated; ``file:NAME`` the user's own, in order.
-
-    Later turns of a law that favours some rows are moved by a constant, modulo vocab: a batch keeps its
-    repeats and its neighbourhoods, but does not find rows that the batch before it left in the cache.
     """
     rng = np.random.default_rng([seed, turn, case.vocab, case.batch])
     law, _, exponent = case.distribution.partition("-")
-    if law == "uniform":
+    if file_ids is not None:
+        ids = _window(file_ids, case.batch, turn)
+    elif law == "uniform":
         ids = rng.integers(0, case.vocab, case.batch)
     elif law == "sorted":
         ids = np.sort(rng.integers(0, case.vocab, case.batch))
     elif law == "equal":
         ids = np.full(case.batch, rng.integers(0, case.vocab))
     elif law == "zipf":
-        ids = _moved(_zipf(case.vocab, float(exponent or 1), case.batch, rng), case.vocab, turn)
+        ids = _zipf(case.vocab, float(exponent or 1), case.batch, rng)
     else:
-        stream = file_ids if file_ids is not None else _text(case.distribution == "text-shuffled")
-        ids = _moved(_window(stream, case.batch, turn) % case.vocab, case.vocab, turn)
+        ids = _window(_text(case.distribution == "text-shuffled"), case.batch, turn) % case.vocab
     return ids.astype(case.index_dtype)
+
+
+def draw_apart(case: Case, turns: int, seed: int, file_ids: Ids | None = None) -> list[npt.NDArray[Any]]:
+    """Batches whose rows differ from those of the turns before, as long as the table has rows left.
+
+    A batch keeps the order and the repeats its law gave it; its distinct ids, in order of size, are given
+    rows that no earlier turn used, strewn over the table. So a lookup does not find in the cache what the lookup
+    before it left there, and what its law says of one batch stays true.
+    """
+    batches, used, stride = [], 0, _coprime(case.vocab, 0.6180339887)
+    for turn in range(turns):
+        distinct, rank = np.unique(draw(case, turn, seed, file_ids), return_inverse=True)
+        fresh = (used + np.arange(len(distinct), dtype=np.int64)) % case.vocab
+        used += len(distinct)
+        exact = fresh.astype(object) if case.vocab > 2**31 else fresh  # a product over 64 bits
+        rows = np.sort(exact * stride % case.vocab)
+        batches.append(rows[rank].astype(case.index_dtype))
+    return batches
 
 
 def read_file(path: str) -> Ids:
@@ -90,18 +104,12 @@ def draw_edges(case: Case, seed: int) -> npt.NDArray[Any]:
     ids = np.random.default_rng([seed, case.batch]).integers(0, case.vocab, case.batch)
     ids[-1] = 0
     ids[0] = case.vocab - 1
-    assert case.index_dtype in INDEX_BYTES
     return ids.astype(case.index_dtype)
 
 
 def _window(stream: Ids, batch: int, turn: int) -> Ids:
     start = turn * batch % len(stream)
     return np.take(stream, np.arange(start, start + batch), mode="wrap")
-
-
-def _moved(ids: Ids, vocab: int, turn: int) -> Ids:
-    # A golden-section step keeps the turns as far apart as a given number of them can be.
-    return (ids + round(turn * vocab * 0.6180339887)) % vocab
 
 
 @functools.cache
@@ -113,10 +121,15 @@ def _text(shuffled: bool) -> Ids:
 
 def _zipf(vocab: int, exponent: float, batch: int, rng: np.random.Generator) -> Ids:
     ranks = np.searchsorted(_zipf_cumulative(vocab, exponent), rng.random(batch), side="right")
-    step = max(1, round(vocab * 0.3819660113))
+    return ranks * _coprime(vocab, 0.3819660113) % vocab
+
+
+def _coprime(vocab: int, share: float) -> int:
+    """A step of about that share of the table that visits every row before it comes back."""
+    step = max(1, round(vocab * share))
     while math.gcd(step, vocab) != 1:
         step += 1
-    return ranks * step % vocab
+    return step
 
 
 @functools.lru_cache(maxsize=2)

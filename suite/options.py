@@ -1,0 +1,220 @@
+"""argv to a request: everything a user can get wrong is caught here, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from backends import Description, UnknownBackend, describe, names
+from suite.case import (
+    AXES,
+    CACHES,
+    DISTRIBUTIONS,
+    DTYPE_BYTES,
+    INDEX_BYTES,
+    MODELS,
+    PRESETS,
+    Case,
+    Sweep,
+    model_sweep,
+    plan,
+)
+
+USAGE = 2
+"""Exit code of a request that can't be carried out."""
+
+
+class BadRequest(Exception):
+    """What the user asked can't be done; one line, ``<subject>: <what is>; <what to do>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a run was asked to do; values only."""
+
+    preset: str
+    cases: tuple[Case, ...]
+    backends: tuple[str, ...]
+    gpu: int | None
+    out: str | None
+    resume: str | None
+    ids_file: str | None
+    precision: float
+    time_budget_s: float | None
+    timeout_s: float
+    threads: int
+    seed: int
+    dry_run: bool
+    list_backends: bool
+
+    def backends_on(self, device: str) -> tuple[str, ...]:
+        """Those asked for by name, or else all that run on ``cpu`` or ``cuda:N``.
+
+        Beside a GPU the CPU has the reference only, unless CPU backends were asked for.
+        """
+        kind = device.partition(":")[0]
+        if self.backends:
+            return tuple(b for b in self.backends if kind in _devices(describe(b)))
+        if kind == "cpu" and self.gpu is not None:
+            return ("numpy_take",)
+        return tuple(name for name in names() if kind in _devices(describe(name)))
+
+
+def _devices(description: Description) -> tuple[str, ...]:
+    return description.devices or ("cpu", "cuda")
+
+
+def parse(argv: Sequence[str]) -> Request:
+    """The request in argv.
+
+    Raises:
+        BadRequest: for a value nobody can use, in one line.
+        SystemExit: after ``--help`` (0) and after argparse's own one-line complaint (2).
+    """
+    given = _parser().parse_args(argv)
+    if given.model and given.preset:
+        raise BadRequest("--model: given together with --preset; give one of them")
+    if given.indices and given.distribution:
+        raise BadRequest("--indices: given together with --distribution; give one of them")
+    sweeps: tuple[Sweep, ...] = PRESETS[given.preset or "default"]
+    if given.model:
+        sweeps = tuple(model_sweep(name) for name in given.model)
+    axes = {axis: getattr(given, axis) for axis in AXES}
+    if given.indices:
+        axes["distribution"] = (f"file:{_plain_name(given.indices)}",)
+    if given.vocab and given.dim and not given.preset and not given.model:
+        # The user's own table: the other axes start from one point, not from a preset's many.
+        sweeps = (Sweep(given.vocab, given.dim),)
+    try:
+        cases = plan(sweeps, **axes)
+        for backend in given.backend or ():
+            describe(backend)
+    except (ValueError, UnknownBackend) as error:
+        raise BadRequest(str(error)) from None
+    return Request(
+        preset=given.preset or "default",
+        cases=cases,
+        backends=tuple(dict.fromkeys(given.backend or ())),
+        gpu=given.gpu,
+        out=given.out,
+        resume=given.resume,
+        ids_file=given.indices,
+        precision=given.precision,
+        time_budget_s=given.time_budget,
+        timeout_s=given.timeout,
+        threads=given.threads or len(os.sched_getaffinity(0)),
+        seed=given.seed,
+        dry_run=given.dry_run,
+        list_backends=given.list,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise BadRequest(f"{message}; see --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m suite.run",
+        description="Measure embedding lookup: how fast, in which framework, how far from the limit.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--gpu", type=_whole("gpu", 0, 1023), metavar="N", help="measure on this GPU, the reference beside it"
+    )
+    add("--backend", action="extend", nargs="+", metavar="NAME|FILE", help="these backends only")
+    add(
+        "--preset", type=_known("preset", PRESETS), help=f"the cases: {', '.join(PRESETS)} (default: default)"
+    )
+    add(
+        "--model",
+        type=_list(_known("model", MODELS)),
+        metavar="NAME,…",
+        help="a published model's token table",
+    )
+    size = "comma-separated; takes the place of the preset's"
+    for axis in ("vocab", "dim", "batch"):
+        add(f"--{axis}", type=_list(_whole(axis, 1, 2**40)), metavar="N,…", help=size)
+    add("--dtype", type=_list(_known("dtype", DTYPE_BYTES)), metavar="T,…", help=", ".join(DTYPE_BYTES))
+    add(
+        "--index-dtype",
+        type=_list(_known("index dtype", INDEX_BYTES)),
+        metavar="T,…",
+        help=", ".join(INDEX_BYTES),
+    )
+    laws = f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT"
+    add("--distribution", type=_list(str), metavar="D,…", help=laws)
+    add("--cache", type=_list(_known("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
+    add("--indices", metavar="FILE", help="ids of your own: whole numbers in text, or an .npy of integers")
+    add("--out", metavar="DIR", help="the run's folder (default: results/<date>-<device>-<commit>)")
+    add("--resume", metavar="DIR", help="go on with a run that was cut short")
+    add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
+    add("--time-budget", type=_duration, metavar="T", help="end within this time: 90s, 8m, 2h")
+    add("--timeout", type=_duration, default=60.0, metavar="T", help="limit of one step (default: 60s)")
+    add("--threads", type=_whole("threads", 1, 4096), metavar="N", help="threads a library may use")
+    add(
+        "--seed",
+        type=_whole("seed", 0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="of ids and orders (default: 0)",
+    )
+    add("--dry-run", action="store_true", help="print the plan and end")
+    add("--list", action="store_true", help="print the backends and end")
+    return parser
+
+
+def _list(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+    def several(text: str) -> tuple[object, ...]:
+        return tuple(dict.fromkeys(one(word.strip()) for word in text.split(",")))
+
+    return several
+
+
+def _whole(what: str, low: int, high: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not re.fullmatch(r"[0-9][0-9_]{0,30}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{what} {text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return whole
+
+
+def _known(what: str, known: Iterable[str]) -> Callable[[str], str]:
+    values = list(known)
+
+    def one(text: str) -> str:
+        if text not in values:
+            near = difflib.get_close_matches(text, values, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(values)}"
+            raise argparse.ArgumentTypeError(f"{what} {text!r} is unknown; {hint}")
+        return text
+
+    return one
+
+
+def _fraction(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%?)", text)
+    value = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if not 0.0001 <= value <= 0.5:
+        raise argparse.ArgumentTypeError(f"precision {text!r} is not between 0.01% and 50%")
+    return value
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h|)", text)
+    value = float(found[1]) * {"s": 1, "m": 60, "h": 3600, "": 1}[found[2]] if found else 0.0
+    if not 1 <= value <= 7 * 86400:
+        raise argparse.ArgumentTypeError(f"time {text!r} is not between 1s and 168h; write 90s, 8m or 2h")
+    return value
+
+
+def _plain_name(path: str) -> str:
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(path))[:60]  # noqa: PTH119
+    return stem.lstrip("._-") or "ids"

@@ -1,0 +1,227 @@
+"""What runs came to: the last word on every backend and case, its rounds, and the ceiling beside it."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+from suite import stats
+from suite.case import Case
+from suite.record import Clock, Environment, Record, Samples
+from suite.stats import Estimate, Rounds
+from suite.store import Refused, Run, StoreError
+from suite.text import count
+
+Key = tuple[str, str, Case]
+"""(device, backend, case): one outcome a run."""
+
+MAX_REFUSED_NAMED = 3
+MIN_S, MAX_S = 1e-12, 1e9
+HUGE = 2**60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The last record of a backend on a case, each round of its samples reduced to the median.
+
+    Attributes:
+        run: the name of its run. record: with one sample a round.
+        ceiling: the record of the copy that took turns with it, in the same form; null where none is ok.
+        samples: how many the headline clock took before they were reduced.
+        autocorrelation: lag-1, within rounds, of those samples.
+    """
+
+    run: str
+    record: Record
+    ceiling: Record | None
+    samples: int
+    autocorrelation: float | None
+
+    @property
+    def key(self) -> Key:
+        """What it is the outcome of, within its run."""
+        return self.record.device, self.record.backend, self.record.case
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Several runs, read: their environments by run name, their outcomes in order, and what was amiss."""
+
+    environments: dict[str, Environment]
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...]
+
+
+def expand(patterns: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """The folders meant: each as it stands if it exists, else the runs that its ``*`` and ``?`` match."""
+    folders: list[str] = []
+    for pattern in [os.fspath(one) for one in patterns]:
+        matched = [] if Path(pattern).exists() else sorted(glob.glob(pattern))  # noqa: PTH207 - may be absolute
+        folders += [p for p in matched if Path(p, "environment.json").is_file()] or [pattern]
+    return distinct(folders)
+
+
+def distinct(folders: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    """Each folder once, however it is spelled."""
+    return tuple({Path(folder).resolve(): Path(folder) for folder in folders}.values())
+
+
+def read(patterns: Iterable[str | os.PathLike[str]]) -> Results:
+    """Read runs. What can't be read is noted, as long as something can.
+
+    Raises:
+        StoreError: nothing can be shown; one line for each thing that is amiss.
+    """
+    environments: dict[str, Environment] = {}
+    outcomes: list[Outcome] = []
+    notes: list[str] = []
+    folders = expand(patterns)
+    for folder, name in zip(folders, _names(folders), strict=True):
+        try:
+            run = Run.open(folder)
+            found = _outcomes(run, name, notes)
+        except StoreError as error:
+            notes.append(str(error))
+            continue
+        if not found:
+            notes.append(f"{folder}: holds no records; nothing of it to show")
+        environments[name] = run.environment
+        outcomes += found
+    if not outcomes:
+        raise StoreError("\n".join(notes) or "no run given; give a folder that suite.run made")
+    return Results(environments, tuple(outcomes), tuple(notes))
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path; the whole path where that is not unique."""
+    names = [folder.resolve().name or str(folder) for folder in folders]
+    seen = Counter(names)
+    return [name if seen[name] == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
+
+
+def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
+    last: dict[Key, Outcome] = {}
+    ceilings: dict[tuple[str, str], Record] = {}
+    refused: list[Refused] = []
+    doubles = 0
+    for item in run.read():
+        if isinstance(item, Refused):
+            refused.append(item)
+        elif why := _impossible(item):
+            notes.append(f"{name}: {item.backend} on {item.case}: {why}; the record is left out")
+        elif item.role == "ceiling":
+            if item.status == "ok":
+                ceilings[item.measurement, item.device] = _reduced(item)
+        else:
+            outcome = _outcome(name, item)
+            doubles += outcome.key in last
+            last[outcome.key] = outcome
+    notes += map(str, refused[:MAX_REFUSED_NAMED])
+    if len(refused) > MAX_REFUSED_NAMED:
+        more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
+        notes.append(f"{run.path}: {more} that can't be read as records; left out")
+    if doubles:
+        notes.append(
+            f"{name}: {count(doubles, 'record')} replaced by a later one of the same backend and case"
+        )
+    found = [replace(o, ceiling=ceilings.get((o.record.measurement, o.record.device))) for o in last.values()]
+    bare = sum(o.ceiling is None and o.record.status == "ok" for o in found)
+    if bare:
+        notes.append(
+            f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
+        )
+    return found
+
+
+def _impossible(record: Record) -> str | None:
+    """Why no machine can have made this record, well formed as it is."""
+    if record.case.table_bytes + record.case.payload_bytes >= HUGE:
+        return "more bytes than any memory has"
+    sizes = [*astuple(record.memory), *(astuple(record.traffic) if record.traffic else ())]
+    if not all(0 <= size < HUGE for size in sizes if isinstance(size, int)):
+        return "a number of bytes that can't be"
+    s = record.samples
+    clocks = (s.kernel_s, s.enqueue_s, s.call_s) if s else ()
+    if not all(min(one) > MIN_S and max(one) < MAX_S for times in clocks for one in times or () if one):
+        return "a time that can't be"
+    if s and not any(rounds(record, record.clock)):
+        return "no samples by its clock"
+    return None
+
+
+def _outcome(name: str, record: Record) -> Outcome:
+    times = rounds(record, record.clock)
+    return Outcome(name, _reduced(record), None, sum(map(len, times)), stats.autocorrelation(times))
+
+
+def _reduced(record: Record) -> Record:
+    if record.samples is None:
+        return record
+    s = record.samples
+    few = Samples(
+        call_s=_medians(s.call_s),
+        kernel_s=None if s.kernel_s is None else _medians(s.kernel_s),
+        enqueue_s=None if s.enqueue_s is None else _medians(s.enqueue_s),
+        calls_per_sample=s.calls_per_sample,
+        held=s.held,
+        overhead_s=s.overhead_s,
+    )
+    return replace(record, samples=few)
+
+
+def _medians(times: Rounds) -> tuple[tuple[float, ...], ...]:
+    return tuple((statistics.median(one),) if one else () for one in times)
+
+
+def rounds(record: Record, clock: Clock | None) -> Rounds:
+    """A record's samples by that clock; none where it was not read."""
+    if record.samples is None or clock is None:
+        return ()
+    return (record.samples.kernel_s if clock == "kernel" else record.samples.call_s) or ()
+
+
+def median(outcome: Outcome) -> Estimate:
+    """The time of one lookup in seconds, by the outcome's own clock; nan where there is none."""
+    return stats.median(rounds(outcome.record, outcome.record.clock))
+
+
+def slowdown(a: Outcome, b: Outcome) -> Estimate:
+    """How many times longer ``a`` takes than ``b``, by the clock both have.
+
+    From within their rounds where they took turns with each other, else from the two medians.
+    """
+    clock = common_clock(a, b)
+    times, base = rounds(a.record, clock), rounds(b.record, clock)
+    if a.run == b.run and a.record.measurement == b.record.measurement:
+        return stats.ratio(times, base)
+    return stats.quotient(stats.median(times), stats.median(base))
+
+
+def common_clock(a: Outcome, b: Outcome) -> Clock | None:
+    """The clock to compare two outcomes by: their own if it is the same one, else the call of each."""
+    return a.record.clock if a.record.clock == b.record.clock else "call"
+
+
+def ceiling_bytes(case: Case) -> int:
+    """What the ceiling's copy moves: as many bytes read and written as the rows have."""
+    return 2 * case.rows_bytes
+
+
+def fraction_of_ceiling(outcome: Outcome) -> Estimate | None:
+    """Its payload a second against that of the copy in the same rounds; null without a ceiling."""
+    if outcome.ceiling is None or outcome.record.samples is None:
+        return None
+    clock = outcome.record.clock
+    times, base = rounds(outcome.record, clock), rounds(outcome.ceiling, clock)
+    if not base:
+        return None
+    slower = stats.ratio(times, base)
+    share = outcome.record.case.payload_bytes / ceiling_bytes(outcome.record.case)
+    high = share / slower.low if slower.low > 0 else math.inf
+    return Estimate(share / slower.value, share / slower.high, high)

@@ -1,0 +1,166 @@
+"""Runs as tables: on the terminal, as CSV, as Markdown.  python -m suite.report RUN…"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from suite import outcomes, summary
+from suite.command import Parser, execute, refuse
+from suite.outcomes import Results
+from suite.store import StoreError
+from suite.text import csv_cell, markdown_cell, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Paths = Iterable[str | os.PathLike[str]]
+
+MAX_TERMINAL_ROWS = 2000
+PLAIN_WIDTH = 200
+"""Columns assumed where the output is no terminal and nobody says how wide it is."""
+DISPENSABLE = ("extra MB", "±", "of copy")
+"""Left out in this order where the terminal is too narrow; CSV and Markdown have them."""
+NUMERIC = ("µs", "±", "GB/s", "of copy", "extra MB")
+NOTE_WIDTH = 24
+MIN_CELL = 12
+
+
+def write_csv(run_dirs: Paths, path: str | os.PathLike[str]) -> None:
+    """Write the runs as CSV, one row a record; the same runs give the same bytes.
+
+    Raises:
+        StoreError: nothing to write, or it can't be written.
+    """
+    _write_csv(outcomes.read(run_dirs), path)
+
+
+def _write_csv(results: Results, path: str | os.PathLike[str]) -> None:
+    from suite import frame
+
+    table = frame.frame(results)
+    for name, kind in frame.COLUMNS.items():
+        if kind == "string":
+            table[name] = [csv_cell(text) if isinstance(text, str) else None for text in table[name]]
+    _write(path, table.to_csv(index=False, lineterminator="\n", float_format="%.7g"))
+
+
+def markdown(results: Results, baseline: str | None = None) -> str:
+    """The report as GitHub-flavoured Markdown."""
+    table = summary.table(results)
+    lines: list[str] = []
+    for section in table.sections:
+        lines += [f"#### {markdown_cell(section.title)}", "", _markdown_row(table.headings)]
+        lines += ["|" + " --- |" * len(table.headings), *map(_markdown_row, section.rows), ""]
+    lines += [f"- {markdown_cell(line)}" for line in summary.sentences(results, baseline)]
+    lines += [f"- {markdown_cell(note)}" for note in results.notes]
+    return "\n".join([*lines, "", markdown_cell(summary.LEGEND), ""])
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
+
+
+def print_summary(run_dirs: Paths, file: TextIO | None = None, baseline: str | None = None) -> None:
+    """Print the report of the runs, in colour and to the width of a terminal, plainly elsewhere.
+
+    Args:
+        file: standard output by default. baseline: the backend that others are compared with.
+
+    Raises:
+        StoreError: nothing can be shown.
+    """
+    _print(outcomes.read(run_dirs), file or sys.stdout, baseline)
+
+
+def _print(results: Results, file: TextIO, baseline: str | None) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    console = Console(file=file, width=width, highlight=False, soft_wrap=False)
+    if len(results.outcomes) > MAX_TERMINAL_ROWS:
+        lines = [f"{len(results.outcomes):,} rows are too many to print; --csv and --markdown have them"]
+    else:
+        _print_table(summary.table(results), console)
+        lines = [summary.LEGEND]
+    for line in lines:
+        console.print(Text(line, style="dim"), soft_wrap=True)
+    console.print()
+    for number, line in enumerate(summary.sentences(results, baseline)):
+        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+    for note in results.notes:
+        console.print(Text(plain(note), style="yellow"), soft_wrap=True)
+
+
+def _print_table(table: summary.Table, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [row for section in table.sections for row in section.rows]
+    widths = [max(map(len, cells)) for cells in zip(table.headings, *rows, strict=True)]
+    shown = _fitting(table.headings, widths, console.width)
+    detail = table.headings == summary.DETAIL
+    share = (console.width - widths[0]) // max(1, len(widths) - 1) - 2
+    for section in (summary.Section("", (table.headings,)), *table.sections):
+        if section.title:
+            console.print(Text(section.title, style="bold"), soft_wrap=True)
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for k in shown:
+            numeric = table.headings[k] in NUMERIC
+            wide = min(widths[k], max(MIN_CELL, share)) if k and not detail else widths[k]
+            grid.add_column(
+                justify="right" if numeric else "left",
+                min_width=None if detail and k == len(widths) - 1 else wide,
+                max_width=None if detail else wide,
+                overflow="fold",
+            )
+        for row in section.rows:
+            style = "dim" if not section.title else "green" if row[0] == "*" else ""
+            grid.add_row(*(Text(row[k]) for k in shown), style=style)
+        console.print(grid)
+
+
+def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list[int]:
+    """Which columns fit side by side; the last, of remarks, can fold."""
+    shown = list(range(len(headings)))
+    for heading in DISPENSABLE:
+        needed = sum(widths[k] + 2 for k in shown[:-1]) + min(widths[-1], NOTE_WIDTH)
+        if needed > width and heading in headings:
+            shown.remove(headings.index(heading))
+    return shown
+
+
+def _write(path: str | os.PathLike[str], text: str) -> None:
+    try:
+        Path(path).write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        why = str(error.strerror or error).lower()
+        raise StoreError(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = Parser("python -m suite.report", description="Show runs as tables; never average them.")
+    parser.add_argument("run", nargs="+", help="folder of a run, or a pattern such as 'results/*'")
+    parser.add_argument("--baseline", metavar="B", help="the backend that others are compared with")
+    parser.add_argument("--csv", metavar="F", help="also write every record, one row each")
+    parser.add_argument("--markdown", metavar="F", help="also write the tables as Markdown")
+    given = parser.parse_args(arguments)
+    try:
+        results = outcomes.read(given.run)
+        if given.csv:
+            _write_csv(results, given.csv)
+        if given.markdown:
+            _write(given.markdown, markdown(results, given.baseline))
+        _print(results, sys.stdout, given.baseline)
+    except StoreError as error:
+        return refuse(error)
+    return 0
+
+
+if __name__ == "__main__":
+    execute(main)

@@ -1,0 +1,96 @@
+"""What a run will do, in which order, and how its time is shared out; values only."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from backends import describe, name_of
+from suite.case import Case
+from suite.options import BadRequest, Request
+
+LIMITS_S = {"smoke": 0.4, "default": 5.0, "full": 10.0}
+"""Time for the rounds of a case when no budget is given, by preset."""
+LEAST_S = 0.2
+_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is measured in one go: a case on a device, with the backends that take turns in it."""
+
+    case: Case
+    device: str
+    which: tuple[str, ...]
+
+    def without(self, done: set[tuple[Case, str, str]]) -> Task:
+        """The same, less the backends whose record is there."""
+        left = tuple(w for w in self.which if (self.case, self.device, name_of(w)) not in done)
+        return replace(self, which=left)
+
+
+def tasks_of(request: Request) -> list[Task]:
+    """Every case on every device asked for; the same request gives the same tasks in the same order.
+
+    Raises:
+        BadRequest: a backend was asked for that runs on none of the devices.
+    """
+    devices = ["cpu"] if request.gpu is None else [f"cuda:{request.gpu}", "cpu"]
+    shares = {device: request.backends_on(device) for device in devices}
+    for which in request.backends:
+        if not any(which in share for share in shares.values()):
+            raise BadRequest(f"{which}: runs on {' and '.join(describe(which).devices)} only; give --gpu N")
+    # Tables follow each other by device too, so that each is built once.
+    tables = dict.fromkeys(case.table for case in request.cases)
+    by_table = {table: [case for case in request.cases if case.table == table] for table in tables}
+    return [
+        Task(case, device, shares[device])
+        for table in tables
+        for device in devices
+        for case in by_table[table]
+        if shares[device]
+    ]
+
+
+def digest(request: Request, tasks: Iterable[Task]) -> str:
+    """What identifies a plan: cases, devices, backends, and the settings that change a number."""
+    words = [f"{t.case} {t.device} {' '.join(map(name_of, t.which))}" for t in tasks]
+    words.append(f"{request.precision} {request.seed} {request.threads}")
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
+class Budget:
+    """Shares the time that is left over the tasks that are left, less what each costs beside its rounds.
+
+    Args:
+        total_s: time for all tasks, or None: then every task may take ``limit_s``.
+    """
+
+    def __init__(
+        self, total_s: float | None, tasks: int, limit_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.now = now
+        self.limit_s = limit_s
+        self.end = None if total_s is None else now() + total_s
+        self.left = tasks
+        self.beside_s = 1.0
+        self.given_s = self.limit_s
+        self.began = now()
+
+    def next_limit_s(self) -> float:
+        """Time for the rounds of the next task."""
+        self.began = self.now()
+        self.given_s = self.limit_s
+        if self.end is not None:
+            share = (self.end - self.began) / max(self.left, 1)
+            self.given_s = max(LEAST_S, share - self.beside_s)
+        return self.given_s
+
+    def finished(self) -> None:
+        """A task is over; learn what it took beside its rounds, if it used all of their time."""
+        self.left -= 1
+        beside = self.now() - self.began - self.given_s
+        if beside > 0:
+            self.beside_s += _WEIGHT * (beside - self.beside_s)

@@ -1,0 +1,231 @@
+"""The report's words and tables, as text: backends side by side on each case, and who won."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suite import outcomes, stats
+from suite.case import Case
+from suite.outcomes import Outcome, Results
+from suite.text import count, cut, plain, shown
+
+PEERS = ("torch_index_select", "torch_embedding", "numpy_take")
+"""What speed is compared with, unless asked otherwise: the first of these that completed a case."""
+SAME = 0.02
+"""Medians closer than this are called equal in a sentence."""
+DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
+REASON_LENGTH = 120
+LEGEND = (
+    "* fastest, or not to be told from it · ± half the 95 % interval of the median · "
+    "GB = 1e9 bytes of payload · of copy: against a contiguous copy of the same rows in the same rounds"
+)
+
+Place = tuple[str, str]
+"""(run, device): never averaged with another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One case of the report: a title and a row of cells for each backend."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headings, and sections whose rows have a cell for each."""
+
+    headings: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def places(results: Results) -> tuple[Place, ...]:
+    """The devices of each run, in the order met."""
+    return tuple(dict.fromkeys((o.run, o.record.device) for o in results.outcomes))
+
+
+def table(results: Results) -> Table:
+    """One run in detail; several of them side by side, a column a run and device."""
+    return _side_by_side(results) if len(results.environments) > 1 else _detail(results)
+
+
+def _detail(results: Results) -> Table:
+    several = len(places(results)) > 1
+    groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
+    for outcome in results.outcomes:
+        groups[outcome.record.case, outcome.record.device].append(outcome)
+    return Table(DETAIL, tuple(_section(group, several) for group in groups.values()))
+
+
+def _section(group: Sequence[Outcome], several_devices: bool) -> Section:
+    ranked, best = rank(group)
+    mixed = len({o.record.clock for o in group if o.record.clock}) > 1
+    rows = [
+        (("*" if o.key in best else ""), o.record.backend, *_numbers(o), _remark(o, mixed)) for o in ranked
+    ]
+    title = str(group[0].record.case) + (f" on {group[0].record.device}" if several_devices else "")
+    traffic = next((o.record.traffic for o in group if o.record.traffic), None)
+    if traffic:
+        title += f" · {traffic.distinct / group[0].record.case.batch:.0%} of the ids distinct"
+        title += " · the table fits the cache" if traffic.cache_resident else ""
+    return Section(plain(title), tuple(tuple(map(plain, row)) for row in rows))
+
+
+def _side_by_side(results: Results) -> Table:
+    columns = places(results)
+    groups: dict[Case, dict[Place, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for outcome in results.outcomes:
+        groups[outcome.record.case][outcome.run, outcome.record.device].append(outcome)
+    sections = []
+    for case, by_place in groups.items():
+        cells: dict[str, dict[Place, str]] = defaultdict(dict)
+        for place, group in by_place.items():
+            ranked, best = rank(group)
+            for outcome in ranked:
+                mark = "* " if outcome.key in best else ""
+                cells[outcome.record.backend][place] = mark + _one_cell(outcome)
+        rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
+        sections.append(Section(plain(str(case)), tuple(rows)))
+    return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
+
+
+def rank(group: Sequence[Outcome]) -> tuple[list[Outcome], set[outcomes.Key]]:
+    """One case's outcomes, fastest first, failures last; and which of them nothing tells from the fastest."""
+    done = [o for o in group if o.record.samples]
+    clocks = {o.record.clock for o in done}
+    clock = clocks.pop() if len(clocks) == 1 else "call"
+    done.sort(key=lambda o: stats.median(outcomes.rounds(o.record, clock)).value)
+    best = {o.key for o in done[1:] if outcomes.slowdown(o, done[0]).low <= 1}
+    return done + [o for o in group if not o.record.samples], best | {o.key for o in done[:1]}
+
+
+def _numbers(outcome: Outcome) -> tuple[str, ...]:
+    if outcome.record.samples is None:
+        return ("",) * 5
+    time, extra = outcomes.median(outcome), outcome.record.memory.extra_bytes
+    fraction = outcomes.fraction_of_ceiling(outcome)
+    return (
+        digits(time.value * 1e6),
+        interval(time),
+        digits(outcome.record.case.payload_bytes / time.value / 1e9),
+        f"{fraction.value:.1%}" if fraction else "",
+        "" if extra is None else digits(extra / 1e6) if extra else "0",
+    )
+
+
+def _one_cell(outcome: Outcome) -> str:
+    if outcome.record.samples is None:
+        return outcome.record.status
+    time, spread, speed, share, _ = _numbers(outcome)
+    remark = _remark(outcome, False)
+    return f"{time} µs {spread}, {speed} GB/s" + (f", {share}" if share else "") + (remark and f" ({remark})")
+
+
+def _remark(outcome: Outcome, mixed: bool) -> str:
+    record = outcome.record
+    if record.samples is None:
+        return f"{record.status}: {cut(record.reason or '', REASON_LENGTH)}"
+    said = {
+        "not converged": record.converged is False,
+        "queue ran dry": record.samples.held is False,
+        "allocates": record.memory.allocates is True,
+        f"{record.clock} time": mixed,
+    }
+    return ", ".join(text for text, true in said.items() if true)
+
+
+def interval(time: stats.Estimate) -> str:
+    """Half the interval's width in per cent of the value; ±? while rounds are too few for one."""
+    return f"±{time.precision:.1%}" if math.isfinite(time.high) else "±?"
+
+
+def digits(value: float) -> str:
+    """Three significant digits, thousands set apart, no exponent."""
+    if not value or not math.isfinite(value):
+        return f"{value:g}"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def sentences(results: Results, baseline: str | None) -> list[str]:
+    """Who won and by how much, what failed and what did not converge: for each run and device."""
+    lines: list[str] = []
+    known = {o.record.backend for o in results.outcomes}
+    if baseline is not None and baseline not in known:
+        lines += [f"baseline {plain(baseline)}: no such backend here; give one of {', '.join(sorted(known))}"]
+        baseline = None
+    for place in places(results):
+        here = [o for o in results.outcomes if (o.run, o.record.device) == place]
+        found = [*_compared(here, baseline), *_failures(here), *_unconverged(here)]
+        if len(places(results)) > 1:
+            found = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in found)]
+        lines += found
+    return [shown(line) for line in lines]
+
+
+def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
+    done: dict[str, dict[Case, Outcome]] = defaultdict(dict)
+    for outcome in here:
+        if outcome.record.samples:
+            done[outcome.record.backend][outcome.record.case] = outcome
+    if not done:
+        return ["no backend completed a case"]
+    if baseline is not None and baseline not in done:
+        return [f"{baseline} completed no case; there is nothing to compare with"]
+    base = baseline or next((peer for peer in PEERS if peer in done), min(done))
+    if len(done) == 1:
+        return [f"{base} completed {count(len(done[base]), 'case')}; no other backend did"]
+    slower: dict[str, list[float]] = {}
+    for name in done.keys() - {base}:
+        common = [case for case in done[base] if case in done[name]]
+        slower[name] = [outcomes.slowdown(done[name][case], done[base][case]).value for case in common]
+    # One that completed only a few cases may be listed as faster, but it has not won.
+    enough = [name for name, ratios in slower.items() if 2 * len(ratios) >= len(done[base])]
+    order = sorted(
+        (n for n in slower if slower[n]), key=lambda n: (n not in enough, statistics.median(slower[n]), n)
+    )
+    lines = [_sentence(name, base, slower[name]) for name in order]
+    if lines and statistics.median(slower[order[0]]) > 1 + SAME:
+        lines.insert(0, f"{base} is the fastest at the median; none of the {len(order)} others beats it")
+    return lines + [
+        f"{name} shares no completed case with {base}" for name in sorted(slower) if not slower[name]
+    ]
+
+
+def _sentence(name: str, base: str, ratios: Sequence[float]) -> str:
+    over = f"at the median over {count(len(ratios), 'case')}"
+    if len(ratios) > 1:
+        fastest, slowest = 1 / min(ratios), 1 / max(ratios)
+        over += f" ({digits(slowest)}x to {digits(fastest)}x its speed)"
+    return f"{name} is {times(statistics.median(ratios))} {base} {over}"
+
+
+def times(ratio: float, same: float = SAME) -> str:
+    """A ratio of times in words that a name follows."""
+    if 1 / (1 + same) <= ratio <= 1 + same:
+        return "as fast as"
+    return f"{digits(1 / ratio)}x faster than" if ratio < 1 else f"{digits(ratio)}x slower than"
+
+
+def _failures(here: Sequence[Outcome]) -> list[str]:
+    failed = Counter(
+        (o.record.backend, o.record.status, cut(o.record.reason or "", REASON_LENGTH))
+        for o in here
+        if o.record.samples is None
+    )
+    return [
+        f"{name}: {status} on {count(n, 'case')}: {reason}" for (name, status, reason), n in failed.items()
+    ]
+
+
+def _unconverged(here: Sequence[Outcome]) -> list[str]:
+    names = Counter(o.record.backend for o in here if o.record.converged is False)
+    done = sum(o.record.samples is not None for o in here)
+    if not names:
+        return []
+    who = ", ".join(f"{name} {n}" for name, n in names.items())
+    return [f"{sum(names.values())} of {done} results did not converge: {who}; give them more time"]

@@ -1,0 +1,226 @@
+"""The parent that outlives its worker: one death costs one backend's record, and the run goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from backends import name_of
+from suite.record import Record, from_json
+from suite.record import Status as Outcome
+from suite.worker import EXIT_PIPE, STATUS_BYTES, Job, Status, failed
+
+MAX_MESSAGE_BYTES = 2**28
+POLL_S = 0.25
+SETUP_S = 300.0
+"""Limit of a step that is the suite's own: building a large table."""
+_GRACE_S = 2.0
+_TAIL_BYTES = 4096
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker ended, as its parent saw it."""
+
+    backend: str | None
+    status: Outcome
+    reason: str
+
+
+class Supervisor:
+    """Starts a worker, gives it jobs, replaces it when it dies.
+
+    Args:
+        timeout_s: longest time one step of a backend may take: a prepare, a check, a turn.
+        memory_bytes: more than this resident, and the worker is ended.
+        threads: how many each library may use.
+    """
+
+    def __init__(self, timeout_s: float, memory_bytes: int, threads: int) -> None:
+        self.timeout_s = timeout_s
+        self.memory_bytes = memory_bytes
+        self.threads = threads
+        self.worker: _Child | None = None
+
+    def measure(self, job: Job) -> list[Record]:
+        """The records of a job: of every backend one, whatever became of the workers."""
+        deaths: list[Record] = []
+        left, tries = list(job.which), 0
+        while left:
+            answer = self._ask(replace(job, which=tuple(left)))
+            if not isinstance(answer, Death):
+                return deaths + answer
+            guilty = [which for which in left if name_of(which) == answer.backend]
+            tries += not guilty
+            if tries == 2:  # the suite's own step, twice: none of them can be measured here
+                guilty = left
+            deaths += [failed(job, which, answer.status, answer.reason) for which in guilty]
+            left = [which for which in left if which not in guilty]
+        return deaths
+
+    def close(self) -> None:
+        """End the worker, now."""
+        if self.worker is not None:
+            self.worker.kill()
+            self.worker = None
+
+    def _ask(self, job: Job) -> list[Record] | Death:
+        if self.worker is None:
+            self.worker = _Child(self.threads)
+        answer = self.worker.ask(job, self.timeout_s, self.memory_bytes)
+        if isinstance(answer, Death):
+            self.close()
+        return answer
+
+
+class _Child:
+    """One worker process, the pipes to it, and the end of what it printed."""
+
+    def __init__(self, threads: int) -> None:
+        jobs, self.jobs = os.pipe()
+        self.results, results = os.pipe()
+        status = os.memfd_create("status")
+        os.ftruncate(status, STATUS_BYTES)
+        self.status = Status(status)
+        self.status.write(None, "start")
+        command = [sys.executable, "-m", "suite.worker", *map(str, (jobs, results, status, os.getpid()))]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(jobs, results, status),
+            env=_environment(threads),
+            start_new_session=True,
+        )
+        for fd in (jobs, results, status):
+            os.close(fd)
+        self.tail: deque[bytes] = deque(maxlen=8)
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def ask(self, job: Job, timeout_s: float, memory_bytes: int) -> list[Record] | Death:
+        """Give it a job and wait for its records, or for what became of it."""
+        try:
+            os.write(self.jobs, job.to_line())
+        except OSError:
+            return self._death("crashed", self._ended())
+        received = bytearray()
+        seen, since = self.status.read()[0], time.monotonic()
+        while True:
+            if select.select([self.results], [], [], POLL_S)[0]:
+                part = os.read(self.results, 2**20)
+                received += part
+                if not part:
+                    return self._death(*self._judged())
+                records = _parsed(received)
+                if records is not None:
+                    return records
+                if len(received) > MAX_MESSAGE_BYTES or (b"\n" in part and not _is_message(received)):
+                    return self._death("crashed", "wrote into the pipe of its worker")
+            count, backend, _ = self.status.read()
+            if count != seen:
+                seen, since = count, time.monotonic()
+            limit = timeout_s if backend else max(timeout_s, SETUP_S)
+            if time.monotonic() - since > limit:
+                return self._death("timed_out", f"took longer than {limit:g} s")
+            if self._resident() > memory_bytes:
+                return self._death(
+                    "out_of_memory", f"worker grew over {memory_bytes / 1e9:.1f} GB and was ended"
+                )
+
+    def kill(self) -> None:
+        """End the process and whatever it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_GRACE_S)
+        for fd in (self.jobs, self.results):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _judged(self) -> tuple[Outcome, str]:
+        """What the end of its pipe says: a death, or a pipe closed under a living process."""
+        try:
+            code = self.process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return "crashed", "closed the pipe of its worker"
+        if code == -signal.SIGKILL:
+            return (
+                "out_of_memory",
+                "ended by SIGKILL, not by the suite: most likely the system ran out of memory",
+            )
+        return "crashed", "closed the pipe of its worker" if code == EXIT_PIPE else self._ended()
+
+    def _ended(self) -> str:
+        code = self.process.poll()
+        if code is None:
+            return "stopped answering"
+        if code < 0:
+            return f"ended by signal {-code} ({signal.Signals(-code).name})"
+        return f"exited with code {code} and no result"
+
+    def _death(self, status: Outcome, what: str) -> Death:
+        _, backend, step = self.status.read()
+        self.kill()
+        said = _last_line(b"".join(self.tail))
+        return Death(backend, status, f"{what}, in: {step}" + (f"; it said: {said}" if said else ""))
+
+    def _resident(self) -> int:
+        try:
+            return int(psutil.Process(self.process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _drain(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as printed:
+            while part := os.read(printed.fileno(), 2**16):
+                self.tail.append(part[-_TAIL_BYTES:])
+
+
+def _environment(threads: int) -> dict[str, str]:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return {
+        **os.environ,
+        **{name: str(threads) for name in names},
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONFAULTHANDLER": "1",
+        "CUDA_MODULE_LOADING": "EAGER",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+
+
+def _parsed(received: bytearray) -> list[Record] | None:
+    """The records of a whole message, or None while it is not whole."""
+    if not received.endswith(b"\n"):
+        return None
+    *lines, last = bytes(received).decode("utf-8", "replace").splitlines()
+    if last != f"end {len(lines)}":
+        return None
+    try:
+        return [from_json(Record, line) for line in lines]
+    except ValueError:
+        return None
+
+
+def _is_message(received: bytearray) -> bool:
+    return received.startswith((b"{", b"end "))
+
+
+def _last_line(printed: bytes) -> str:
+    lines = [line.strip() for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
+    fatal = [line for line in lines if "Error" in line or "error" in line or "Fatal" in line]
+    text = (fatal or lines or [""])[-1]
+    return "".join(c for c in text if c.isprintable())[:200]

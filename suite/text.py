@@ -1,0 +1,50 @@
+"""Text from outside made safe to show: on a terminal, in a CSV cell, in a Markdown cell."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?", re.DOTALL)
+_SPACES = re.compile(r"\s+")
+_FORMULA = tuple("=+-@＝＋－＠")
+_MARKUP = re.compile(r"([\\`*\[\]<>|~&])")
+
+
+def plain(text: str) -> str:
+    """One line of visible characters: no escape sequence, no control, no invisible or turned-round text."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    line = _SPACES.sub(" ", _ESCAPES.sub("", text)).strip()
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is(c, "Cs") else c for c in line if not _is(c, "Cc", "Cf"))
+
+
+def shown(line: str) -> str:
+    """A line laid out by us: visible characters only, spaces as they are."""
+    return " ".join(plain(word) for word in line.split(" "))
+
+
+def _is(character: str, *categories: str) -> bool:
+    return unicodedata.category(character) in categories
+
+
+def cut(text: str, length: int) -> str:
+    """Plain text of at most ``length`` characters; what is missing is shown as an ellipsis."""
+    line = plain(text)
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def csv_cell(text: str) -> str:
+    """Plain text that no spreadsheet takes for a formula."""
+    line = plain(text)
+    return f"'{line}" if line.startswith(_FORMULA) else line
+
+
+def markdown_cell(text: str) -> str:
+    """Plain text that stays text, and in its cell."""
+    return _MARKUP.sub(r"\\\1", plain(text))
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things in words: 1 case, 1,200 cases."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,166 @@
+"""Clocks: the host's, and CUDA's with the queue held full. Never one in the place of the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from backends import Array, Lookup
+
+MAX_QUEUED = 256
+"""Launches behind one hold: the driver's queue takes about 1,000 before a launch blocks."""
+MAX_HOLD_S = 0.2
+SETTLING_READINGS = 16
+CALLS = 8
+"""Lookups of a CUDA turn that are also timed from call to rows."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn of one backend gave, in seconds, in order; ``result`` is what its last call returned."""
+
+    settling_s: list[float] = field(default_factory=list)
+    call_s: list[float] = field(default_factory=list)
+    kernel_s: list[float] = field(default_factory=list)
+    enqueue_s: list[float] = field(default_factory=list)
+    held: bool | None = None
+    result: Array = None
+
+
+class Clock(Protocol):
+    """Times the lookups of a turn, in order, each ``repeat`` of them together."""
+
+    name: str
+    overhead_s: float
+
+    def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        """Call all lookups in order: the settling ones, set apart in few readings, then the samples."""
+
+
+class HostClock:
+    """Host time until the rows are there: ``call``."""
+
+    name = "call"
+
+    def __init__(self, wait: Callable[[], None] | None = None) -> None:
+        self.wait = wait
+        nothing = [_nothing] * 1000
+        self.overhead_s = float(np.median(self.turn([], nothing, 1).call_s))
+
+    def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        taken = Turn()
+        taken.settling_s, _ = self._time(settling, -(-len(settling) // SETTLING_READINGS))
+        taken.call_s, taken.result = self._time(lookups, repeat)
+        return taken
+
+    def _time(self, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
+        now, wait = time.perf_counter_ns, self.wait
+        times: list[float] = []
+        result = None
+        for start in range(0, len(lookups), max(1, repeat)):
+            together = lookups[start : start + repeat]
+            result = None  # what an earlier call allocated is given back outside the timed part
+            began = now()
+            for lookup in together:
+                result = lookup()
+            if wait is not None:
+                wait()
+            times.append((now() - began) * 1e-9 / len(together))
+        return times, result
+
+
+class CudaClock:
+    """Device time by events behind a held queue, the host's time to enqueue, and both together.
+
+    Args:
+        cuda: ``torch.cuda``, or what stands in for it.
+        sweep: enqueues the emptying of the caches before each sample, outside its events.
+    """
+
+    name = "kernel"
+
+    def __init__(self, cuda: Any, sweep: Callable[[], None] | None = None) -> None:
+        self.cuda = cuda
+        self.sweep = sweep
+        self.host = HostClock(cuda.synchronize)
+        self.events = [
+            (cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)) for _ in range(MAX_QUEUED)
+        ]
+        self.cycles_per_s = self._calibrate()
+        self.hold_s = 0.001
+        self.overhead_s = 0.0
+        empty = self._queue([_nothing] * 64, 1)
+        self.overhead_s = float(np.median(empty.kernel_s))
+
+    def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        taken = Turn()
+        taken.settling_s = self.host.turn(settling, [], 1).settling_s
+        step = MAX_QUEUED // repeat * repeat
+        for start in range(0, len(lookups), step):
+            part = self._queue(lookups[start : start + step], repeat)
+            taken.kernel_s += part.kernel_s
+            taken.enqueue_s += part.enqueue_s
+            taken.held = part.held if taken.held is None else taken.held and part.held
+        taken.call_s, taken.result = self._calls(lookups)
+        return taken
+
+    def _queue(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
+        """Kernel and enqueue times; once more with a longer hold for as long as the queue ran dry."""
+        while True:
+            taken = self._queue_once(lookups, repeat)
+            if taken.held or self.hold_s >= MAX_HOLD_S:
+                return taken
+            self.hold_s = min(2 * self.hold_s, MAX_HOLD_S)
+
+    def _queue_once(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
+        now, taken, cuda, sweep = time.perf_counter_ns, Turn(), self.cuda, self.sweep
+        pairs = self.events[: -(-len(lookups) // repeat)]
+        cuda.synchronize()
+        cuda._sleep(int(self.hold_s * self.cycles_per_s))
+        for number, (first, last) in enumerate(pairs):
+            together = lookups[number * repeat : (number + 1) * repeat]
+            if sweep is not None:
+                sweep()
+            first.record()
+            began = now()
+            for lookup in together:
+                lookup()
+            taken.enqueue_s.append((now() - began) * 1e-9 / len(together))
+            last.record()
+        taken.held = not pairs[0][0].query()
+        cuda.synchronize()
+        for number, (first, last) in enumerate(pairs):
+            count = len(lookups[number * repeat : (number + 1) * repeat])
+            taken.kernel_s.append(first.elapsed_time(last) * 1e-3 / count)
+        return taken
+
+    def _calls(self, lookups: Sequence[Lookup]) -> tuple[list[float], Array]:
+        times: list[float] = []
+        result = None
+        for lookup in lookups[-CALLS:]:
+            if self.sweep is not None:
+                self.sweep()
+                self.cuda.synchronize()
+            turn = self.host.turn([], [lookup], 1)
+            times, result = times + turn.call_s, turn.result
+        return times, result
+
+    def _calibrate(self) -> float:
+        """Cycles a second of the device's own sleep."""
+        first, last = self.events[0]
+        cycles = 1_000_000
+        for _ in range(3):  # the first ones load the module and wake the clock
+            first.record()
+            self.cuda._sleep(cycles)
+            last.record()
+            self.cuda.synchronize()
+        seconds: float = first.elapsed_time(last) * 1e-3
+        return cycles / max(seconds, 1e-9)
+
+
+def _nothing() -> None:
+    return None

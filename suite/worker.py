@@ -1,0 +1,173 @@
+"""The child process that holds the device: reads jobs, measures, answers with records."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import mmap
+import os
+import signal
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from suite import environment, measure
+from suite.case import Case
+from suite.record import Record, from_json, to_json
+
+STATUS_BYTES = 4096
+EXIT_PIPE = 97
+"""Exit code of a worker that found its pipe closed under it."""
+_PR_SET_PDEATHSIG = 1
+_SETUP_BYTES = 2**27
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One case on one device with some of its backends; small enough for one line of JSON."""
+
+    case: Case
+    device: str
+    which: tuple[str, ...]
+    measurement: str
+    settings: measure.Settings
+    ids_file: str | None = None
+    schema: int = 1
+
+    def to_line(self) -> bytes:
+        """The line a worker reads."""
+        return (json.dumps(dataclasses.asdict(self)) + "\n").encode()
+
+
+class Status:
+    """Whose step it is, in memory shared with the supervisor, which reads it when this process is dead."""
+
+    def __init__(self, fd: int) -> None:
+        self.memory = mmap.mmap(fd, STATUS_BYTES)
+
+    def write(self, backend: str | None, step: str) -> None:
+        """Note the next step; every note counts, so that a standstill shows."""
+        text = json.dumps([backend, step]).encode()[: STATUS_BYTES - 16]
+        (count,) = struct.unpack_from("<Q", self.memory)
+        self.memory[16 : 16 + len(text)] = text
+        struct.pack_into("<QQ", self.memory, 0, count + 1, len(text))
+
+    def read(self) -> tuple[int, str | None, str]:
+        """How many steps there were, whose the last is (None: the suite's own), and what it is."""
+        count, length = struct.unpack_from("<QQ", self.memory)
+        try:
+            backend, step = json.loads(self.memory[16 : 16 + length])
+        except ValueError:
+            return count, None, "start"
+        return count, backend, step
+
+
+class Worker:
+    """Keeps one table at a time, and answers jobs."""
+
+    def __init__(self, status: Status, results: int) -> None:
+        self.status = status
+        self.results = results
+        self.pipe = _identity(results)
+        self.table: tuple[tuple[Any, ...], Any, Any] | None = None
+
+    def answer(self, line: bytes) -> None:
+        """Do one job and write its records, one a line, then how many they were."""
+        job = from_json(Job, line.decode())
+        records = self.perform(job)
+        text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
+        self.notice(None, "answer")
+        _write_all(self.results, text.encode())
+
+    def perform(self, job: Job) -> list[Record]:
+        """The records of a job; out_of_memory for all of it where its table does not fit."""
+        from suite import ids
+
+        self.notice(None, f"build the table {job.case.table}")
+        short = self._shortage(job)
+        if short:
+            return [failed(job, which, "out_of_memory", short) for which in job.which]
+        arrays, table = self._table(job)
+        file_ids = ids.read_file(job.ids_file) if job.ids_file else None
+        return measure.measure(
+            job.case, job.which, arrays, table, job.settings, job.measurement, self.notice, file_ids
+        )
+
+    def notice(self, backend: str | None, step: str) -> None:
+        """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
+        if _identity(self.results) != self.pipe:
+            os._exit(EXIT_PIPE)
+        self.status.write(backend, step)
+
+    def _table(self, job: Job) -> tuple[Any, Any]:
+        from suite import data
+
+        key = (job.device, *job.case.table)
+        if self.table is None or self.table[0] != key:
+            self.table = None  # before the next one is made, so that two never stand in memory
+            arrays = data.arrays_on(job.device)
+            self.table = (key, arrays, data.build_table(arrays, *job.case.table))
+        return self.table[1], self.table[2]
+
+    def _shortage(self, job: Job) -> str | None:
+        case, key = job.case, (job.device, *job.case.table)
+        held = self.table is not None and self.table[0] == key
+        need = case.table_bytes * (not held) + 4 * case.rows_bytes + 4 * job.settings.cache_bytes
+        if job.device == "cpu":
+            # What is held now goes before the next table comes.
+            ours = self.table[2].nbytes if self.table and not held and self.table[0][0] == "cpu" else 0
+            there = environment.available_bytes() + ours - _SETUP_BYTES
+        else:
+            import torch
+
+            self.table = self.table if held else None
+            torch.cuda.empty_cache()
+            there = torch.cuda.mem_get_info(int(job.device.partition(":")[2]))[0]
+        if need <= there:
+            return None
+        return f"needs {need / 1e9:.1f} GB on {job.device}, {there / 1e9:.1f} GB are free"
+
+
+def failed(job: Job, which: str, status: Any, reason: str) -> Record:
+    """The record of a backend that came to no measurement in a job."""
+    from backends import name_of
+
+    return Record(name_of(which), job.device, job.case, status, reason, job.measurement)
+
+
+def main(argv: list[str]) -> int:
+    """Serve jobs until there are no more. Arguments: the three file descriptors and the parent's id."""
+    jobs, results, status, parent = map(int, argv)
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker = Worker(Status(status), results)
+    with os.fdopen(jobs, "rb") as lines:
+        for line in lines:
+            worker.answer(line)
+    return 0
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
