@@ -54,12 +54,13 @@ class Backend(ABC):
 
         Args:
             table: (vocab, dim), C-contiguous, shared by every backend; must not be written to.
-            indices: (batch,) int32 or int64, each in [0, vocab); rewritten by the suite between calls.
+            indices: (batch,) int32 or int64, each in [0, vocab), which a backend need not check; rewritten
+                by the suite between calls.
             out: (batch, dim), C-contiguous, like the table; a lookup writes here if its library can.
 
         Returns:
             The lookup. It reads table and ids as they are when it is called and returns ``out`` or an
-            array of its own.
+            array of its own. One that holds bare addresses must keep the arrays behind them alive.
 
         Raises:
             Unsupported: for a dtype, shape or device it can't do, with the reason.

@@ -1,6 +1,6 @@
 """Measures embedding lookup: how fast, in which framework, and how far from the limit.
 
-``suite.load("results/*")`` is a DataFrame with a row a record, ``suite.samples(...)`` one with a row a sample.
+``suite.load("results/*")`` is a DataFrame with a row a record; ``suite.samples(...)``, with a row a sample.
 """
 
 from __future__ import annotations

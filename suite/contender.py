@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as made
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ import numpy as np
 from backends import Backend, BackendUnavailable, Lookup, Unsupported, load, missing_packages, name_of
 from suite import ceiling, check, stats
 from suite.data import Field
+from suite.nvml_call import Reading, both
 from suite.record import Clock as ClockName
-from suite.record import Memory, Record, Role, Samples, Status, Traffic
-from suite.timer import MAX_QUEUED, Clock, CudaClock, HostClock, Turn
+from suite.record import Fact, Memory, Record, Role, Samples, Status, Traffic
+from suite.telemetry import Observer
+from suite.timer import MAX_QUEUED, Clock, Turn, clock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +54,8 @@ class Contender:
     turns: list[Turn] = made(default_factory=list)
     cursor: int = 0
     check_s: float = 1e-3
-    allocates: bool | None = None
+    memory: Memory = made(default_factory=Memory)
+    telemetry: dict[str, Fact] = made(default_factory=dict)
     failure: tuple[Status, str] | None = None
 
     @property
@@ -82,8 +85,9 @@ class Contender:
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
             self.fail("out_of_memory" if memory else "error", f"in {where}: {_one_line(error)}")
 
-    def prepare(self, sweep: Sweep) -> None:
-        """Load the backend and prepare a lookup for every slot."""
+    def prepare(self, sweep: Sweep, observer: Observer) -> None:
+        """Load the backend, prepare a lookup for every slot, and see what memory that and a lookup take."""
+        before = observer.held_bytes()
         with self.blamed("prepare"):
             backend = load(self.which)
             _require(backend, self.field)
@@ -92,14 +96,36 @@ class Contender:
                 one.prepare(*self.field.operands(slot, backend.view)) for slot in self.field.slots
             ]
             self.declared = backend.clock
-            self.clock = make_clock(self.field, backend.clock, sweep)
+            self.clock = clock_of(self.field.arrays.device, backend.clock, sweep)
+        if self.running:
+            with self.blamed("the lookup"):
+                self._observe_memory(before, observer)
+
+    def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
+        def call() -> None:
+            self.lookups[0]()
+            self.field.arrays.synchronize()
+
+        call()
+        ready = observer.held_bytes()
+        added = both(before, ready, lambda a, b: max(0, b - a))
+        extra = both(ready, observer.peak_bytes(call), lambda a, b: max(0, b - a))
+        table = self.field.case.table_bytes
+        self.memory = Memory(table, added.value, extra.value, None, added.reason or extra.reason)
+
+    def sustain(self, observer: Observer, seconds: float) -> None:
+        """Nothing but lookups for a while, for counters that need one."""
+        with self.blamed("the sustained phase"):
+            wait = self.field.arrays.synchronize
+            self.telemetry = observer.sustained(self.field.case, self.lookups, wait, seconds)
 
     def check(self, slot: int, seed: int) -> None:
         """Call it on ids and a table that have just changed, and compare every bit."""
         began = time.perf_counter()
         with self.blamed("the lookup"):
             where = self.field.slots[slot]
-            reason, self.allocates = check.check(self.field, where, self.lookups[slot], self.declared, seed)
+            reason, allocates = check.check(self.field, where, self.lookups[slot], self.declared, seed)
+            self.memory = replace(self.memory, allocates=allocates)
             if reason:
                 self.fail("wrong", reason)
         self.check_s = time.perf_counter() - began
@@ -168,7 +194,8 @@ class Contender:
             samples=samples,
             converged=stats.median(self.rounds).precision <= precision if samples else None,
             traffic=traffic,
-            memory=Memory(table_bytes=self.field.case.table_bytes, allocates=self.allocates),
+            memory=self.memory,
+            telemetry=self.telemetry,
         )
 
     def _samples(self) -> Samples:
@@ -197,21 +224,10 @@ def best_copy(field: Field, sweep: Sweep) -> Contender:
     """The plain copy that is fastest on this case, warmed up."""
     contenders = []
     for name, lookups in ceiling.copies(field).items():
-        clock = make_clock(field, "device", sweep)
+        clock = clock_of(field.arrays.device, "device", sweep)
         contenders.append(Contender(name, name, "ceiling", field, lookups, clock))
         contenders[-1].warm_up()
     return min(contenders, key=lambda c: c.estimate_s)
-
-
-def make_clock(field: Field, declared: str, sweep: Sweep) -> Clock:
-    """A backend's clock: the host's on the CPU and for a library with its own streams, else CUDA's."""
-    if check.on_host(field):
-        return HostClock()
-    if declared == "host":
-        return HostClock(field.arrays.synchronize)
-    import torch
-
-    return CudaClock(torch.cuda, sweep)
 
 
 def _require(backend: type[Backend], field: Field) -> None:

@@ -13,6 +13,7 @@ from suite import cache, check, contender, data, ids, stats
 from suite.case import Case
 from suite.contender import Contender
 from suite.record import Record, Traffic
+from suite.telemetry import Observer
 
 Notice = Callable[[str | None, str], None]
 """Told whose the next step is (None: the suite's own) and what it is, so that a death has a culprit."""
@@ -30,12 +31,14 @@ class Settings:
         limit_s: time for the rounds of one case.
         seed: of ids, orders and spot checks.
         cache_bytes: what has to be emptied for a lookup to be cold.
+        sustain_s: length of the phase for counters, after the timed samples; 0 for none.
     """
 
     precision: float = 0.01
     limit_s: float = 8.0
     seed: int = 0
     cache_bytes: int = 2**25
+    sustain_s: float = 0.0
 
 
 def measure(
@@ -43,6 +46,7 @@ def measure(
     which: Sequence[str],
     arrays: data.Arrays,
     table: data.Array,
+    observer: Observer,
     settings: Settings,
     measurement: str,
     notice: Notice,
@@ -53,6 +57,7 @@ def measure(
     Args:
         which: backends by name or path.
         table: (vocab, dim) of bits, as ``data.build_table`` made it.
+        observer: reads the device's counters between the phases.
         measurement: names the rounds that these records share.
         file_ids: the user's own ids, where the case's distribution is a file.
     """
@@ -66,13 +71,17 @@ def measure(
 
     contenders = [contender.of_backend(each, field) for each in which]
     for each in contenders:
-        _prepare_and_check(each, sweep, settings.seed, notice)
+        _prepare_and_check(each, sweep, observer, settings.seed, notice)
 
     notice(None, "choose the plain copy")
     best_copy = contender.best_copy(field, sweep)
 
     _time_in_turns([*contenders, best_copy], sweep, settings, rng, notice)
     _check_again(contenders, field, settings.seed, notice)
+    for each in contenders:
+        if each.running:
+            notice(each.name, "sustain")
+            each.sustain(observer, settings.sustain_s)
 
     traffic = Traffic(
         distinct=distinct,
@@ -92,9 +101,11 @@ def _batches(case: Case, slots: int, seed: int, file_ids: ids.Ids | None) -> lis
     return ids.draw_apart(case, slots, seed, file_ids)
 
 
-def _prepare_and_check(each: Contender, sweep: contender.Sweep, seed: int, notice: Notice) -> None:
+def _prepare_and_check(
+    each: Contender, sweep: contender.Sweep, observer: Observer, seed: int, notice: Notice
+) -> None:
     notice(each.name, "prepare")
-    each.prepare(sweep)
+    each.prepare(sweep, observer)
     if each.running:
         notice(each.name, "check")
         each.check(0, seed)

@@ -47,6 +47,7 @@ class Request:
     time_budget_s: float | None
     timeout_s: float
     threads: int
+    sustain_s: float
     seed: int
     dry_run: bool
     list_backends: bool
@@ -107,6 +108,7 @@ def parse(argv: Sequence[str]) -> Request:
         time_budget_s=given.time_budget,
         timeout_s=given.timeout,
         threads=given.threads or len(os.sched_getaffinity(0)),
+        sustain_s=given.sustain,
         seed=given.seed,
         dry_run=given.dry_run,
         list_backends=given.list,
@@ -157,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
     add("--time-budget", type=_duration, metavar="T", help="end within this time: 90s, 8m, 2h")
     add("--timeout", type=_duration, default=60.0, metavar="T", help="limit of one step (default: 60s)")
+    add("--sustain", type=_seconds, default=1.2, metavar="S", help="phase for energy counters; 0 for none")
     add("--threads", type=_whole("threads", 1, 4096), metavar="N", help="threads a library may use")
     add(
         "--seed",
@@ -213,6 +216,12 @@ def _duration(text: str) -> float:
     if not 1 <= value <= 7 * 86400:
         raise argparse.ArgumentTypeError(f"time {text!r} is not between 1s and 168h; write 90s, 8m or 2h")
     return value
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"seconds {text!r} are not between 0 and 9999")
+    return float(text)
 
 
 def _plain_name(path: str) -> str:

@@ -8,7 +8,7 @@ import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite import stats
@@ -143,14 +143,19 @@ def _impossible(record: Record) -> str | None:
     """Why no machine can have made this record, well formed as it is."""
     if record.case.table_bytes + record.case.payload_bytes >= HUGE:
         return "more bytes than any memory has"
-    sizes = [*astuple(record.memory), *(astuple(record.traffic) if record.traffic else ())]
-    if not all(0 <= size < HUGE for size in sizes if isinstance(size, int)):
+    memory, traffic = record.memory, record.traffic
+    sizes = [memory.table_bytes or 0, memory.extra_bytes or 0]
+    if traffic:
+        sizes += [traffic.distinct, traffic.touched_bytes, traffic.cache_bytes]
+    if min(sizes) < 0 or max(sizes) >= HUGE:
         return "a number of bytes that can't be"
     s = record.samples
-    clocks = (s.kernel_s, s.enqueue_s, s.call_s) if s else ()
-    if not all(min(one) > MIN_S and max(one) < MAX_S for times in clocks for one in times or () if one):
+    if s is None:
+        return None
+    taken = [one for times in (s.kernel_s, s.enqueue_s, s.call_s) for one in times or () if one]
+    if taken and (min(map(min, taken)) < MIN_S or max(map(max, taken)) > MAX_S):
         return "a time that can't be"
-    if s and not any(rounds(record, record.clock)):
+    if not any(rounds(record, record.clock)):
         return "no samples by its clock"
     return None
 

@@ -56,12 +56,14 @@ class Memory:
 
     Attributes:
         table_bytes: the table as allocated.
-        extra_bytes: the most the lookup held beyond its operands.
+        prepare_bytes: what ``prepare`` and the first call added: library, kernels, pools.
+        extra_bytes: the most the lookup held beyond its operands and what ``prepare`` added.
         allocates: whether the lookup returned memory of its own instead of ``out``.
         reason: why a null is null.
     """
 
     table_bytes: int | None = None
+    prepare_bytes: int | None = None
     extra_bytes: int | None = None
     allocates: bool | None = None
     reason: str | None = None

@@ -131,6 +131,7 @@ def _environment(
         "time_budget_s": request.time_budget_s,
         "timeout_s": request.timeout_s,
         "threads": request.threads,
+        "sustain_s": request.sustain_s,
     }
     found = environment.collect(
         argv,
@@ -179,7 +180,11 @@ def _measure(
                 what = f"{task.device} {task.case}"
                 progress.start(what)
                 settings = Settings(
-                    request.precision, budget.next_limit_s(), request.seed, cache[task.device]
+                    request.precision,
+                    budget.next_limit_s(),
+                    request.seed,
+                    cache[task.device],
+                    request.sustain_s,
                 )
                 job = Job(
                     task.case, task.device, task.which, uuid.uuid4().hex[:12], settings, request.ids_file

@@ -162,5 +162,19 @@ class CudaClock:
         return cycles / max(seconds, 1e-9)
 
 
+def clock_of(device: str, declared: str, sweep: Callable[[], None] | None) -> Clock:
+    """A lookup's clock: the host's on the CPU and for a library with its own streams, else CUDA's.
+
+    Args:
+        declared: what the backend declares, ``device`` or ``host``.
+        sweep: empties the caches before each sample of a GPU's clock; on the host the turn does it.
+    """
+    if device == "cpu":
+        return HostClock()
+    import torch
+
+    return HostClock(torch.cuda.synchronize) if declared == "host" else CudaClock(torch.cuda, sweep)
+
+
 def _nothing() -> None:
     return None

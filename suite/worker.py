@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from suite import environment, measure
+from suite import environment, measure, telemetry
 from suite.case import Case
 from suite.record import Record, from_json, to_json
 
@@ -72,6 +72,7 @@ class Worker:
         self.results = results
         self.pipe = _identity(results)
         self.table: tuple[tuple[Any, ...], Any, Any] | None = None
+        self.observers: dict[str, telemetry.Observer] = {}
 
     def answer(self, line: bytes) -> None:
         """Do one job and write its records, one a line, then how many they were."""
@@ -92,8 +93,21 @@ class Worker:
         arrays, table = self._table(job)
         file_ids = ids.read_file(job.ids_file) if job.ids_file else None
         return measure.measure(
-            job.case, job.which, arrays, table, job.settings, job.measurement, self.notice, file_ids
+            job.case,
+            job.which,
+            arrays,
+            table,
+            self._observer(job.device),
+            job.settings,
+            job.measurement,
+            self.notice,
+            file_ids,
         )
+
+    def _observer(self, device: str) -> telemetry.Observer:
+        if device not in self.observers:
+            self.observers[device] = telemetry.HostObserver() if device == "cpu" else _gpu_observer(device)
+        return self.observers[device]
 
     def notice(self, backend: str | None, step: str) -> None:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
@@ -128,6 +142,15 @@ class Worker:
         if need <= there:
             return None
         return f"needs {need / 1e9:.1f} GB on {job.device}, {there / 1e9:.1f} GB are free"
+
+
+def _gpu_observer(device: str) -> telemetry.Observer:
+    import torch
+
+    from suite.nvml import Gpu
+
+    # By UUID, since an index can mean another GPU to NVML than to CUDA.
+    return telemetry.GpuObserver(Gpu.open(f"GPU-{torch.cuda.get_device_properties(device).uuid}"))
 
 
 def failed(job: Job, which: str, status: Any, reason: str) -> Record:

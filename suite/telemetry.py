@@ -1,0 +1,173 @@
+"""What the counters saw of one lookup: memory, and over a sustained phase energy and bandwidth."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from backends import Lookup
+from suite.case import Case
+from suite.nvml import Gpu, Reading, difference
+from suite.record import Fact
+
+BURST_S = 0.01
+_ROOT = Path("/")
+_PACKAGE = re.compile(r"intel-rapl:[0-9]+")
+
+
+class Observer(Protocol):
+    """Reads counters between timed phases, never during one."""
+
+    def held_bytes(self) -> Reading[int]:
+        """Memory in use now: resident (CPU), or on the device by everybody (GPU)."""
+
+    def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
+        """The most memory in use at any time of a call, as far as this device tells."""
+
+    def sustained(
+        self, case: Case, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+    ) -> dict[str, Fact]:
+        """Figures over ``seconds`` of nothing but these lookups; beside a null, ``<name>_missing``."""
+
+
+class HostObserver:
+    """The kernel's account of this process, and the package's energy where it may be read.
+
+    Args:
+        root: the directory that holds proc and sys.
+    """
+
+    def __init__(self, root: Path = _ROOT) -> None:
+        self.root = root
+
+    def held_bytes(self) -> Reading[int]:
+        return self._status("VmRSS")
+
+    def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
+        try:
+            # 5 resets the high-water mark of resident memory (proc_pid_clear_refs(5)).
+            (self.root / "proc/self/clear_refs").write_text("5")
+        except OSError as error:
+            call()
+            return Reading(None, f"the peak can't be reset ({error.strerror})")
+        call()
+        return self._status("VmHWM")
+
+    def sustained(
+        self, case: Case, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+    ) -> dict[str, Fact]:
+        before = self._energy_j()
+        if before.value is None or seconds <= 0:
+            return facts({"energy_j": before if seconds > 0 else Reading(None, "turned off")})
+        began, count, burst = time.monotonic(), 0, _burst(lookups, wait)
+        while time.monotonic() < began + seconds:
+            count += burst()
+        elapsed, after = time.monotonic() - began, self._energy_j()
+        spent = after.then(lambda joules: joules - (before.value or 0.0))
+        if spent.value is not None and spent.value <= 0:
+            spent = Reading(None, "the energy counter stood still or ran over")
+        return facts(
+            {
+                "sustained_lookups": Reading(count, None),
+                "sustained_s": Reading(elapsed, None),
+                "energy_j": spent,
+                "joules_per_lookup": spent.then(lambda joules: joules / count),
+                "joules_per_gb": spent.then(lambda joules: joules / count / case.payload_bytes * 1e9),
+                "mean_power_w": spent.then(lambda joules: joules / elapsed),
+            }
+        )
+
+    def _status(self, key: str) -> Reading[int]:
+        try:
+            text = (self.root / "proc/self/status").read_text()
+        except OSError as error:
+            return Reading(None, f"/proc/self/status can't be read ({error.strerror})")
+        found = re.search(rf"^{key}:\s+([0-9]+) kB$", text, re.MULTILINE)
+        return Reading(int(found[1]) * 1024, None) if found else Reading(None, f"{key} is not reported")
+
+    def _energy_j(self) -> Reading[float]:
+        """Energy of all packages since some moment, from the kernel's powercap interface."""
+        folder = self.root / "sys/class/powercap"
+        zones = [zone for zone in folder.glob("*") if _PACKAGE.fullmatch(zone.name)]
+        if not zones:
+            return Reading(None, "no powercap interface here")
+        try:
+            return Reading(sum(int((zone / "energy_uj").read_text()) for zone in zones) / 1e6, None)
+        except PermissionError:
+            return Reading(None, "no permission to read the package's energy")
+        except (OSError, ValueError):
+            return Reading(None, "the package's energy can't be read")
+
+
+class GpuObserver:
+    """NVML's account of one GPU."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+
+    def held_bytes(self) -> Reading[int]:
+        return self.gpu.memory().used_bytes
+
+    def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
+        # NVML has no high-water mark; pools give nothing back at once, so what is held after is the peak.
+        call()
+        return self.held_bytes()
+
+    def sustained(
+        self, case: Case, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+    ) -> dict[str, Fact]:
+        if seconds <= 0:
+            return facts({"energy_j": Reading(None, "turned off")})
+        before = self.gpu.counters()
+        seen = self.gpu.sustained(_burst(lookups, wait), seconds)
+        after = self.gpu.counters()
+        count, elapsed = seen.lookups, seen.elapsed_s
+        figures: dict[str, Reading[Any]] = {
+            "sustained_lookups": Reading(count, None),
+            "sustained_s": Reading(elapsed, None),
+            "payload_bytes_per_s": Reading(count * case.payload_bytes / elapsed, None),
+            "dram_bytes_per_lookup": seen.dram_bytes_per_s.then(lambda rate: rate * elapsed / count),
+            "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / case.payload_bytes * 1e9),
+        }
+        for field in dataclasses.fields(seen):
+            reading = getattr(seen, field.name)
+            if isinstance(reading, Reading):
+                figures[field.name] = reading
+        for name in ("temperature_c", "memory_temperature_c", "sm_clock_hz", "memory_clock_hz"):
+            figures[f"{name}_before"] = getattr(before, name)
+            figures[f"{name}_after"] = getattr(after, name)
+        for cause, held_down_s in difference(before, after).throttled_s.items():
+            figures[f"throttled_{cause}_s"] = held_down_s
+        return facts(figures)
+
+
+def facts(readings: Mapping[str, Reading[Any]]) -> dict[str, Fact]:
+    """Readings as a record keeps them: each value by its name, and beside a null its reason."""
+    found: dict[str, Fact] = {}
+    for name, reading in readings.items():
+        found[name] = reading.value
+        if reading.reason is not None:
+            found[f"{name}_missing"] = reading.reason
+    return found
+
+
+def _burst(lookups: Sequence[Lookup], wait: Callable[[], None]) -> Callable[[], int]:
+    """A call that does some 10 ms of lookups, waits for their rows, and returns how many there were."""
+    state = {"count": 1, "cursor": 0}
+
+    def run() -> int:
+        began, count = time.perf_counter(), state["count"]
+        for _ in range(count):
+            lookups[state["cursor"]]()
+            state["cursor"] = (state["cursor"] + 1) % len(lookups)
+        wait()
+        took = time.perf_counter() - began
+        if took < BURST_S / 2:
+            state["count"] = min(4 * count, 4096)
+        return count
+
+    return run

@@ -1,0 +1,73 @@
+/* The same lookup in C: what a compiler makes of the ideas of backends/numba_cpu.py, to compare with it.
+ *
+ * cc -O3 -march=native -fopenmp -shared -fPIC gather.c -o gather.so
+ */
+#include <immintrin.h>
+#include <omp.h>
+#include <stdint.h>
+#include <string.h>
+
+/* On a 64-byte boundary of the output, past the caches. */
+static inline void stream_line(char *to, const char *from) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((void *)to, _mm512_loadu_si512(from));
+#else
+    for (int k = 0; k < 64; k += 16)
+        _mm_stream_si128((__m128i *)(to + k), _mm_loadu_si128((const __m128i *)(from + k)));
+#endif
+}
+
+static inline void copy_line(char *to, const char *from) {
+#if defined(__AVX512F__)
+    _mm512_storeu_si512(to, _mm512_loadu_si512(from));
+#else
+    memcpy(to, from, 64);
+#endif
+}
+
+static inline void prefetch(const char *address) { __builtin_prefetch(address, 0, 2); }
+
+static inline void copy_row(char *to, const char *from, const char *later, int64_t size, int stream) {
+    int64_t done = stream ? -(intptr_t)to & 63 : 0;
+    if (done) memcpy(to, from, done);
+    for (; done <= size - 64; done += 64) {
+        prefetch(later + done);
+        if (stream)
+            stream_line(to + done, from + done);
+        else
+            copy_line(to + done, from + done);
+    }
+    prefetch(later + size - 1);
+    if (done < size) {
+        prefetch(later + done);
+        memcpy(to + done, from + done, size - done);
+    }
+}
+
+static void copy_rows(const char *table, const int64_t *ids, char *out, int64_t size, int64_t first, int64_t last,
+                      int64_t ahead, int stream) {
+    int64_t warm = first + ahead < last ? first + ahead : last;
+    for (int64_t i = first; i < warm; i++)
+        for (int64_t done = 0; done < size; done += 64) prefetch(table + ids[i] * size + done);
+    for (int64_t i = first; i < last; i++) {
+        int64_t next = i + ahead < last ? i + ahead : last - 1;
+        copy_row(out + i * size, table + ids[i] * size, table + ids[next] * size, size, stream);
+    }
+    if (stream) _mm_sfence();
+}
+
+/* threads == 1 stays on the calling thread; otherwise every thread takes one contiguous part of the batch. */
+void gather(const char *table, const int64_t *ids, char *out, int64_t size, int64_t batch, int64_t ahead, int stream,
+            int threads) {
+    if (threads == 1) {
+        copy_rows(table, ids, out, size, 0, batch, ahead, stream);
+        return;
+    }
+#pragma omp parallel num_threads(threads)
+    {
+        int64_t share = (batch + omp_get_num_threads() - 1) / omp_get_num_threads();
+        int64_t first = share * omp_get_thread_num();
+        int64_t last = first + share < batch ? first + share : batch;
+        if (first < last) copy_rows(table, ids, out, size, first, last, ahead, stream);
+    }
+}

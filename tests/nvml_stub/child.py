@@ -1,0 +1,73 @@
+"""A process in which the real pynvml finds the stub: evaluates the expressions it is sent, answers JSON.
+
+One line in: {"settings": {...}, "environ": {...}, "expression": "..."}; one line out: {"result": ...} or
+{"raised": ...}. In an expression, ``at(gpu)`` is every figure of a GPU by its dotted path.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+if os.environ.get("NVML_STUB_BLOCK"):
+    sys.modules["pynvml"] = None  # type: ignore[assignment]  # importing it now raises ImportError
+
+from suite import nvml, nvml_call, nvml_gpm
+
+Gpu = nvml.Gpu
+
+
+def plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def flat(value: Any, path: str) -> dict[str, Any]:
+    if isinstance(value, dict) and set(value) != {"value", "reason"}:
+        return {at: leaf for key, item in value.items() for at, leaf in flat(item, f"{path}.{key}").items()}
+    return {path: value}
+
+
+def at(gpu: Any, gpm: bool = False) -> dict[str, Any]:
+    figures = {"identity": gpu.identity(), "memory": gpu.memory(), "counters": gpu.counters()}
+    if gpm:
+        figures["sustained"] = gpu.sustained(lambda: 1, 0.0)
+    everything = {
+        path: leaf for key, item in figures.items() for path, leaf in flat(plain(item), key).items()
+    }
+    return {path: leaf for path, leaf in everything.items() if isinstance(leaf, dict)}
+
+
+def patched_ask(limit_s: float, function: Any) -> Any:
+    """What a call answers when pynvml's own function is this one."""
+    import pynvml
+
+    pynvml.patched = function
+    return nvml_call.Calls(limit_s).ask("patched")
+
+
+def burst(seconds: float = 0.01, lookups: int = 3) -> int:
+    time.sleep(seconds)
+    return lookups
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    Path(os.environ["NVML_STUB"]).write_text("".join(f"{k}={v}\n" for k, v in request["settings"].items()))
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        os.environ.pop(name, None)
+    os.environ.update(request["environ"])
+    nvml_gpm.SHORTEST_S = request["shortest_gpm_s"]
+    started_s = time.monotonic()
+    try:
+        answer = {"result": plain(eval(request["expression"]))}
+    except BaseException as error:
+        answer = {"raised": f"{type(error).__name__}: {error}"}
+    answer["took_s"] = time.monotonic() - started_s
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,162 @@
+"""The CPU kernel is bit exact on every shape, alignment and thread count, and writes nothing but its rows."""
+
+import mmap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends.base import Backend
+from backends.numba_cpu import NumbaCpu
+
+pytest.importorskip("numba")
+pytest.importorskip("torch")
+
+DIMS = (1, 7, 100, 129, 1601, 8192)
+BATCHES = (1, 16, 17, 4096, 65536)
+MOST_BYTES = 1 << 27
+GUARD = 256
+CANARY = -91
+
+
+class OneThread(NumbaCpu):
+    parallel_bytes = 1 << 60
+    stream_cache_fraction = 1e9
+
+
+class AllThreads(NumbaCpu):
+    parallel_bytes = 0
+    chunk_bytes = 1
+    chunks_per_thread = 1000
+    stream_cache_fraction = 1e9
+
+
+class OneThreadStreaming(OneThread):
+    stream_cache_fraction = 0
+    stream_row_bytes = 64
+
+
+class AllThreadsStreaming(AllThreads):
+    stream_cache_fraction = 0
+    stream_row_bytes = 64
+
+
+PATHS = (NumbaCpu, OneThread, AllThreads, OneThreadStreaming, AllThreadsStreaming)
+
+
+def guarded(shape: tuple[int, int], dtype: type, offset: int) -> tuple[np.ndarray, np.ndarray]:
+    """All bytes, filled with a canary, and within them an array whose base is `offset` past a cache line."""
+    nbytes = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    whole = np.full(nbytes + 2 * GUARD, CANARY, np.int8)
+    start = GUARD // 2 + -(whole.ctypes.data + GUARD // 2) % 64 + offset
+    return whole, whole[start : start + nbytes].view(dtype).reshape(shape)
+
+
+def filled(shape: tuple[int, int], dtype: type, offset: int) -> np.ndarray:
+    """A table of random bits at that offset from a cache line."""
+    _, table = guarded(shape, dtype, offset)
+    flat = table.reshape(-1).view(np.int8)
+    flat[:] = np.random.default_rng(7).integers(-128, 128, flat.size, np.int8)
+    return table
+
+
+def check(path: type[Backend], table: np.ndarray, ids: np.ndarray, offset: int) -> None:
+    """The rows are right, for the ids as they are at the call, and the bytes around them are untouched."""
+    whole, out = guarded((len(ids), table.shape[1]), table.dtype.type, offset)
+    before = (out.ctypes.data - whole.ctypes.data, out.nbytes)
+    lookup = path().prepare(table, ids, out)
+    for _ in range(2):
+        assert lookup() is out
+        assert np.array_equal(out, table[ids])
+        ids[:] = ids[::-1].copy() if len(ids) > 1 else len(table) - 1 - ids
+    edge = np.ones(len(whole), bool)
+    edge[before[0] : before[0] + before[1]] = False
+    assert (whole[edge] == CANARY).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+@pytest.mark.parametrize("dim", DIMS)
+def test_contract_shapes(dim: int, dtype: type) -> None:
+    table = filled((97, dim), dtype, 0)
+    for batch in (b for b in BATCHES if b * dim * table.itemsize <= MOST_BYTES):
+        for index in (np.int32, np.int64):
+            ids = np.random.default_rng(batch).integers(0, len(table), batch).astype(index)
+            ids[-1] = len(table) - 1
+            check(NumbaCpu, table, ids, 0)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+@pytest.mark.parametrize("dim", [*DIMS, 16, 31, 32, 33, 63, 64, 65])
+def test_every_path_at_misaligned_bases(path: type[Backend], dim: int, dtype: type) -> None:
+    width = np.dtype(dtype).itemsize
+    for offset in (0, width, 64 - width, 16, 32):
+        table = filled((97, dim), dtype, (offset * 3) % 64)
+        for batch in (1, 17, 301):
+            ids = np.random.default_rng(batch).integers(0, len(table), batch).astype(np.int64)
+            if path.__dict__.get("stream_row_bytes", 0) <= dim * width:
+                check(path, table, ids, offset)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("row", [0, 96])
+def test_all_ids_equal(path: type[Backend], row: int) -> None:
+    table = filled((97, 100), np.int32, 4)
+    check(path, table, np.full(4096, row, np.int32), 8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    path=st.sampled_from(PATHS),
+    dtype=st.sampled_from([np.int8, np.int16, np.int32]),
+    index=st.sampled_from([np.int32, np.int64]),
+    dim=st.integers(64, 700),
+    ids=st.lists(st.integers(0, 12), min_size=1, max_size=400),
+    offsets=st.tuples(st.integers(0, 15), st.integers(0, 15)),
+)
+def test_any_shape(path, dtype, index, dim, ids, offsets) -> None:
+    width = np.dtype(dtype).itemsize
+    table = filled((13, dim), dtype, offsets[0] * width)
+    check(path, table, np.array(ids, index), offsets[1] * width)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    path=st.sampled_from(PATHS[:3]),
+    dtype=st.sampled_from([np.int8, np.int16, np.int32]),
+    dim=st.integers(1, 64),
+    ids=st.lists(st.integers(0, 12), min_size=1, max_size=100),
+    offset=st.integers(0, 15),
+)
+def test_any_short_row(path, dtype, dim, ids, offset) -> None:
+    width = np.dtype(dtype).itemsize
+    check(path, filled((13, dim), dtype, offset * width), np.array(ids, np.int64), offset * width)
+
+
+def test_table_and_ids_are_read_at_the_call() -> None:
+    table, ids = filled((50, 129), np.int16, 2), np.arange(50, dtype=np.int32)
+    out = np.empty_like(table)
+    lookup = NumbaCpu().prepare(table, ids, out)
+    lookup()
+    table[:], ids[:] = ~table, ids[::-1].copy()
+    assert np.array_equal(lookup(), table[ids])
+
+
+def test_offsets_beyond_32_bits() -> None:
+    dim = 8192
+    vocab = (1 << 32) // dim + 3
+    memory = mmap.mmap(-1, vocab * dim, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    table = np.frombuffer(memory, np.int8).reshape(vocab, dim)  # only the pages written to below exist
+    rows = [0, (1 << 31) // dim - 1, (1 << 31) // dim, (1 << 32) // dim - 1, (1 << 32) // dim, vocab - 1]
+    for k, row in enumerate(rows):
+        table[row] = k + 1
+    for index in (np.int32, np.int64):
+        check(NumbaCpu, table, np.array(rows * 20, index), 0)
+
+
+def test_the_address_of_ids_and_job_need_not_be_aligned() -> None:
+    raw = np.zeros(8 * 301 + 8, np.int8)
+    ids = raw[1 : 1 + 8 * 300].view(np.int64)
+    ids[:] = np.random.default_rng(3).integers(0, 97, 300)
+    check(NumbaCpu, filled((97, 129), np.int8, 3), ids, 5)

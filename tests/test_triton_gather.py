@@ -1,0 +1,113 @@
+"""The Triton kernel in Triton's interpreter, which is chosen at import and so needs processes of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import mmap
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backends.triton_gather as backend
+
+torch = pytest.importorskip("torch")
+
+SHAPES = (
+    (1, np.int8, 17, 1),
+    (7, np.int16, 65, 132),
+    (100, np.int32, 16, 1),
+    (129, np.int8, 64, 1),
+    (1601, np.int16, 20, 1),
+    (8192, np.int32, 16, 132),
+)
+MUTANTS = {
+    "32-bit offset": ("other=0).to(tl.int64)", "other=0)"),
+    "a column too many": ("column < columns", "column <= columns"),
+    "a token too many": ("inside = (token < batch)", "inside = (token <= batch)"),
+    "tiles overlap": ("tl.program_id(1) * wide", "tl.program_id(1)"),
+}
+
+
+def operands() -> Iterator[tuple[Any, Any, int]]:
+    """Table, ids and a number of multiprocessors; the last table is past 2^31 elements, and hardly exists."""
+    for dim, dtype, batch, processors in SHAPES:
+        rng = np.random.default_rng(dim)
+        ids = rng.integers(0, 50, batch).astype(np.int32 if dim % 2 else np.int64)
+        yield rng.integers(-128, 128, (50, dim)).astype(dtype), ids, processors
+    vocab = 2**31 // 129 + 9
+    no_reserve = 0x4000  # Linux's MAP_NORESERVE
+    memory = mmap.mmap(-1, vocab * 129, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+    table = np.frombuffer(memory, np.int8).reshape(vocab, 129)
+    table[-2:] = np.arange(258).reshape(2, 129).astype(np.int8)
+    yield table, np.array([vocab - 1, vocab - 2], np.int32), 1
+
+
+def passes(table: Any, ids: Any, processors: int) -> bool:
+    """Whether the rows, and nothing on either side of them, are written."""
+    memory = np.full(ids.size * table.shape[1] + 128, 0x5A, table.dtype)
+    out = memory[64:-64].reshape(ids.size, -1)
+    launch, arguments = backend.configure(*map(torch.from_numpy, (table, ids, out)), processors)
+    launch(*arguments)
+    guards = np.concatenate((memory[:64], memory[-64:]))
+    return np.array_equal(out, np.take(table, ids, axis=0)) and bool((guards == 0x5A).all())
+
+
+def run(source: Path) -> str:
+    """What a child process prints of this version of the backend."""
+    home = Path(backend.__file__).parents[1]
+    child = subprocess.run(
+        [sys.executable, __file__, str(source)],
+        env=os.environ
+        | {"TRITON_INTERPRET": "1", "PYTHONPATH": f"{home}:{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return child.stdout.strip() or child.stderr
+
+
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+
+
+@needs_triton
+def test_the_rows_are_right_in_the_interpreter() -> None:
+    assert run(Path(backend.__file__)) == "right"
+
+
+@needs_triton
+@pytest.mark.parametrize("fault", MUTANTS)
+def test_a_mutant_is_caught(fault: str, tmp_path: Path) -> None:
+    right, wrong = MUTANTS[fault]
+    source = Path(backend.__file__).read_text(encoding="utf-8")
+    assert source.count(right) == 1
+    mutant = tmp_path / "mutant.py"
+    mutant.write_text(source.replace(right, wrong), encoding="utf-8")
+    assert run(mutant) in ("wrong", "")  # or it died of reading where nothing is
+
+
+@pytest.mark.parametrize(("item", "dim"), [(1, 129), (2, 100), (2, 4096), (4, 50), (1, 1), (2, 8192)])
+@pytest.mark.parametrize("batch", [1, 16, 65536])
+@pytest.mark.parametrize("address", [0, 8, 4])
+def test_geometry_covers_every_element(item: int, dim: int, batch: int, address: int) -> None:
+    width, (high, wide), (down, across) = backend.geometry(item, dim, batch, address, 132)
+    assert dim * item % width == 0
+    assert address % width == 0
+    assert (down - 1) * high < batch <= down * high
+    assert (across - 1) * wide < dim * item // width <= across * wide
+
+
+if __name__ == "__main__":
+    spec = importlib.util.spec_from_file_location("backends.version", sys.argv[1])
+    assert spec
+    assert spec.loader
+    backend = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = backend
+    spec.loader.exec_module(backend)
+    print("right" if all(passes(*case) for case in operands()) else "wrong")
