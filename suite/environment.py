@@ -98,7 +98,7 @@ def system_facts(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> 
         "container": _container(root, environ),
         **_memory_facts(root),
         **_load_facts(root),
-        **_settings(environ),
+        **_settings(environ, private_names(root, environ)),
     }
 
 
@@ -155,10 +155,9 @@ def _load_facts(root: Path) -> dict[str, Fact]:
     return dict(zip(("load_1_min", "load_5_min", "load_15_min"), known, strict=True))
 
 
-def _settings(environ: Mapping[str, str]) -> dict[str, Fact]:
+def _settings(environ: Mapping[str, str], private: Iterable[str]) -> dict[str, Fact]:
     """Environment variables that change how libraries thread, launch or allocate, by their names."""
     names = [key for key in environ if _THREAD_SETTING.fullmatch(key) or key in _OTHER_SETTINGS]
-    private = private_names(environ=environ)
     return {key: without_paths(environ[key], private) for key in sorted(names)}
 
 

@@ -52,6 +52,7 @@ COLUMNS = {
     "fraction_of_ceiling_low": "float64",
     "fraction_of_ceiling_high": "float64",
     "fraction_of_peak": "float64",
+    "prepare_memory_bytes": "Int64",
     "extra_memory_bytes": "Int64",
     "allocates": "boolean",
     "touched_bytes": "Int64",
@@ -179,6 +180,7 @@ def _bytes(outcome: Outcome, _: Environment) -> dict[str, object]:
         "touched_bytes": traffic.touched_bytes if traffic else None,
         "cache_bytes": traffic.cache_bytes if traffic else None,
         "cache_resident": traffic.cache_resident if traffic else None,
+        "prepare_memory_bytes": memory.prepare_bytes,
         "extra_memory_bytes": memory.extra_bytes,
         "allocates": memory.allocates,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,10 @@ def read_file(path: str) -> Ids:
     """
     file = Path(path)
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
+        facts = file.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError(f"{path}: no regular file, it has to be read twice; give a file of ids")
+        if facts.st_size > MAX_FILE_BYTES:
             raise ValueError(f"{path}: larger than 2 GiB; give a part of it")
         if file.suffix == ".npy":
             loaded = np.load(file, allow_pickle=False)
@@ -78,7 +82,7 @@ def read_file(path: str) -> Ids:
             loaded = np.array([int(word) for word in words], dtype=np.int64)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; give a file of ids") from None
-    except (ValueError, EOFError, OverflowError) as error:
+    except (ValueError, EOFError, OverflowError, MemoryError) as error:
         if str(error).startswith(path):
             raise
         raise ValueError(f"{path}: not ids; give whole numbers in text, or an .npy of integers") from None
@@ -87,7 +91,7 @@ def read_file(path: str) -> Ids:
     if loaded.size == 0:
         raise ValueError(f"{path}: empty; give at least one id")
     if loaded.dtype.kind == "u" and loaded.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{path}: ids do not fit 64 bits with a sign")
+        raise ValueError(f"{path}: ids do not fit 64 bits with a sign; give smaller ones")
     return loaded.astype(np.int64).reshape(-1)
 
 

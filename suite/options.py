@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from backends import Description, UnknownBackend, describe, names
+from backends import Description, UnknownBackend, describe, name_of, names
 from suite.case import (
     AXES,
     CACHES,
@@ -81,6 +81,10 @@ def parse(argv: Sequence[str]) -> Request:
         raise BadRequest("--model: given together with --preset; give one of them")
     if given.indices and given.distribution:
         raise BadRequest("--indices: given together with --distribution; give one of them")
+    if given.resume and given.out:
+        raise BadRequest("--resume: given together with --out; give one of them")
+    if any(law.startswith("file:") for law in given.distribution or ()):
+        raise BadRequest("--distribution: names a file; give it with --indices FILE")
     sweeps: tuple[Sweep, ...] = PRESETS[given.preset or "default"]
     if given.model:
         sweeps = tuple(model_sweep(name) for name in given.model)
@@ -92,14 +96,14 @@ def parse(argv: Sequence[str]) -> Request:
         sweeps = (Sweep(given.vocab, given.dim),)
     try:
         cases = plan(sweeps, **axes)
-        for backend in given.backend or ():
-            describe(backend)
-    except (ValueError, UnknownBackend) as error:
+    except ValueError as error:
         raise BadRequest(str(error)) from None
+    backends = tuple(dict.fromkeys(given.backend or ()))
+    _check_backends(backends)
     return Request(
         preset=given.preset or "default",
         cases=cases,
-        backends=tuple(dict.fromkeys(given.backend or ())),
+        backends=backends,
         gpu=given.gpu,
         out=given.out,
         resume=given.resume,
@@ -113,6 +117,26 @@ def parse(argv: Sequence[str]) -> Request:
         dry_run=given.dry_run,
         list_backends=given.list,
     )
+
+
+def _check_backends(backends: Iterable[str]) -> None:
+    """Each must say in its file what it is, in words, and have a name of its own."""
+    known: set[str] = set()
+    for which in backends:
+        try:
+            one, name = describe(which), name_of(which)
+        except UnknownBackend as error:
+            text = str(error)
+            raise BadRequest(text if ";" in text else f"{text}; see backends/README.md") from None
+        except (OSError, TypeError, MemoryError, RecursionError) as error:
+            why = str(error) or type(error).__name__
+            raise BadRequest(f"{which}: not a backend's file ({why}); see backends/README.md") from None
+        for words in (one.devices, one.dtypes, one.packages):
+            if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+                raise BadRequest(f"{which}: {words!r} is no tuple of words; see backends/README.md")
+        if name in known:
+            raise BadRequest(f"{which}: another backend named {name} was given; rename the file")
+        known.add(name)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -130,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--gpu", type=_whole("gpu", 0, 1023), metavar="N", help="measure on this GPU, the reference beside it"
     )
-    add("--backend", action="extend", nargs="+", metavar="NAME|FILE", help="these backends only")
+    add("--backend", type=_path, action="extend", nargs="+", metavar="NAME|FILE", help="these backends only")
     add(
         "--preset", type=_known("preset", PRESETS), help=f"the cases: {', '.join(PRESETS)} (default: default)"
     )
@@ -153,9 +177,15 @@ def _parser() -> argparse.ArgumentParser:
     laws = f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT"
     add("--distribution", type=_list(str), metavar="D,…", help=laws)
     add("--cache", type=_list(_known("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
-    add("--indices", metavar="FILE", help="ids of your own: whole numbers in text, or an .npy of integers")
-    add("--out", metavar="DIR", help="the run's folder (default: results/<date>-<device>-<commit>)")
-    add("--resume", metavar="DIR", help="go on with a run that was cut short")
+    ids = "ids of your own: whole numbers in text, or an .npy of integers"
+    add("--indices", type=_path, metavar="FILE", help=ids)
+    add(
+        "--out",
+        type=_path,
+        metavar="DIR",
+        help="the run's folder (default: results/<date>-<device>-<commit>)",
+    )
+    add("--resume", type=_path, metavar="DIR", help="go on with a run that was cut short")
     add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
     add("--time-budget", type=_duration, metavar="T", help="end within this time: 90s, 8m, 2h")
     add("--timeout", type=_duration, default=60.0, metavar="T", help="limit of one step (default: 60s)")
@@ -182,7 +212,7 @@ def _list(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
 
 def _whole(what: str, low: int, high: int) -> Callable[[str], int]:
     def whole(text: str) -> int:
-        if not re.fullmatch(r"[0-9][0-9_]{0,30}", text) or not low <= int(text) <= high:
+        if not re.fullmatch(r"[0-9](_?[0-9]){0,30}", text) or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"{what} {text!r} is no whole number from {low} to {high}")
         return int(text)
 
@@ -200,6 +230,12 @@ def _known(what: str, known: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return one
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a name is needed, not ''")
+    return text
 
 
 def _fraction(text: str) -> float:

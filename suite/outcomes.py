@@ -144,7 +144,7 @@ def _impossible(record: Record) -> str | None:
     if record.case.table_bytes + record.case.payload_bytes >= HUGE:
         return "more bytes than any memory has"
     memory, traffic = record.memory, record.traffic
-    sizes = [memory.table_bytes or 0, memory.extra_bytes or 0]
+    sizes = [memory.table_bytes or 0, memory.prepare_bytes or 0, memory.extra_bytes or 0]
     if traffic:
         sizes += [traffic.distinct, traffic.touched_bytes, traffic.cache_bytes]
     if min(sizes) < 0 or max(sizes) >= HUGE:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backends import describe, name_of
 from suite.options import USAGE, BadRequest, Request, parse
 from suite.schedule import LIMITS_S, Budget, Task, digest, tasks_of
+from suite.text import plain
 
 if TYPE_CHECKING:
     from suite.gpu_probe import CudaDevice
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         return _carry_out(request, tasks, argv)
     except BadRequest as error:
-        print(error, file=sys.stderr)
+        print(plain(str(error)), file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("run: interrupted; what is measured is on disk, go on with --resume", file=sys.stderr)
@@ -47,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_plan(tasks: Sequence[Task]) -> None:
+    names = {which: name_of(which) for which in {which for task in tasks for which in task.which}}
     for task in tasks:
-        print(f"{task.device}  {task.case}  {' '.join(map(name_of, task.which))}")
+        print(f"{task.device}  {task.case}  {' '.join(names[which] for which in task.which)}")
     print(f"{len(tasks)} cases, {sum(len(task.which) for task in tasks)} records")
 
 

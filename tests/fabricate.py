@@ -74,7 +74,7 @@ def record(
         samples=samples(seconds, draw, clock, **shape),
         converged=True,
         traffic=traffic(case),
-        memory=Memory(case.table_bytes, 0, False),
+        memory=Memory(table_bytes=case.table_bytes, prepare_bytes=2**20, extra_bytes=0, allocates=False),
     )
     return replace(made, **changes)
 

@@ -1,0 +1,16 @@
+"""Aborts."""
+
+import os
+
+from backends.base import Array, Backend, Lookup
+
+
+class Aborts(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        def lookup() -> Array:
+            os.abort()
+            return out
+
+        return lookup

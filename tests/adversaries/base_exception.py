@@ -1,0 +1,17 @@
+"""Raises an exception of its own that is no Exception."""
+
+from backends.base import Array, Backend, Lookup
+
+
+class Unheard(BaseException):
+    """Not caught by who catches Exception."""
+
+
+class BaseException(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        def lookup() -> Array:
+            raise Unheard("of")
+
+        return lookup

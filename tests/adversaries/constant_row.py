@@ -1,0 +1,14 @@
+"""Returns row 0 for every id."""
+
+from backends.base import Array, Backend, Lookup
+
+
+class ConstantRow(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        def lookup() -> Array:
+            out[...] = table[0]
+            return out
+
+        return lookup

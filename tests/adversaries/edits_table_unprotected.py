@@ -1,0 +1,29 @@
+"""Lifts the protection of the table for a moment and overwrites a row."""
+
+import ctypes
+import mmap
+
+import numpy as np
+
+from backends.base import Array, Backend, Lookup
+
+
+def overwrite(row: Array) -> None:
+    """Lift the protection of its pages, write, and put the protection back."""
+    start = row.ctypes.data & -mmap.PAGESIZE
+    size = row.ctypes.data + row.nbytes - start
+    mprotect = ctypes.CDLL(None).mprotect
+    mprotect(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.PROT_READ | mmap.PROT_WRITE)
+    row[...] = 1
+    mprotect(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.PROT_READ)
+
+
+class EditsTableUnprotected(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        def lookup() -> Array:
+            overwrite(table[500])
+            return np.take(table, indices, axis=0, out=out, mode="clip")
+
+        return lookup

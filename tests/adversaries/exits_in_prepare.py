@@ -1,0 +1,12 @@
+"""Ends the process in prepare."""
+
+import os
+
+from backends.base import Array, Backend, Lookup
+
+
+class ExitsInPrepare(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        os._exit(5)

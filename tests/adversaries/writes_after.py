@@ -1,0 +1,18 @@
+"""Writes one byte after its output."""
+
+import ctypes
+
+import numpy as np
+
+from backends.base import Array, Backend, Lookup
+
+
+class WritesAfter(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        def lookup() -> Array:
+            ctypes.memset(out.ctypes.data + out.nbytes, 0, 1)
+            return np.take(table, indices, axis=0, out=out, mode="clip")
+
+        return lookup

@@ -1,0 +1,10 @@
+"""Returns out as it found it."""
+
+from backends.base import Array, Backend, Lookup
+
+
+class WritesNothing(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        return lambda: out

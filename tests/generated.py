@@ -1,0 +1,55 @@
+"""The generated parts of README.md. Run as `python tests/generated.py` to write them anew."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from backends import DTYPES, describe, names  # noqa: E402
+from suite.case import PRESETS, plan  # noqa: E402
+
+
+def backends() -> str:
+    rows = ["| backend | runs on | what it is |", "| --- | --- | --- |"]
+    for one in map(describe, names()):
+        limits = "" if one.dtypes == DTYPES else f" ({', '.join(one.dtypes)})"
+        rows.append(f"| `{one.name}` | {', '.join(one.devices)} | {one.summary}{limits} |")
+    return "\n".join(rows)
+
+
+def presets() -> str:
+    rows = ["| preset | cases | tables | batches | distributions |", "| --- | --- | --- | --- | --- |"]
+    for name, sweeps in PRESETS.items():
+        cases = plan(sweeps)
+        tables = {case.table for case in cases}
+        batches = sorted({case.batch for case in cases})
+        laws = sorted({case.distribution for case in cases})
+        sizes = [case.table_bytes for case in cases]
+        span = f"{len(tables)}, of {_size(min(sizes))} to {_size(max(sizes))}"
+        rows.append(f"| `{name}` | {len(cases)} | {span} | {', '.join(map(str, batches))} | {', '.join(laws)} |")
+    return "\n".join(rows)
+
+
+def _size(count: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} B"
+
+
+def renewed(text: str) -> str:
+    """README.md with its generated parts as they should be."""
+    for name, made in (("backends", backends), ("presets", presets)):
+        pattern = rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)"
+        text, count = re.subn(pattern, lambda m, new=made(): f"{m[1]}{new}\n{m[2]}", text, flags=re.DOTALL)
+        assert count == 1, name
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(renewed(readme.read_text(encoding="utf-8")), encoding="utf-8")

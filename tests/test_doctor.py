@@ -1,0 +1,487 @@
+"""suite.doctor: what it finds in made-up readings, the noise floor's statistics, the command line."""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from suite import doctor, doctor_findings
+from suite.doctor_activity import Activity, GpuState, Offender, watch
+from suite.doctor_finding import Finding
+from suite.doctor_findings import findings
+from suite.doctor_gpu import gpu_findings
+from suite.doctor_noise import MIN_CASES, floor_of, in_words, noise_floor
+from suite.nvml import Counters, Difference, Memory, Process, Reading
+from suite.record import Environment, Fact
+from suite.stats import Estimate, verdict
+
+QUIET_CPU: dict[str, Fact] = {
+    "governor": "performance",
+    "turbo": False,
+    "hypervisor": False,
+    "logical_cores": 8,
+    "allowed_processors": 8,
+    "allowed_numa_nodes": 1,
+}
+QUIET_SYSTEM: dict[str, Fact] = {
+    "transparent_hugepage": "madvise",
+    "swap_used_bytes": 0,
+    "cgroup_version": 2,
+    "cgroup_processors": None,
+    "memory_available_bytes": 2**35,
+    "cgroup_memory_limit_bytes": None,
+    "cgroup_memory_free_bytes": None,
+    "clock_source": "tsc",
+    "load_1_min": 0.1,
+}
+QUIET = Activity(0.5, 0.05, 0.0, (), (3_000_000_000,) * 8)
+
+
+def environment(cpu: dict[str, Fact] | None = None, system: dict[str, Fact] | None = None) -> Environment:
+    return Environment("", (), 0, "", "unknown", None, "", ("cpu",), {}, cpu or {}, system or {})
+
+
+def found(subject: str, activity: Activity = QUIET, **facts: Fact) -> Finding:
+    """The finding of a quiet machine with these facts changed."""
+    cpu = {key: facts.pop(key, value) for key, value in QUIET_CPU.items()}
+    cpu["frequency_driver"] = facts.pop("frequency_driver", None)
+    every = findings(environment(cpu, QUIET_SYSTEM | facts), activity)
+    (one,) = [finding for finding in every if finding.subject == subject]
+    return one
+
+
+def test_a_quiet_machine_is_ok() -> None:
+    every = findings(environment(QUIET_CPU, QUIET_SYSTEM), QUIET)
+    assert {finding.grade for finding in every} == {"ok"}
+    assert not any(finding.advice or finding.why for finding in every)
+    assert len({finding.subject for finding in every}) == len(every) == 12
+
+
+def test_a_machine_that_tells_nothing_is_unknown() -> None:
+    every = findings(environment(), Activity(0.5))
+    assert {finding.grade for finding in every} == {"unknown"}
+
+
+def test_facts_of_a_wrong_type_are_unknown() -> None:
+    odd: dict[str, Fact] = dict.fromkeys(QUIET_CPU | QUIET_SYSTEM, True)
+    odd |= {"governor": 3, "turbo": "yes", "hypervisor": "yes"}
+    assert all(finding.grade != "warn" for finding in findings(environment(odd, odd), Activity(0.5)))
+
+
+WARNINGS: list[tuple[str, dict[str, Fact], str, str]] = [
+    ("frequency governor", {"governor": "powersave"}, "powersave", "echo performance | sudo tee"),
+    (
+        "frequency governor",
+        {"governor": "performance,powersave"},
+        "performance,powersave",
+        "scaling_governor",
+    ),
+    ("turbo", {"turbo": True}, "on", "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost"),
+    (
+        "turbo",
+        {"turbo": True, "frequency_driver": "intel_pstate"},
+        "on",
+        "echo 1 | sudo tee /sys/devices/system/cpu/intel",
+    ),
+    ("huge pages", {"transparent_hugepage": "never"}, "never", "echo madvise"),
+    ("swap", {"swap_used_bytes": 2_000_000_000}, "2.0 GB in use", "swapoff -a"),
+    ("threads", {"OMP_NUM_THREADS": "16"}, "OMP_NUM_THREADS=16", "OMP_NUM_THREADS=8"),
+    ("threads", {"OMP_NUM_THREADS": "4,2"}, "OMP_NUM_THREADS=4,2", "OMP_NUM_THREADS=8"),
+    ("threads", {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "2"}, "MKL_NUM_THREADS=2", "MKL_NUM_THREADS=8"),
+    ("threads", {"cgroup_processors": 2.5}, "not set", "OMP_NUM_THREADS=2"),
+    ("threads", {"cgroup_processors": 0.5}, "not set", "OMP_NUM_THREADS=1"),
+    ("processor quota", {"cgroup_processors": 2.5}, "2.5 of 8 processors", "--cpuset-cpus=0-1"),
+    ("processor quota", {"cgroup_processors": 0.5}, "0.5 of 8 processors", "--cpuset-cpus=0-0"),
+    ("memory", {"memory_available_bytes": 10**9}, "1.0 GB free", "end what holds it"),
+    (
+        "memory",
+        {"cgroup_memory_free_bytes": 10**9, "cgroup_memory_limit_bytes": 2 * 10**9},
+        "limited to 2.0 GB",
+        "--memory",
+    ),
+    ("memory nodes", {"allowed_numa_nodes": 2}, "2", "numactl --cpunodebind=0 --membind=0"),
+    ("clock source", {"clock_source": "hpet"}, "hpet", "echo tsc"),
+]
+
+
+@pytest.mark.parametrize(("subject", "facts", "state", "advice"), WARNINGS)
+def test_warnings(subject: str, facts: dict[str, Fact], state: str, advice: str) -> None:
+    finding = found(subject, **facts)
+    assert finding.grade == "warn"
+    assert state in finding.state and advice in finding.advice and finding.why
+
+
+@pytest.mark.parametrize(
+    ("subject", "facts"),
+    [
+        ("huge pages", {"transparent_hugepage": "always"}),
+        ("swap", {"swap_used_bytes": 2**20}),
+        ("threads", {"OMP_NUM_THREADS": "8"}),
+        ("threads", {"OMP_NUM_THREADS": "2", "cgroup_processors": 2.0}),
+        ("processor quota", {"cgroup_processors": 8.0}),
+        ("clock source", {"clock_source": "kvm-clock"}),
+        ("clock source", {"clock_source": "arch_sys_counter"}),
+    ],
+)
+def test_no_false_alarm(subject: str, facts: dict[str, Fact]) -> None:
+    assert found(subject, **facts).grade == "ok"
+
+
+def test_other_load_names_the_top_offender() -> None:
+    busy = replace(
+        QUIET, other_processors=2.5, offenders=(Offender(77, "make", 1.9), Offender(78, "cc", 0.5))
+    )
+    finding = found("other load", busy)
+    assert finding.grade == "warn"
+    assert finding.state == "2.5 of 8 processors busy with others; most: make (pid 77) 1.9; load average 0.10"
+    assert finding.advice.endswith("top -p 77")
+
+
+def test_load_from_outside_a_container_has_no_name() -> None:
+    finding = found("other load", replace(QUIET, other_processors=2.5))
+    assert finding.grade == "warn" and "outside this container" in finding.advice
+
+
+def test_a_large_machine_is_never_quite_idle() -> None:
+    humming = replace(QUIET, other_processors=1.5)
+    assert found("other load", humming).grade == "warn"
+    assert found("other load", humming, logical_cores=192).grade == "ok"
+
+
+@pytest.mark.parametrize(
+    ("virtual", "stolen", "grade"),
+    [
+        (False, 0.0, "ok"),
+        (True, 0.0, "unknown"),
+        (True, 0.02, "warn"),
+        (None, 0.02, "warn"),
+        (None, 0.0, "unknown"),
+        (True, None, "unknown"),
+    ],
+)
+def test_virtual_machine(virtual: bool | None, stolen: float | None, grade: str) -> None:
+    finding = found("virtual machine", replace(QUIET, stolen=stolen), hypervisor=virtual)
+    assert finding.grade == grade
+
+
+@pytest.mark.parametrize(
+    ("mhz", "grade"), [((3000, 3100), "ok"), ((800, 3000), "warn"), ((), "unknown"), ((0, 3), "unknown")]
+)
+def test_clock_spread(mhz: tuple[int, ...], grade: str) -> None:
+    clocks = tuple(value * 1_000_000 for value in mhz)
+    assert found("clock spread", replace(QUIET, frequencies_hz=clocks)).grade == grade
+
+
+def test_every_warning_says_why_and_what_to_do() -> None:
+    noisy = {key: value for _, facts, _, _ in WARNINGS for key, value in facts.items()}
+    activity = Activity(0.5, 5.0, 0.1, (), (1_000_000_000, 2_000_000_000))
+    every = findings(environment(QUIET_CPU | noisy | {"hypervisor": True}, QUIET_SYSTEM | noisy), activity)
+    warned = [finding for finding in every if finding.grade == "warn"]
+    assert len(warned) == len(every)
+    assert all(finding.why and finding.advice for finding in warned)
+
+
+# --- a GPU
+
+
+def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
+    """A quiet GPU with these readings changed; a text is the reason why there is no value."""
+    told = {
+        "persistence_enabled": True,
+        "ecc_enabled": True,
+        "mig_enabled": False,
+        "power_limit_w": 700.0,
+        "max_sm_clock_hz": 1_980_000_000,
+        "max_memory_clock_hz": 2_619_000_000,
+        "pci_bus_id": "00000000:17:00.0",
+    } | (identity or {})
+    numbers: Memory = Memory(*[reading(0)] * 5, processes=reading(more.get("processes", ())))
+    counters = Counters(
+        at_s=1.0,
+        energy_j=reading(1.0),
+        throttled_ns={},
+        temperature_c=reading(more.get("temperature", 40)),
+        memory_temperature_c=reading("not supported"),
+        sm_clock_hz=reading(more.get("clock", 1_980_000_000)),
+        memory_clock_hz=reading(2_619_000_000),
+        power_w=reading(more.get("drawn", 80.0)),
+    )
+    causes = more.get("throttled", {"software_power_cap": 0.0, "hardware_thermal": 0.0})
+    throttled = {cause: reading(value) for cause, value in causes.items()}
+    during = Difference(0.5, reading(1.0), reading(1.0), reading(1.0), throttled)
+    return GpuState({key: reading(value) for key, value in told.items()}, numbers, counters, during)
+
+
+def reading(value: Any) -> Reading[Any]:
+    missing = isinstance(value, str) and value.startswith("not ")
+    return Reading(None, value) if missing else Reading(value)
+
+
+def test_a_quiet_gpu_is_ok() -> None:
+    every = gpu_findings(gpu())
+    assert {finding.grade for finding in every} == {"ok"} and len(every) == 7
+
+
+PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not available")))
+
+
+@pytest.mark.parametrize(
+    ("subject", "state", "grade", "words"),
+    [
+        (
+            "persistence mode",
+            gpu({"persistence_enabled": False}),
+            "warn",
+            "sudo nvidia-smi -i 00000000:17:00.0 -pm 1",
+        ),
+        ("persistence mode", gpu({"persistence_enabled": "not supported"}), "unknown", "not supported"),
+        ("MIG", gpu({"mig_enabled": True}), "warn", "not divided"),
+        ("MIG", gpu({"mig_enabled": "not supported"}), "unknown", "not supported"),
+        ("ECC", gpu({"ecc_enabled": False}), "ok", "off"),
+        ("power limit", gpu(drawn=690.0), "warn", "700 W, 690 W drawn"),
+        ("power limit", gpu(drawn="not supported"), "ok", "700 W"),
+        ("power limit", gpu({"power_limit_w": "not of an instance"}), "unknown", "not of an instance"),
+        ("clocks", gpu(clock=345_000_000), "unknown", "-lgc 1980"),
+        ("clocks", gpu(clock=345_000_000), "unknown", "SM 345 of 1980 MHz, memory 2619 of 2619 MHz"),
+        ("clocks", gpu(clock="not permitted"), "unknown", "not permitted"),
+        (
+            "throttling",
+            gpu(throttled={"software_power_cap": 0.2, "sync_boost": 0.0}),
+            "warn",
+            "software power cap",
+        ),
+        ("throttling", gpu(throttled={"a": 0.0, "b": "not known"}, temperature=91), "ok", "91 °C"),
+        ("throttling", gpu(throttled={"a": "not numbered so"}), "unknown", "not numbered so"),
+        ("throttling", gpu(throttled={}), "unknown", "no counters"),
+        ("other processes", gpu(processes=PROCESSES), "warn", "2 (pid 4242, 4343)"),
+        ("other processes", gpu(processes="not permitted"), "unknown", "not permitted"),
+    ],
+)
+def test_gpu(subject: str, state: GpuState, grade: str, words: str) -> None:
+    (finding,) = [one for one in gpu_findings(state) if one.subject == f"GPU: {subject}"]
+    assert finding.grade == grade
+    assert words in finding.state + finding.advice
+    assert (grade != "warn") or (finding.why and finding.advice)
+
+
+# --- watching
+
+
+def test_a_busy_neighbour_is_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            activity, state = watch()
+        finally:
+            busy.kill()
+    assert state is None
+    assert activity.elapsed_s >= 0.5
+    assert activity.other_processors is not None and activity.other_processors > 0.1
+    assert busy.pid in [other.pid for other in activity.offenders if other.processors > 0.1]
+    assert [o.processors for o in activity.offenders] == sorted(
+        (o.processors for o in activity.offenders), reverse=True
+    )
+
+
+def test_our_own_work_is_not_others() -> None:
+    import os
+    import time
+
+    def work(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+
+    activity, _ = watch(wait=work)
+    assert os.getpid() not in [other.pid for other in activity.offenders]
+
+
+# --- the noise floor
+
+
+def around(*values: float, half_width: float = 0.001) -> list[Estimate]:
+    return [Estimate(v, v * math.exp(-half_width), v * math.exp(half_width)) for v in values]
+
+
+def test_floor_by_hand() -> None:
+    # Eight cases each 1 % apart, in either direction: (20^(1/8) - 1) * 8 * 0.01 = 0.0363373.
+    ratios = around(*[math.exp(0.01), math.exp(-0.01)] * 4)
+    assert floor_of(ratios) == pytest.approx(math.expm1(0.0363373), rel=1e-5)
+
+
+def test_floor_holds_the_worst_case_seen() -> None:
+    ratios = around(1.30, *[1.0001] * 29)
+    floor = floor_of(ratios)
+    assert floor is not None and floor == pytest.approx(0.30)
+    floor = floor_of(around(1 / 1.30, *[1.0001] * 29))
+    assert floor is not None and floor == pytest.approx(0.30), "slower and faster count alike"
+
+
+def test_floor_is_no_finer_than_what_was_resolved() -> None:
+    assert floor_of(around(*[1.0] * 8, half_width=0.02)) == pytest.approx(math.expm1(0.02))
+    one_wide = around(*[1.0] * 7, half_width=0.001) + around(1.0, half_width=0.5)
+    assert floor_of(one_wide) == pytest.approx(math.expm1(0.001)), (
+        "one wide interval does not blur the others"
+    )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Estimate(1.0, 0.0, math.inf),
+        Estimate(math.nan, 0.0, math.inf),
+        Estimate(math.nan, math.nan, math.nan),
+        Estimate(-1.0, -2.0, 1.0),
+        Estimate(5.0, 0.9, 1.1),
+    ],
+)
+def test_unbounded_or_impossible_ratios_are_left_out(odd: Estimate) -> None:
+    good = around(*[1.01] * MIN_CASES)
+    assert floor_of([*good, odd, odd]) == floor_of(good)
+    assert floor_of([*good[1:], odd]) is None
+
+
+LAWS: dict[str, tuple[Callable[[random.Random], float], float]] = {
+    "normal": (lambda draw: draw.gauss(0, 0.005), 0.03),
+    "exponential": (lambda draw: draw.choice((-1, 1)) * draw.expovariate(200), 0.055),
+    "unequal cases": (lambda draw: draw.gauss(0, draw.choice((0.001, 0.02))), 0.10),
+}
+
+
+@pytest.mark.parametrize("cases", [8, 12])
+@pytest.mark.parametrize("law", LAWS)
+def test_one_time_in_twenty(law: str, cases: int) -> None:
+    """Simulated: how often a further comparison of equals lies beyond, and how often it would be called."""
+    sample, most = LAWS[law]
+    draw = random.Random(1)
+    beyond = called = 0
+    for _ in range(3000):
+        values = [math.exp(sample(draw)) for _ in range(cases + 1)]
+        floor = floor_of(around(*values[:-1], half_width=0.003))
+        assert floor is not None
+        (last,) = around(values[-1], half_width=0.003)
+        beyond += abs(math.log(last.value)) > math.log1p(floor)
+        called += verdict(last, floor) in ("FASTER", "SLOWER")
+    assert beyond / 3000 <= most
+    assert called <= beyond
+
+
+def test_noise_floor_asks_for_the_device() -> None:
+    asked = []
+
+    def ratios(device: str) -> list[Estimate]:
+        asked.append(device)
+        return around(*[1.0] * 8, half_width=0.01)
+
+    assert noise_floor("cuda:1", ratios) == pytest.approx(math.expm1(0.01))
+    assert asked == ["cuda:1"]
+    assert noise_floor("cpu", None) is None
+
+
+@pytest.mark.parametrize(
+    ("floor", "words"),
+    [(0.013, "1.3 %"), (0.01301, "1.4 %"), (0.0004, "0.1 %"), (0.25, "25.0 %"), (0.0, "0.0 %")],
+)
+def test_floor_in_words_is_rounded_up(floor: float, words: str) -> None:
+    says = f"two identical backends differ by up to {words} here; differences below that are not called"
+    assert in_words(floor) == says
+
+
+# --- the command
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor with no half second to wait for."""
+    monkeypatch.setattr("suite.doctor_activity.watch", lambda gpu=None: (QUIET, None))
+
+
+def test_command(still: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--no-noise"]) == 0
+    plain, errors = capsys.readouterr()
+    assert errors == "" and "\x1b" not in plain
+    assert plain.splitlines()[-1].endswith(" ok")
+    assert doctor.main([], lambda device: around(*[1.0] * 8, half_width=0.01)) == 0
+    assert "two identical backends differ by up to 1.1 % here" in capsys.readouterr().out
+    assert doctor.main([]) == 0
+    assert capsys.readouterr().out.endswith("noise floor: not measured\n")
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--gpu", "x"], ["--gpu", "-1"], ["--gpu"], ["--what"], ["more"], ["--gpu=\x1b[31m"]]
+)
+def test_wrong_arguments_are_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        doctor.main(wrong)
+    out, errors = capsys.readouterr()
+    assert ended.value.code == 2 and out == ""
+    assert errors.count("\n") == 1 and "\x1b" not in errors
+
+
+def test_no_such_gpu_is_one_line() -> None:
+    hidden = (
+        "import sys; sys.modules['pynvml'] = None;"
+        "from suite.doctor import main; sys.exit(main(['--gpu', '7']))"
+    )
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("GPU 7: ") and done.stderr.count("\n") == 1
+
+
+def test_a_real_run_is_plain_and_quick() -> None:
+    command = [sys.executable, "-m", "suite.doctor", "--no-noise"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == "" and "\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) <= 40, "one screen"
+
+
+def test_help_and_mistakes_import_nothing_heavy() -> None:
+    code = (
+        "import sys, suite.doctor as d\n"
+        "try: d.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print({'numpy', 'torch', 'psutil', 'rich', 'pynvml'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+SHOWN = (
+    Finding("calm", "quiet", "never shown", "ok", "never shown"),
+    Finding("hidden", "not told", "", "unknown"),
+    Finding("loud", "[red]x[/red]\x1b[2J", "run " + "long " * 60 + "end", "warn", "because\n\x07of it"),
+)
+
+
+@pytest.mark.parametrize("file", [io.StringIO(), Terminal()], ids=["plain", "terminal"])
+def test_shown_worst_first_defused_and_commands_whole(
+    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    doctor.show(SHOWN, file)
+    shown = file.getvalue()
+    assert shown.index("loud") < shown.index("hidden") < shown.index("calm")
+    assert "\x1b[2J" not in shown and "\x07" not in shown
+    assert "[red]x[/red]" in shown and "never shown" not in shown
+    assert any("run long" in line and "long end" in line for line in shown.splitlines()), (
+        "can be copied whole"
+    )
+    assert "1 warn, 1 unknown, 1 ok" in shown
+
+
+def test_findings_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.open", lambda *_, **__: pytest.fail("a file was opened"))
+    assert doctor_findings.findings(environment(QUIET_CPU, QUIET_SYSTEM), QUIET)

@@ -1,0 +1,97 @@
+"""README.md: its commands work as written, its generated parts are what the code says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import generated
+import pytest
+
+from suite import options, schedule
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README + (ROOT / "backends/README.md").read_text(), re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command)
+
+
+def test_there_are_commands() -> None:
+    assert sum("suite.run" in command for command in COMMANDS) >= 7
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m suite.run")])
+def test_run_commands_parse_and_plan(command: str, tmp_path: Path) -> None:
+    argv = words(command)[3:]
+    if "path/to/my_backend.py" in argv:
+        mine = tmp_path / "my_backend.py"
+        shutil.copy(ROOT / "backends/numpy_take.py", mine)
+        argv[argv.index("path/to/my_backend.py")] = str(mine)
+    request = options.parse(argv)
+    assert schedule.tasks_of(request) or request.list_backends
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real run in results/RUN of a folder of its own."""
+    folder = tmp_path_factory.mktemp("read me")
+    argv = "--vocab 500 --dim 8 --batch 4 --time-budget 2s --threads 1 --out results/RUN".split()
+    command = [sys.executable, "-m", "suite.run", *argv, "--backend", "torch_index_select", "numba_cpu"]
+    done = subprocess.run(command, cwd=folder, env=environ(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def environ() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if re.match(r"python -m suite\.(report|compare)", c)])
+def test_commands_on_a_run_work(command: str, run_folder: Path) -> None:
+    argv = [sys.executable, *words(command)[1:]]
+    done = subprocess.run(argv, cwd=run_folder, env=environ(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "torch_index_select" in done.stdout
+
+
+def test_doctor_works() -> None:
+    assert "python -m suite.doctor" in COMMANDS
+    done = subprocess.run(
+        [sys.executable, "-m", "suite.doctor", "--no-noise"], env=environ(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_setup_commands_are_constrained_and_run_by_ci() -> None:
+    setup = [c for c in COMMANDS if c.startswith("python3 -m venv")]
+    assert len(setup) == 2
+    assert all("-c .ci/constraints.txt" in command for command in setup)
+    assert "<!-- test command -->" in (ROOT / ".ci/run").read_text()
+    assert setup[1].endswith("-m pytest") and setup[0].endswith("-m suite.run")
+
+
+def test_generated_parts_are_current() -> None:
+    assert generated.renewed(README) == README, "run python tests/generated.py"
+
+
+def test_all_commands_are_tested() -> None:
+    known = r"python -m suite\.(run|report|compare|doctor)|python3 -m venv|pip install -e '\.\[cuda1[23]\]'"
+    assert [c for c in COMMANDS if not re.match(known, c)] == []
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
