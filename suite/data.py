@@ -127,12 +127,14 @@ class CudaArrays:
 
         self.torch = torch
         self.device = f"cuda:{index}"
+        self.place = torch.device(self.device)
+        torch.cuda.set_device(self.place)
 
     def bytes(self, size: int) -> Array:
-        return self.torch.zeros(size, dtype=self.torch.uint8, device=self.device)
+        return self.torch.zeros(size, dtype=self.torch.uint8, device=self.place)
 
     def empty(self, shape: tuple[int, ...]) -> Array:
-        return self.torch.empty(shape, dtype=self.torch.int32, device=self.device)
+        return self.torch.empty(shape, dtype=self.torch.int32, device=self.place)
 
     def view(self, memory: Array, dtype: str) -> Array:
         return memory.view(getattr(self.torch, dtype))
@@ -144,7 +146,7 @@ class CudaArrays:
         target.copy_(self.torch.from_numpy(np.ascontiguousarray(source)))
 
     def fill_table(self, table: Array, dtype: str) -> None:
-        numbers = self.torch.arange(len(table), device=self.device)
+        numbers = self.torch.arange(len(table), device=self.place)
         for where, bits in formula.expected(numbers, table.shape[1], dtype, self.empty, formula.CUDA_CHUNK):
             table[where] = bits
 
@@ -153,7 +155,7 @@ class CudaArrays:
 
     def snapshot(self, result: Array, case: Case) -> Array:
         bits = _torch_bits(result, case)
-        if str(bits.device) != self.device:
+        if bits.device != self.place:
             raise TypeError(f"returned an array on {bits.device}, not on {self.device}")
         return bits.clone()
 

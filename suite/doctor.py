@@ -24,12 +24,8 @@ _STYLES = {"ok": "green", "warn": "bold yellow", "unknown": "dim"}
 _ORDER = ("warn", "unknown", "ok")
 
 
-def main(argv: Sequence[str] | None = None, ratios: Ratios | None = None) -> int:
-    """The command line; returns the exit code.
-
-    Args:
-        ratios: measures a backend against itself; see ``suite.doctor_noise``.
-    """
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     asked = _parser().parse_args(argv)
     from suite.doctor_noise import in_words, noise_floor
     from suite.nvml import Gpu

@@ -42,8 +42,8 @@ def expected(
         empty: makes int32 arrays beside them.
 
     Yields:
-        Where in ``rows`` the chunk stands, and (len(chunk), dim) int32: each element's bits, sign-extended. The
-        array is used again for the next chunk.
+        Where in ``rows`` the chunk stands, and (len(chunk), dim) int32: each element's bits, sign-extended.
+        The array is used again for the next chunk.
     """
     shift = 32 - 8 * DTYPE_BYTES[dtype]
     step = min(max(1, chunk // dim), len(rows))

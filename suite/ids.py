@@ -48,8 +48,8 @@ def draw_apart(case: Case, turns: int, seed: int, file_ids: Ids | None = None) -
     """Batches whose rows differ from those of the turns before, as long as the table has rows left.
 
     A batch keeps the order and the repeats its law gave it; its distinct ids, in order of size, are given
-    rows that no earlier turn used, strewn over the table. So a lookup does not find in the cache what the lookup
-    before it left there, and what its law says of one batch stays true.
+    rows that no earlier turn used, strewn over the table. So a lookup does not find in the cache what the
+    lookup before it left there, and what its law says of one batch stays true.
     """
     batches, used, stride = [], 0, _coprime(case.vocab, 0.6180339887)
     for turn in range(turns):
@@ -72,7 +72,7 @@ def read_file(path: str) -> Ids:
     try:
         facts = file.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise ValueError(f"{path}: no regular file, it has to be read twice; give a file of ids")
+            raise ValueError(f"{path}: not a regular file; give a file of ids, no folder or pipe")
         if facts.st_size > MAX_FILE_BYTES:
             raise ValueError(f"{path}: larger than 2 GiB; give a part of it")
         if file.suffix == ".npy":

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from backends import Description, UnknownBackend, describe, name_of, names
+from backends import Description, UnknownBackend, describe, names
 from suite.case import (
     AXES,
     CACHES,
@@ -124,19 +124,17 @@ def _check_backends(backends: Iterable[str]) -> None:
     known: set[str] = set()
     for which in backends:
         try:
-            one, name = describe(which), name_of(which)
+            one = describe(which)
+            " ".join((*one.devices, *one.dtypes, *one.packages))
         except UnknownBackend as error:
             text = str(error)
             raise BadRequest(text if ";" in text else f"{text}; see backends/README.md") from None
         except (OSError, TypeError, MemoryError, RecursionError) as error:
             why = str(error) or type(error).__name__
             raise BadRequest(f"{which}: not a backend's file ({why}); see backends/README.md") from None
-        for words in (one.devices, one.dtypes, one.packages):
-            if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
-                raise BadRequest(f"{which}: {words!r} is no tuple of words; see backends/README.md")
-        if name in known:
-            raise BadRequest(f"{which}: another backend named {name} was given; rename the file")
-        known.add(name)
+        if one.name in known:
+            raise BadRequest(f"{which}: another backend named {one.name} was given; rename the file")
+        known.add(one.name)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -151,40 +149,25 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add(
-        "--gpu", type=_whole("gpu", 0, 1023), metavar="N", help="measure on this GPU, the reference beside it"
-    )
+    one = "measure on this GPU, the reference beside it"
+    add("--gpu", type=_whole("gpu", 0, 1023), metavar="N", help=one)
     add("--backend", type=_path, action="extend", nargs="+", metavar="NAME|FILE", help="these backends only")
-    add(
-        "--preset", type=_known("preset", PRESETS), help=f"the cases: {', '.join(PRESETS)} (default: default)"
-    )
-    add(
-        "--model",
-        type=_list(_known("model", MODELS)),
-        metavar="NAME,…",
-        help="a published model's token table",
-    )
+    add("--preset", type=_known("preset", PRESETS), help=f"{', '.join(PRESETS)} (default: default)")
+    table = "a published model's token table"
+    add("--model", type=_list(_known("model", MODELS)), metavar="NAME,…", help=table)
     size = "comma-separated; takes the place of the preset's"
     for axis in ("vocab", "dim", "batch"):
         add(f"--{axis}", type=_list(_whole(axis, 1, 2**40)), metavar="N,…", help=size)
     add("--dtype", type=_list(_known("dtype", DTYPE_BYTES)), metavar="T,…", help=", ".join(DTYPE_BYTES))
-    add(
-        "--index-dtype",
-        type=_list(_known("index dtype", INDEX_BYTES)),
-        metavar="T,…",
-        help=", ".join(INDEX_BYTES),
-    )
+    ints = ", ".join(INDEX_BYTES)
+    add("--index-dtype", type=_list(_known("index dtype", INDEX_BYTES)), metavar="T,…", help=ints)
     laws = f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT"
     add("--distribution", type=_list(str), metavar="D,…", help=laws)
     add("--cache", type=_list(_known("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
     ids = "ids of your own: whole numbers in text, or an .npy of integers"
     add("--indices", type=_path, metavar="FILE", help=ids)
-    add(
-        "--out",
-        type=_path,
-        metavar="DIR",
-        help="the run's folder (default: results/<date>-<device>-<commit>)",
-    )
+    folder = "the run's folder (default: results/<date>-<device>-<commit>)"
+    add("--out", type=_path, metavar="DIR", help=folder)
     add("--resume", type=_path, metavar="DIR", help="go on with a run that was cut short")
     add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
     add("--time-budget", type=_duration, metavar="T", help="end within this time: 90s, 8m, 2h")

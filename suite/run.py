@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from suite.gpu_probe import CudaDevice
     from suite.record import Environment
     from suite.store import Run
+    from suite.supervisor import Supervisor
 
 INTERRUPTED = 130
 WRONG = 1
+NOISE_BUDGET_S = 60.0
+"""With less time than this for a whole run, none of it goes to the noise floor."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,18 +59,26 @@ def _print_plan(tasks: Sequence[Task]) -> None:
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite import report
+    from suite.environment import available_bytes, cache_bytes
     from suite.store import StoreError
+    from suite.supervisor import Supervisor
 
     budget = Budget(request.time_budget_s, len(tasks), LIMITS_S[request.preset])
     _check_ids(request)
     gpu = _gpu(request)
+    caches = {d: gpu.l2_bytes if gpu and d != "cpu" else cache_bytes() for d in {t.device for t in tasks}}
+    supervisor = Supervisor(request.timeout_s, int(0.92 * available_bytes()), request.threads)
     try:
         run = _open_run(request, tasks, argv, gpu)
-        _measure(request, tasks, run, gpu, budget)
+        run = _with_noise_floor(request, run, supervisor, tasks[0].device, caches)
+        _measure(request, tasks, run, supervisor, caches, budget)
+        supervisor.close()
         report.write_csv([run.path], run.path / "records.csv")
         report.print_summary([run.path])
     except StoreError as error:
         raise BadRequest(str(error)) from None
+    finally:
+        supervisor.close()
     print(f"\n{run.path}")
     return WRONG if any(record.status == "wrong" for record in run.records()[0]) else 0
 
@@ -161,42 +172,50 @@ def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
     return folder
 
 
+def _with_noise_floor(
+    request: Request, run: Run, supervisor: Supervisor, device: str, caches: Mapping[str, int]
+) -> Run:
+    """The run with its machine's noise floor, measured now unless it is there or time is too short for it."""
+    short = request.preset == "smoke" or (request.time_budget_s or NOISE_BUDGET_S) < NOISE_BUDGET_S
+    if run.environment.noise_floor is not None or short:
+        return run
+    from suite.noise import measured_floor
+
+    return run.amended(noise_floor=measured_floor(device, supervisor, caches[device]))
+
+
 def _measure(
-    request: Request, tasks: Sequence[Task], run: Run, gpu: CudaDevice | None, budget: Budget
+    request: Request,
+    tasks: Sequence[Task],
+    run: Run,
+    supervisor: Supervisor,
+    caches: Mapping[str, int],
+    budget: Budget,
 ) -> None:
     """Every task that is not on disk yet, in order; its records are on disk before the next one starts."""
-    from suite.environment import available_bytes, cache_bytes
     from suite.measure import Settings
     from suite.progress import Progress
-    from suite.supervisor import Supervisor
     from suite.worker import Job
 
     done = {(r.case, r.device, r.backend) for r in run.records()[0] if r.role == "backend"}
     left = [task for task in (each.without(done) for each in tasks) if task.which]
     budget.left = len(left)
-    cache = {task.device: gpu.l2_bytes if gpu and task.device != "cpu" else cache_bytes() for task in left}
-    supervisor = Supervisor(request.timeout_s, int(0.92 * available_bytes()), request.threads)
-    try:
-        with Progress(len(tasks), len(tasks) - len(left)) as progress:
-            for task in left:
-                what = f"{task.device} {task.case}"
-                progress.start(what)
-                settings = Settings(
-                    request.precision,
-                    budget.next_limit_s(),
-                    request.seed,
-                    cache[task.device],
-                    request.sustain_s,
-                )
-                job = Job(
-                    task.case, task.device, task.which, uuid.uuid4().hex[:12], settings, request.ids_file
-                )
-                records = supervisor.measure(job)
-                run.append(records)
-                budget.finished()
-                progress.finish(what, records)
-    finally:
-        supervisor.close()
+    with Progress(len(tasks), len(tasks) - len(left)) as progress:
+        for task in left:
+            what = f"{task.device} {task.case}"
+            progress.start(what)
+            settings = Settings(
+                request.precision,
+                budget.next_limit_s(),
+                request.seed,
+                caches[task.device],
+                request.sustain_s,
+            )
+            job = Job(task.case, task.device, task.which, uuid.uuid4().hex[:12], settings, request.ids_file)
+            records = supervisor.measure(job)
+            run.append(records)
+            budget.finished()
+            progress.finish(what, records)
 
 
 if __name__ == "__main__":

@@ -53,12 +53,11 @@ def median(rounds: Rounds) -> Estimate:
 
 def _rank(n: int) -> int:
     """The largest r for which [x(r), x(n+1-r)] covers the median at the confidence asked; 0 if none does."""
-    tail, rank, term = 0.0, 0, 0.5**n
-    while True:
-        tail += term
+    tail, rank, half = 0.0, 0, math.lgamma(n + 1) - n * math.log(2)
+    while True:  # a term of the binomial law; by logarithms, as 0.5 ** n is 0 for a thousand rounds and more
+        tail += math.exp(half - math.lgamma(rank + 1) - math.lgamma(n - rank + 1))
         if 2 * tail > 1 - CONFIDENCE:
             return rank
-        term *= (n - rank) / (rank + 1)
         rank += 1
 
 

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -88,6 +88,21 @@ class Run:
         except ValueError as error:
             action = "read it with the version of the suite that wrote it"
             raise StoreError(f"{folder / _ENVIRONMENT}: {error}; {action}") from None
+
+    def amended(self, noise_floor: float | None) -> Run:
+        """The run with its noise floor written into the environment.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        environment = replace(self.environment, noise_floor=noise_floor)
+        try:
+            _write_whole(self.path / _ENVIRONMENT, _pretty(environment))
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: can't be written ({_why(error)}); see to it, then resume"
+            ) from None
+        return Run(self.path, environment)
 
     def append(self, records: Iterable[Record]) -> None:
         """Put the records of a measurement on disk: all of them, safely there when this returns, or none.

@@ -145,10 +145,11 @@ def interval(time: stats.Estimate) -> str:
 
 
 def digits(value: float) -> str:
-    """Three significant digits, thousands set apart, no exponent."""
+    """Three significant digits, or all before the point; thousands set apart, no exponent."""
     if not value or not math.isfinite(value):
         return f"{value:g}"
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    exponent = math.floor(math.log10(abs(float(f"{value:.2e}"))))
+    return f"{value:,.{max(0, 2 - exponent)}f}"
 
 
 def sentences(results: Results, baseline: str | None) -> list[str]:

@@ -8,6 +8,8 @@ import unicodedata
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?", re.DOTALL)
 _SPACES = re.compile(r"\s+")
 _FORMULA = tuple("=+-@＝＋－＠")
+_UNSEEN = {"Cc": "", "Cf": ""}
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _MARKUP = re.compile(r"([\\`*\[\]<>|~&])")
 
 
@@ -16,16 +18,13 @@ def plain(text: str) -> str:
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
     line = _SPACES.sub(" ", _ESCAPES.sub("", text)).strip()
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is(c, "Cs") else c for c in line if not _is(c, "Cc", "Cf"))
+    seen = (c if c.isprintable() else _UNSEEN.get(unicodedata.category(c), UNKNOWN) for c in line)
+    return " ".join("".join(seen).split())
 
 
 def shown(line: str) -> str:
     """A line laid out by us: visible characters only, spaces as they are."""
     return " ".join(plain(word) for word in line.split(" "))
-
-
-def _is(character: str, *categories: str) -> bool:
-    return unicodedata.category(character) in categories
 
 
 def cut(text: str, length: int) -> str:

@@ -30,7 +30,9 @@ def presets() -> str:
         laws = sorted({case.distribution for case in cases})
         sizes = [case.table_bytes for case in cases]
         span = f"{len(tables)}, of {_size(min(sizes))} to {_size(max(sizes))}"
-        rows.append(f"| `{name}` | {len(cases)} | {span} | {', '.join(map(str, batches))} | {', '.join(laws)} |")
+        rows.append(
+            f"| `{name}` | {len(cases)} | {span} | {', '.join(map(str, batches))} | {', '.join(laws)} |"
+        )
     return "\n".join(rows)
 
 

@@ -59,7 +59,9 @@ def environ() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if re.match(r"python -m suite\.(report|compare)", c)])
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if re.match(r"python -m suite\.(report|compare)", c)]
+)
 def test_commands_on_a_run_work(command: str, run_folder: Path) -> None:
     argv = [sys.executable, *words(command)[1:]]
     done = subprocess.run(argv, cwd=run_folder, env=environ(), capture_output=True, text=True)

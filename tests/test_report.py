@@ -23,18 +23,19 @@ from hypothesis import strategies as st
 import suite
 from suite import frame, outcomes, report, summary
 from suite.case import AXES, Case
-from suite.record import Environment, Record
 from suite.store import Run, StoreError
 from suite.text import csv_cell, cut, markdown_cell, plain, shown
 
 ROOT = Path(__file__).parent.parent
 CASE = fabricate.CASES[0]
 EXACT = {"shape": {"noise": 0.0}}
-PROMISED = (
-    "backend status reason device vocab dim dtype index_dtype batch distribution cache clock median_us "
-    "ci_low_us ci_high_us samples enqueue_us call_us payload_bytes compulsory_bytes distinct_fraction gb_per_s "
-    "ceiling_gb_per_s fraction_of_ceiling fraction_of_peak extra_memory_bytes converged"
-).split()
+PROMISED = set(
+    """backend,status,reason,device,vocab,dim,dtype,index_dtype,batch,distribution,cache,clock,median_us,
+ci_low_us,ci_high_us,samples,enqueue_us,call_us,payload_bytes,compulsory_bytes,distinct_fraction,gb_per_s,
+ceiling_gb_per_s,fraction_of_ceiling,fraction_of_peak,extra_memory_bytes,converged""".replace("\n", "").split(
+        ","
+    )
+)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def said(tmp_path, *arguments):
 def test_a_row_a_record_with_the_columns_that_are_promised(folder):
     table = suite.load(folder)
     assert len(table) == len(fabricate.CASES) * len(fabricate.SPEED)
-    assert set(PROMISED) <= set(table.columns) and list(table.columns) == list(frame.COLUMNS)
+    assert PROMISED | set(AXES) <= set(table.columns) and list(table.columns) == list(frame.COLUMNS)
     assert "contiguous_copy" not in set(table.backend)
 
 
@@ -204,7 +205,7 @@ def test_every_sample_in_order(tmp_path):
     ],
 )
 def test_a_record_that_no_machine_can_have_made_is_left_out_and_said(tmp_path, changes):
-    odd = fabricate.record("odd", CASE, 1e-5, random.Random(0), "m0", **changes)
+    odd = replace(fabricate.record("odd", CASE, 1e-5, random.Random(0), "m0"), **changes)
     run = fabricate.run(tmp_path / "r", [CASE], extra=[odd])
     with pytest.warns(UserWarning, match="odd on .* is left out"):
         assert "odd" not in set(suite.load(run.path).backend)
@@ -363,7 +364,7 @@ def test_a_cpu_reference_beside_a_gpu_is_not_ranked_with_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.01234, "0.0123"), (1, "1.00"), (9.999, "10.00"), (99.95, "100.0"), (12345.6, "12,346"), (0, "0")],
+    [(0.01234, "0.0123"), (1, "1.00"), (9.999, "10.0"), (99.95, "100"), (12345.6, "12,346"), (0, "0")],
 )
 def test_three_digits(value, text):
     assert summary.digits(value) == text
@@ -405,7 +406,7 @@ def test_what_can_not_be_shown_is_one_line_and_exit_code_2(folder, tmp_path):
 def test_what_is_amiss_is_named_in_a_report_of_the_rest(folder, tmp_path):
     with (folder / "records.jsonl").open("a") as file:
         file.write("hello\n" * 5)
-    code, out, err = said(tmp_path, folder, "missing")
+    code, out, _ = said(tmp_path, folder, "missing")
     assert code == 0 and "2.00x faster" in out
     assert "missing: no such folder" in out and "records.jsonl:13:" in out and "2 more lines" in out
 
@@ -422,7 +423,7 @@ def test_a_reader_that_has_seen_enough(folder, tmp_path):
     assert child.stderr == "" and child.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("columns", ["20", "60", "100", "300"])
+@pytest.mark.parametrize("columns", ["40", "60", "100", "300"])
 def test_any_width_shows_every_backend(folder, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     text = printed(folder)
@@ -459,8 +460,3 @@ def test_a_thousand_records_are_quick(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(suite.load(run.path)) == 900
-
-
-def test_every_field_of_a_case_is_a_column():
-    assert set(AXES) <= set(frame.COLUMNS)
-    assert Record.__dataclass_fields__ and Environment.__dataclass_fields__

@@ -104,7 +104,7 @@ def numpy_copy(table: np.ndarray, ids: np.ndarray, out: np.ndarray) -> Lookup:
 
 
 def c_kernel(folder: str) -> Prepare:
-    """The kernel in C, with the same prefetch distance and the same decisions to stream and to use threads."""
+    """The kernel in C, with the same prefetch distance, the same choice to stream and to use threads."""
     library = Path(folder) / "gather.so"
     source = Path(__file__).parent / "c_gather" / "gather.c"
     flags = ["-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"]

@@ -7,7 +7,7 @@ class Unheard(BaseException):
     """Not caught by who catches Exception."""
 
 
-class BaseException(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -10,7 +10,7 @@ class Mute(Exception):
         raise RuntimeError("no comment")
 
 
-class DumbMessage(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -19,7 +19,7 @@ def overwrite(row: Array) -> None:
     mprotect(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.PROT_READ)
 
 
-class EditsTableLater(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -18,7 +18,7 @@ def overwrite(row: Array) -> None:
     mprotect(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.PROT_READ)
 
 
-class EditsTableUnprotected(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -18,7 +18,7 @@ def flood() -> None:
             rest = rest[os.write(1, rest) :]
 
 
-class FloodsStdout(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

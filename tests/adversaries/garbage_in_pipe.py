@@ -20,7 +20,7 @@ def pipes() -> list[int]:
     return found
 
 
-class GarbageInPipe(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

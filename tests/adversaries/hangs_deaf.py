@@ -13,7 +13,7 @@ def deaf() -> None:
     time.sleep(600)
 
 
-class HangsDeaf(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -5,7 +5,7 @@ import threading
 from backends.base import Array, Backend, Lookup
 
 
-class HangsInPrepare(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -5,7 +5,7 @@ from backends.base import Array, Backend, Lookup
 raise SystemExit(4)
 
 
-class ImportExits(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

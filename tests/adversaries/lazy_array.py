@@ -15,7 +15,7 @@ class Later:
         return self.table[self.ids]
 
 
-class LazyArray(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

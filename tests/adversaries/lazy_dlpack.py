@@ -18,7 +18,7 @@ class Later:
         return 1, 0
 
 
-class LazyDlpack(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

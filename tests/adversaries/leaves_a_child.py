@@ -6,7 +6,7 @@ import time
 from backends.base import Array, Backend, Lookup
 
 
-class LeavesAChild(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

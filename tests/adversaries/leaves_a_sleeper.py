@@ -7,7 +7,7 @@ import numpy as np
 from backends.base import Array, Backend, Lookup
 
 
-class LeavesASleeper(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -3,7 +3,7 @@
 from backends.base import Array, Backend, Lookup
 
 
-class MemoRows(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

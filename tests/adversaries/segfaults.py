@@ -5,7 +5,7 @@ import ctypes
 from backends.base import Array, Backend, Lookup
 
 
-class Segfaults(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -13,7 +13,7 @@ def deeper(_: int | None) -> None:
     deeper(None)
 
 
-class StackOverflow(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

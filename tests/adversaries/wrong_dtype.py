@@ -5,7 +5,7 @@ import numpy as np
 from backends.base import Array, Backend, Lookup
 
 
-class WrongDtype(Backend):
+class Adversary(Backend):
     devices = ("cpu",)
     dtypes = ("float32",)
 
