@@ -179,8 +179,8 @@ class NumbaCpu(Backend):
     packages = ("numba", "torch")
 
     # Each is explained by measurement in tests/tune_cpu.py.
-    ahead_rows: ClassVar[int] = 16
-    ahead_bytes: ClassVar[int] = 4096
+    ahead_rows: ClassVar[int] = 32
+    ahead_bytes: ClassVar[int] = 8192
     row_cost_bytes: ClassVar[int] = 256  # a row costs its bytes and, to find it, as much as these
     parallel_bytes: ClassVar[int] = 1 << 16
     chunk_bytes: ClassVar[int] = 12 << 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,8 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
         if not (p.a and p.b) or p.a.record.backend == p.b.record.backend:
             name += f", {backend}"
         if p.ratio:
-            span = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}"
+            known_span = p.ratio.high < math.inf
+            span = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if known_span else "too few rounds"
             times = " to ".join(summary.digits(outcomes.median(o).value * 1e6) for o in (p.a, p.b) if o)
             yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {span:<16}  {times + ' µs':<20}  {name}"
         else:

@@ -106,7 +106,6 @@ class Contender:
             self.lookups[0]()
             self.field.arrays.synchronize()
 
-        call()
         ready = observer.held_bytes()
         added = both(before, ready, lambda a, b: max(0, b - a))
         extra = both(ready, observer.peak_bytes(call), lambda a, b: max(0, b - a))

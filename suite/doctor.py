@@ -16,18 +16,20 @@ from suite.text import plain
 
 if TYPE_CHECKING:  # so that --help and a mistake are answered at once
     from suite.doctor_finding import Finding
-    from suite.doctor_noise import Ratios
     from suite.nvml import Gpu
 
 _GPU = re.compile(r"(GPU-|MIG-)?[0-9a-fA-F][0-9a-fA-F:.-]{0,39}")
 _STYLES = {"ok": "green", "warn": "bold yellow", "unknown": "dim"}
+_TIMEOUT_S = 60.0
+_MEMORY_SHARE = 0.92
+_LARGEST_L2_BYTES = 128 << 20  # of the GPUs there are; a smaller one is only swept more than it need be
 _ORDER = ("warn", "unknown", "ok")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     asked = _parser().parse_args(argv)
-    from suite.doctor_noise import in_words, noise_floor
+    from suite.doctor_noise import in_words
     from suite.nvml import Gpu
 
     gpu = Gpu.open(asked.gpu) if asked.gpu is not None else None
@@ -44,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             gpu.close()
     show(found, sys.stdout)
     if not asked.no_noise:
-        device = "cpu" if asked.gpu is None else f"cuda:{asked.gpu}"
-        print(in_words(noise_floor(device, ratios)))
+        sys.stdout.flush()
+        print(in_words(noise_floor(asked.gpu)))
     return 0
 
 
@@ -60,6 +62,26 @@ def diagnose(gpu: Gpu | None = None) -> tuple[Finding, ...]:
     environment = collect((), 0, "", (), {})
     activity, state = watch(gpu)
     return findings(environment, activity) + (gpu_findings(state) if state is not None else ())
+
+
+def noise_floor(which: str | None) -> float | None:
+    """The noise floor of the CPU, or of the GPU with this index; takes ten seconds or more, in a child process.
+
+    None where it can't be measured: too few cases came out, or the GPU is not named by an index.
+    """
+    if which is not None and not which.isdecimal():
+        return None
+    from suite.environment import allowed_processors, available_bytes, cache_bytes
+    from suite.noise import measured_floor
+    from suite.supervisor import Supervisor
+
+    supervisor = Supervisor(_TIMEOUT_S, int(_MEMORY_SHARE * available_bytes()), len(allowed_processors()))
+    try:
+        if which is None:
+            return measured_floor("cpu", supervisor, cache_bytes())
+        return measured_floor(f"cuda:{which}", supervisor, _LARGEST_L2_BYTES)
+    finally:
+        supervisor.close()
 
 
 def show(found: Sequence[Finding], file: TextIO) -> None:

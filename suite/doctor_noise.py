@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from suite.stats import Estimate
@@ -13,19 +13,6 @@ MIN_CASES = 6
 
 EXCEEDED = 1 / 20
 """How often two equal backends may still differ by more than the noise floor."""
-
-Ratios = Callable[[str], Sequence[Estimate]]
-"""Measure a backend against itself on a device; one ratio of times a case."""
-
-
-def noise_floor(device: str, ratios: Ratios | None) -> float | None:
-    """The noise floor of a device, by the engine that ``ratios`` runs; None if there is none or it failed.
-
-    Args:
-        device: ``cpu`` or ``cuda:N``.
-        ratios: see Ratios. None: there is nothing to measure with.
-    """
-    return None if ratios is None else floor_of(ratios(device))
 
 
 def floor_of(ratios: Sequence[Estimate]) -> float | None:

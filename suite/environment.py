@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 
 from suite.environment_cgroup import limits
-from suite.environment_cpu import cache_bytes, cpu_facts, frequencies_hz
+from suite.environment_cpu import allowed_processors, cache_bytes, cpu_facts, frequencies_hz
 from suite.environment_files import ROOT, as_integer, chosen, integer, line, printable, table, text
 from suite.environment_privacy import machine_digest, private_names, without_names, without_paths
 from suite.environment_software import checkout, libc, versions
 from suite.nvml import Gpu
 from suite.record import Environment, Fact
 
-__all__ = ["available_bytes", "cache_bytes", "collect", "frequencies_hz"]
+__all__ = ["allowed_processors", "available_bytes", "cache_bytes", "collect", "frequencies_hz"]
 
 _THREAD_SETTING = re.compile(
     r"(OMP|GOMP|KMP|MKL|NUMBA|OPENBLAS|BLIS|TORCH)_\w*"

@@ -56,8 +56,8 @@ class Memory:
 
     Attributes:
         table_bytes: the table as allocated.
-        prepare_bytes: what ``prepare`` and the first call added: library, kernels, pools.
-        extra_bytes: the most the lookup held beyond its operands and what ``prepare`` added.
+        prepare_bytes: what ``prepare`` added: library, kernels, pools.
+        extra_bytes: the most that the first lookup held beyond that and its operands.
         allocates: whether the lookup returned memory of its own instead of ``out``.
         reason: why a null is null.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -80,8 +81,9 @@ def _print(results: Results, file: TextIO, baseline: str | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    text = io.StringIO()  # rendered first: rich would end the process by itself where the pipe is closed
     width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    console = Console(file=file, width=width, highlight=False, soft_wrap=False)
+    console = Console(file=text, width=width, highlight=False, force_terminal=file.isatty())
     if len(results.outcomes) > MAX_TERMINAL_ROWS:
         lines = [f"{len(results.outcomes):,} rows are too many to print; --csv and --markdown have them"]
     else:
@@ -94,6 +96,7 @@ def _print(results: Results, file: TextIO, baseline: str | None) -> None:
         console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
     for note in results.notes:
         console.print(Text(plain(note), style="yellow"), soft_wrap=True)
+    file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())
 
 
 def _print_table(table: summary.Table, console: Console) -> None:

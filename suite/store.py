@@ -61,9 +61,7 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             _check_empty(folder)
             os.close(os.open(folder / _RECORDS, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            _write_whole(folder / _ENVIRONMENT, _pretty(environment))
-        except FileExistsError:
-            raise StoreError(f"{folder}: exists or is no folder; give a new one with --out") from None
+            _write_first(folder, environment)
         except OSError as error:
             why = _why(error)
             raise StoreError(f"{folder}: can't be written ({why}); give another folder with --out") from None
@@ -99,9 +97,7 @@ class Run:
         try:
             _write_whole(self.path / _ENVIRONMENT, _pretty(environment))
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: can't be written ({_why(error)}); see to it, then resume"
-            ) from None
+            raise self._unwritten(error) from None
         return Run(self.path, environment)
 
     def append(self, records: Iterable[Record]) -> None:
@@ -113,17 +109,13 @@ class Run:
         """
         block = b"".join(_line(record) for record in records)
         try:
-            fd = os.open(self.path / _RECORDS, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            with (self.path / _RECORDS).open("a+b", buffering=0) as file:
+                _append(file.fileno(), block)
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: can't be written ({_why(error)}); see to it, then resume"
-            ) from None
-        try:
-            _append(fd, block)
-        except OSError as error:
-            raise StoreError(f"{self.path}: {_why(error)}; see to it, then go on with --resume") from None
-        finally:
-            os.close(fd)
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path}: {_why(error)}; see to it, then go on with --resume")
 
     def read(self) -> Iterator[Record | Refused]:
         """Every line in order, one in memory at a time: a record, or why it is none. No line raises.
@@ -138,23 +130,16 @@ class Run:
                     try:
                         yield _decode(Record, line)
                     except ValueError as error:
-                        torn = line[-1:] != b"\n" and len(line) <= MAX_LINE_BYTES
-                        yield Refused(
-                            path, number, "cut short by an interrupted write" if torn else str(error)
-                        )
+                        torn = not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES
+                        why = "cut short by an interrupted write" if torn else str(error)
+                        yield Refused(path, number, why)
         except OSError as error:
             raise StoreError(f"{path}: can't be read ({_why(error)}); check its permissions") from None
 
     def records(self) -> tuple[list[Record], list[Refused]]:
         """The whole run in memory: the records in order, and the lines that are none."""
-        found: list[Record] = []
-        refused: list[Refused] = []
-        for item in self.read():
-            if isinstance(item, Record):
-                found.append(item)
-            else:
-                refused.append(item)
-        return found, refused
+        items = list(self.read())
+        return [i for i in items if isinstance(i, Record)], [i for i in items if isinstance(i, Refused)]
 
 
 def _check_empty(folder: Path) -> None:
@@ -172,6 +157,14 @@ def _check_run(folder: Path) -> None:
     for name in (_ENVIRONMENT, _RECORDS):  # a pipe or a device there would hold us up for ever
         if not (folder / name).is_file():
             raise StoreError(f"{folder}: is no run, {name} is missing; give a folder that suite.run made")
+
+
+def _write_first(folder: Path, environment: Environment) -> None:
+    try:
+        _write_whole(folder / _ENVIRONMENT, _pretty(environment))
+    except OSError:
+        (folder / _RECORDS).unlink()  # our own, and empty: what is left can be tried again
+        raise
 
 
 def _pretty(environment: Environment) -> bytes:
@@ -215,9 +208,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 def _append(fd: int, block: bytes) -> None:
     length = os.fstat(fd).st_size
     if length and os.pread(fd, 1, length - 1) != b"\n":
-        block = (
-            b"\n" + block
-        )  # a run that was killed while writing left half a line: let it be one of its own
+        block = b"\n" + block  # a run killed while writing left half a line: let it be a line of its own
     try:
         _write_all(fd, block)
         os.fsync(fd)
@@ -244,8 +235,8 @@ def _write_whole(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         draft.rename(path)
     except OSError:
-        draft.unlink(missing_ok=True)
-        path.with_name(_RECORDS).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

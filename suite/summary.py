@@ -100,7 +100,7 @@ def rank(group: Sequence[Outcome]) -> tuple[list[Outcome], set[outcomes.Key]]:
     clocks = {o.record.clock for o in done}
     clock = clocks.pop() if len(clocks) == 1 else "call"
     done.sort(key=lambda o: stats.median(outcomes.rounds(o.record, clock)).value)
-    best = {o.key for o in done[1:] if outcomes.slowdown(o, done[0]).low <= 1}
+    best = {o.key for o in done[1:] if 0 < outcomes.slowdown(o, done[0]).low <= 1}
     return done + [o for o in group if not o.record.samples], best | {o.key for o in done[:1]}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -46,9 +45,10 @@ def _size(count: int) -> str:
 def renewed(text: str) -> str:
     """README.md with its generated parts as they should be."""
     for name, made in (("backends", backends), ("presets", presets)):
-        pattern = rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)"
-        text, count = re.subn(pattern, lambda m, new=made(): f"{m[1]}{new}\n{m[2]}", text, flags=re.DOTALL)
-        assert count == 1, name
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(start)
+        assert rest, name
+        text = before + start + made() + "\n" + end + rest.partition(end)[2]
     return text
 
 

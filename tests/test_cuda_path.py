@@ -1,7 +1,7 @@
-"""The engine's GPU branch, executed without a GPU: torch's tensors lie on the host, its events are stood in for.
+"""The engine's GPU branch, executed without a GPU: its tensors lie on the host, its events are stood in for.
 
-What only a GPU can tell (speed, streams, the driver) is in tests marked ``gpu``; what a typing slip would break
-is here.
+What only a GPU can tell (speed, streams, the driver) is in tests marked ``gpu``; what a slip of the keyboard
+would break is here.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ WRONG: dict[str, tuple[str, str]] = {
         "ids",
     ),
     "beyond": (
-        "import torch\n        def f():\n            torch.as_strided(out, (1,), (1,), out.storage_offset() - 1)[0] = 1\n"
+        "import torch\n        def f():\n"
+        "            torch.as_strided(out, (1,), (1,), out.storage_offset() - 1)[0] = 1\n"
         "            return torch.index_select(table, 0, indices, out=out)\n        return f",
         "writes before",
     ),

@@ -18,7 +18,7 @@ from suite.doctor_activity import Activity, GpuState, Offender, watch
 from suite.doctor_finding import Finding
 from suite.doctor_findings import findings
 from suite.doctor_gpu import gpu_findings
-from suite.doctor_noise import MIN_CASES, floor_of, in_words, noise_floor
+from suite.doctor_noise import MIN_CASES, floor_of, in_words
 from suite.nvml import Counters, Difference, Memory, Process, Reading
 from suite.record import Environment, Fact
 from suite.stats import Estimate, verdict
@@ -336,6 +336,7 @@ def test_floor_is_no_finer_than_what_was_resolved() -> None:
     "odd",
     [
         Estimate(1.0, 0.0, math.inf),
+        Estimate(1.0, 0.9, math.inf),
         Estimate(math.nan, 0.0, math.inf),
         Estimate(math.nan, math.nan, math.nan),
         Estimate(-1.0, -2.0, 1.0),
@@ -373,16 +374,19 @@ def test_one_time_in_twenty(law: str, cases: int) -> None:
     assert called <= beyond
 
 
-def test_noise_floor_asks_for_the_device() -> None:
-    asked = []
+@pytest.mark.parametrize(("which", "device"), [(None, "cpu"), ("1", "cuda:1")])
+def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr("suite.supervisor.Supervisor.close", lambda self: closed.append(True))
 
-    def ratios(device: str) -> list[Estimate]:
-        asked.append(device)
-        return around(*[1.0] * 8, half_width=0.01)
+    def engine(asked: str, supervisor: object, cache_bytes: int) -> float:
+        assert asked == device and cache_bytes >= 2**20 and not closed
+        return 0.013
 
-    assert noise_floor("cuda:1", ratios) == pytest.approx(math.expm1(0.01))
-    assert asked == ["cuda:1"]
-    assert noise_floor("cpu", None) is None
+    monkeypatch.setattr("suite.noise.measured_floor", engine)
+    assert doctor.noise_floor(which) == 0.013
+    assert closed
+    assert doctor.noise_floor("GPU-1234abcd") is None
 
 
 @pytest.mark.parametrize(
@@ -403,13 +407,15 @@ def still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("suite.doctor_activity.watch", lambda gpu=None: (QUIET, None))
 
 
-def test_command(still: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(still: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.main(["--no-noise"]) == 0
     plain, errors = capsys.readouterr()
     assert errors == "" and "\x1b" not in plain
     assert plain.splitlines()[-1].endswith(" ok")
-    assert doctor.main([], lambda device: around(*[1.0] * 8, half_width=0.01)) == 0
+    monkeypatch.setattr("suite.noise.measured_floor", lambda *_: 0.0101)
+    assert doctor.main([]) == 0
     assert "two identical backends differ by up to 1.1 % here" in capsys.readouterr().out
+    monkeypatch.setattr("suite.noise.measured_floor", lambda *_: None)
     assert doctor.main([]) == 0
     assert capsys.readouterr().out.endswith("noise floor: not measured\n")
 

@@ -236,6 +236,13 @@ def test_version_1(tmp_path: Path) -> None:
     assert (found.memory_bytes, found.free_bytes) == (8 * GIB, 6 * GIB)
 
 
+def test_version_1_says_unlimited_by_a_number(tmp_path: Path) -> None:
+    top = "sys/fs/cgroup/memory"
+    files = {f"{top}/memory.limit_in_bytes": "9223372036854771712", f"{top}/memory.usage_in_bytes": "1"}
+    found = limits(machine(tmp_path, files))
+    assert (found.version, found.memory_bytes, found.free_bytes) == (1, None, None)
+
+
 def test_a_container_that_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
     root = machine(
         tmp_path,
@@ -429,6 +436,11 @@ def test_a_file_is_not_read_without_end(tmp_path: Path) -> None:
     assert len(text(tmp_path, "big") or "") == 4 * MIB
 
 
+def test_one_bad_byte_does_not_hide_a_file(tmp_path: Path) -> None:
+    machine(tmp_path, {"proc/cpuinfo": b"vendor\t: \xff\nmodel name\t: Test\n"})
+    assert cpu_facts(tmp_path, frozenset({0}))["model"] == "Test"
+
+
 def test_small_readers(tmp_path: Path) -> None:
     root = machine(tmp_path, {"n": " 12 \n", "u": "1_2", "arabic": "٣"})
     assert [integer(root, name) for name in ("n", "u", "arabic", "none")] == [12, None, None, None]
@@ -444,7 +456,7 @@ def test_small_readers(tmp_path: Path) -> None:
 
 HOST, IDENTITY = "athena-7.lab.example", "0123456789abcdef0123456789abcdef"
 WHO = {"USER": "mallory", "HOME": "/home/mallory", "LOGNAME": "mallory"}
-SECRET = ("athena", IDENTITY, "mallory", "eve", "GPU-1234")
+SECRET = ("athena", "lab.example", IDENTITY, "mallory", "eve", "GPU-1234")
 
 
 def named(root: Path) -> Path:
@@ -522,6 +534,12 @@ def test_names_that_tell_nobody_are_not_looked_for(tmp_path: Path) -> None:
     assert not names & {"localhost", "ubuntu", "root", "a"}
 
 
+@pytest.mark.parametrize("name", ["USER", "LOGNAME", "SUDO_USER"])
+def test_every_name_of_a_user_is_looked_for(tmp_path: Path, name: str) -> None:
+    assert "mallory" not in collected(tmp_path, ("runs/mallory",), {name: "mallory", "HOME": "/srv/other"})
+    assert "lab.example" not in collected(named(tmp_path), ("on athena-7.", "x/ATHENA-7.lab.example/y"))
+
+
 def test_control_characters_and_half_characters_of_arguments(tmp_path: Path) -> None:
     line = collected(tmp_path, ("\x1b[31m", "a\nb", "\udcff", ""), {"OMP_NUM_THREADS": "4\udc80"})
     assert line.isprintable() and len(json.loads(line)["argv"]) == 4
@@ -558,7 +576,7 @@ def test_two_runs_here_share_the_machine() -> None:
 
 
 def test_versions_of_either_name_and_of_none() -> None:
-    found = versions(["numba_cuda|NumPy", "no-such-thing", "../..", "", "a b"])
+    found = versions(["numba_cuda|NumPy", "no-such-thing", "../..", "", "a b", "a\0b"])
     import numpy as np
 
     assert found["numpy"] == np.__version__

@@ -12,17 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # From pure values down to the commands. A module may import, at any depth, only from modules above it.
-ROOMS = """
-text command case record stats
-formula ids data cache ceiling check
-nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml
-timer
-environment_files environment_cgroup environment_cpu environment_privacy environment_software environment
-telemetry contender measure worker supervisor noise store
-outcomes summary frame pairs report compare
-doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise doctor
-options schedule listing gpu_probe progress run
-""".split()
+FLOORS = (
+    "text command case record stats",
+    "formula ids data cache ceiling check",
+    "nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml",
+    "timer",
+    "environment_files environment_cgroup environment_cpu environment_privacy",
+    "environment_software environment",
+    "telemetry contender measure worker supervisor store",
+    "outcomes summary frame pairs report compare",
+    "doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise noise doctor",
+    "options schedule listing gpu_probe progress run",
+)
+ROOMS = " ".join(FLOORS).split()
 
 PRINT = {
     "run": "a command",

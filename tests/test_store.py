@@ -329,6 +329,30 @@ def test_an_environment_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT)
 
 
+def test_a_noise_floor_written_later_changes_nothing_else(run):
+    run.append(block())
+    amended = run.amended(0.015)
+    assert amended.environment == Run.open(run.path).environment
+    assert amended.environment == replace(fabricate.ENVIRONMENT, noise_floor=0.015)
+    assert amended.records() == (block(), [])
+
+
+@pytest.mark.parametrize("step", ["rename", "open"])
+def test_a_noise_floor_that_can_not_be_written_costs_no_record(run, monkeypatch, step):
+    def failing(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run.append(block())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, step, failing)
+        with pytest.raises(StoreError) as error:
+            run.amended(0.5)
+    one_line(error, "disk full")
+    assert Run.open(run.path).records() == (block(), [])
+    assert Run.open(run.path).environment == fabricate.ENVIRONMENT
+    assert sorted(p.name for p in run.path.iterdir()) == ["environment.json", "records.jsonl"]
+
+
 def open_fails(path, *words):
     with pytest.raises(StoreError) as error:
         Run.open(path)

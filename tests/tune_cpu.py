@@ -5,6 +5,9 @@
 Rows are cold: the ids of each call are new, the table is far larger than the caches, and outputs rotate.
 Competitors take turns in shuffled order; a figure is the median over the turns of the mean time of a call.
 GB/s counts bytes read and written, 2 x batch x row.
+
+Run it on an idle machine. OpenMP's threads spin at the end of each call, so where anything else wants a core,
+one of them waits for the scheduler and every parallel call of every library takes milliseconds.
 """
 
 import ctypes
@@ -29,7 +32,7 @@ Prepare = Callable[[np.ndarray, np.ndarray, np.ndarray], Lookup]
 TABLE_BYTES = 2 << 30
 ROTATE_BYTES = 64 << 20
 NEVER = 1 << 60
-SECONDS_PER_CASE = 0.5
+SECONDS_PER_CASE = 0.4
 random = np.random.default_rng(1)
 
 
@@ -230,6 +233,8 @@ def main() -> None:
     print(f"compiled in {compiled_s:.2f} s; {torch.get_num_threads()} threads; ", end="")
     print(f"last-level cache {_last_level_cache_bytes() >> 20} MB; load {os.getloadavg()[0]:.1f}")
     print("one row, hot: " + ", ".join(f"{n} {s * 1e9:.0f} ns" for n, s in call_s.items()))
+    if os.getloadavg()[0] > 1:
+        print("others are using this machine; figures of parallel calls below may be theirs")
     sections = {"distance": distance, "stream": stream, "threads": threads, "pages": huge_pages}
     sections["compare"] = compare
     for name in sys.argv[1:] or sections:

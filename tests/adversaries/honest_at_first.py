@@ -1,4 +1,4 @@
-"""Looks up properly 40 times, then only returns out."""
+"""Looks up properly 400 times, then only returns out."""
 
 import itertools
 
@@ -6,10 +6,11 @@ import numpy as np
 
 from backends.base import Array, Backend, Lookup
 
+calls = itertools.count()
+
 
 class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        calls = itertools.count()
-        return lambda: np.take(table, indices, axis=0, out=out, mode="clip") if next(calls) < 40 else out
+        return lambda: np.take(table, indices, axis=0, out=out, mode="clip") if next(calls) < 400 else out

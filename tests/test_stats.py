@@ -1,0 +1,221 @@
+"""Intervals hold what they promise, by simulation; ratios, verdicts and means on both sides of every edge."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suite import stats
+from suite.stats import Estimate
+
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+
+# Times are skewed to the right: mostly near the least one, with a tail. Each law with its median.
+LAWS: dict[str, tuple[Draw, float]] = {
+    "normal": (lambda rng, n: rng.normal(10, 1, n), 10.0),
+    "exponential": (lambda rng, n: 1 + rng.exponential(1, n), 1 + math.log(2)),
+    "lognormal": (lambda rng, n: rng.lognormal(0, 1, n), 1.0),
+    "pareto": (lambda rng, n: 1 + rng.pareto(1.2, n), 2 ** (1 / 1.2)),
+}
+
+
+def rounds(values: np.ndarray | list[float]) -> list[list[float]]:
+    """One sample a round: then the rounds' medians are the values themselves."""
+    return [[float(value)] for value in values]
+
+
+def covered(estimate: Callable[[np.random.Generator], Estimate], truth: float, tries: int) -> float:
+    """How often the interval holds the truth."""
+    rng = np.random.default_rng(7)
+    found = [estimate(rng) for _ in range(tries)]
+    return sum(e.low <= truth <= e.high for e in found) / tries
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("n", [6, 10, 30])
+def test_the_interval_of_the_median_holds_it(law: str, n: int) -> None:
+    draw, truth = LAWS[law]
+    share = covered(lambda rng: stats.median(rounds(draw(rng, n))), truth, 1200)
+    assert share >= 0.93, "95 % are promised, 93 % leave room for the simulation"
+    assert share < 1.0
+
+
+def test_the_ranks_are_those_of_the_binomial_law() -> None:
+    """The widest of the tables' ranks (Conover, table A3) for 95 %: x(r) and x(n+1-r)."""
+    for n in range(1, 400):
+        tails = np.cumsum([math.comb(n, k) / 2**n for k in range(n // 2 + 1)])
+        assert stats._rank(n) == int(np.sum(2 * tails <= 0.05)), n
+    assert [stats._rank(n) for n in (0, 5, 6, 8, 9, 10, 30, 100)] == [0, 0, 1, 1, 2, 2, 10, 40]
+
+
+@pytest.mark.parametrize("n", [1074, 1075, 5000, 100_000])
+def test_the_ranks_of_very_many_rounds(n: int) -> None:
+    """0.5 ** n is nothing there; the normal approximation is good to a rank or two."""
+    assert stats._rank(n) == pytest.approx(n / 2 - 1.96 * math.sqrt(n) / 2, abs=2)
+
+
+@pytest.mark.parametrize("n", range(7))
+def test_too_few_rounds_bound_nothing(n: int) -> None:
+    found = stats.median(rounds([1.0, 2.0, 3.0, 4.0, 5.0, 6.0][:n]))
+    if n == 6:
+        assert (found.low, found.high) == (1.0, 6.0)
+        return
+    assert (found.low, found.high) == (0.0, math.inf)
+    assert found.precision == math.inf or math.isnan(found.precision)
+    assert math.isnan(found.value) if n == 0 else found.value == statistics.median(range(1, n + 1))
+
+
+def test_the_round_is_the_unit() -> None:
+    """A thousand samples of one round are one value: what they share does not average out."""
+    found = stats.median([list(np.random.default_rng(0).normal(1, 0.1, 1000))] * 3)
+    assert found.high == math.inf
+    ten = [[level] * 1000 for level in range(1, 11)]
+    assert stats.median(ten) == stats.median(rounds(list(range(1, 11))))
+
+
+def test_rounds_without_samples_are_left_out() -> None:
+    assert list(stats.round_medians([[1.0, 3.0], [], [5.0]])) == [2.0, 5.0]
+
+
+def test_precision_is_half_the_width() -> None:
+    assert Estimate(10.0, 9.0, 12.0).precision == pytest.approx(0.15)
+    assert Estimate(0.0, 0.0, 0.0).precision == math.inf
+
+
+@pytest.mark.parametrize("law", ["exponential", "lognormal"])
+@pytest.mark.parametrize("n", [10, 30])
+def test_the_interval_of_a_ratio_holds_it(law: str, n: int) -> None:
+    """The rounds share a drift of 30 %; a ratio is taken within each, so that drift is not in it."""
+    draw, truth = LAWS[law]
+
+    def estimate(rng: np.random.Generator) -> Estimate:
+        base = rng.lognormal(0, 0.3, n)
+        return stats.ratio(rounds(base * draw(rng, n)), rounds(base))
+
+    assert covered(estimate, truth, 500) >= 0.90
+
+
+def test_drift_that_all_share_is_not_in_a_ratio() -> None:
+    drift = np.linspace(1, 3, 20)
+    found = stats.ratio(rounds(drift * 1.1), rounds(drift))
+    assert found.value == pytest.approx(1.1)
+    assert found.precision < 1e-9
+    apart = stats.quotient(stats.median(rounds(drift * 1.1)), stats.median(rounds(drift)))
+    assert apart.precision > 0.2, "without common rounds it is"
+
+
+def test_a_ratio_takes_the_rounds_that_both_have() -> None:
+    found = stats.ratio([[2.0], [], [4.0], [6.0]], [[1.0], [1.0], [2.0]])
+    assert found.value == 2.0
+    assert (found.low, found.high) == (0.0, math.inf), "two rounds bound nothing"
+    assert math.isnan(stats.ratio([], []).value)
+
+
+def test_a_ratio_is_the_same_each_time() -> None:
+    values = list(np.random.default_rng(3).lognormal(0, 1, 20))
+    assert stats.ratio(rounds(values), rounds([1.0] * 20)) == stats.ratio(rounds(values), rounds([1.0] * 20))
+
+
+@given(st.lists(st.floats(1e-7, 10), min_size=6, max_size=40))
+def test_an_estimate_stands_in_its_interval(values: list[float]) -> None:
+    found = stats.median(rounds(values))
+    assert found.low <= found.value <= found.high
+    assert {found.low, found.high} <= set(values)
+    there = stats.ratio(rounds(values), rounds([1.0] * len(values)))
+    assert there.low <= there.value * (1 + 1e-12)
+    assert there.high >= there.value * (1 - 1e-12)
+
+
+@given(st.floats(0.1, 10), st.floats(1, 2), st.floats(1, 2), st.floats(0.1, 10), st.floats(1, 2))
+def test_a_quotient_is_as_wide_as_both(a: float, down: float, up: float, b: float, spread: float) -> None:
+    x, y = Estimate(a, a / down, a * up), Estimate(b, b / spread, b * spread)
+    found = stats.quotient(x, y)
+    assert found.low <= found.value * (1 + 1e-12)
+    assert found.value <= found.high * (1 + 1e-12)
+    assert found.high / found.value >= max(up, spread) * (1 - 1e-9)
+    assert found.value / found.low >= max(down, spread) * (1 - 1e-9)
+
+
+def test_a_quotient_of_the_unbounded_is_unbounded() -> None:
+    known, unknown = Estimate(1.0, 0.9, 1.1), Estimate(2.0, 0.0, math.inf)
+    for a, b in ((known, unknown), (unknown, known)):
+        found = stats.quotient(a, b)
+        assert (found.low, found.high) == (0.0, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (1.0201, 1.50, "SLOWER"),
+        (1.0199, 1.50, "UNCLEAR"),
+        (0.50, 1 / 1.0201, "FASTER"),
+        (0.50, 1 / 1.0199, "UNCLEAR"),
+        (1 / 1.0199, 1.0199, "SAME"),
+        (1 / 1.0201, 1.0199, "UNCLEAR"),
+        (1 / 1.0199, 1.0201, "UNCLEAR"),
+        (0.50, 1.50, "UNCLEAR"),
+        (0.0, math.inf, "UNCLEAR"),
+        (math.nan, math.nan, "UNCLEAR"),
+    ],
+)
+def test_a_verdict_on_each_side_of_the_noise_floor(low: float, high: float, verdict: str) -> None:
+    assert stats.verdict(Estimate((low + high) / 2, low, high), 0.02) == verdict
+
+
+def test_without_noise_only_the_interval_decides() -> None:
+    assert stats.verdict(Estimate(1.0, 1.0, 1.0), 0.0) == "SAME"
+    assert stats.verdict(Estimate(1.001, 1.0005, 1.002), 0.0) == "SLOWER"
+    assert stats.verdict(Estimate(0.999, 0.998, 0.9995), 0.0) == "FASTER"
+    assert stats.verdict(Estimate(1.0, 0.9995, 1.0005), 0.0) == "UNCLEAR"
+
+
+@given(st.floats(0.5, 2), st.floats(1, 1.5), st.floats(0, 0.2))
+def test_verdicts_of_a_ratio_and_its_inverse_agree(value: float, spread: float, floor: float) -> None:
+    there = stats.verdict(Estimate(value, value / spread, value * spread), floor)
+    back = stats.verdict(Estimate(1 / value, 1 / value / spread, 1 / value * spread), floor)
+    turned = {"SLOWER": "FASTER", "FASTER": "SLOWER", "SAME": "SAME", "UNCLEAR": "UNCLEAR"}
+    edges = (value * spread, value / spread)
+    if all(
+        abs(math.log(edge)) > 1e-9 and abs(abs(math.log(edge)) - math.log1p(floor)) > 1e-9 for edge in edges
+    ):
+        assert back == turned[there]
+
+
+def test_geometric_mean() -> None:
+    assert stats.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+    assert stats.geometric_mean([3.0]) == pytest.approx(3.0)
+    assert math.isnan(stats.geometric_mean([]))
+    values = [0.5, 2.0, 7.0, 1e-9]
+    inverse = stats.geometric_mean([1 / value for value in values])
+    assert inverse == pytest.approx(1 / stats.geometric_mean(values)), "of ratios it needs no base"
+
+
+def test_autocorrelation_has_the_sign_of_the_drift() -> None:
+    rng = np.random.default_rng(5)
+    alone = rng.normal(0, 1, (20, 200))
+    sticky = np.zeros_like(alone)
+    for k in range(1, 200):
+        sticky[:, k] = 0.9 * sticky[:, k - 1] + alone[:, k]
+    swinging = np.cumprod(np.full((20, 200), -1.0), axis=1) + 0.1 * alone
+    assert stats.autocorrelation(sticky.tolist()) == pytest.approx(0.9, abs=0.07)
+    assert stats.autocorrelation(alone.tolist()) == pytest.approx(0.0, abs=0.05)
+    assert stats.autocorrelation(swinging.tolist()) == pytest.approx(-1.0, abs=0.07)
+
+
+def test_autocorrelation_is_within_rounds() -> None:
+    """That rounds differ from each other says nothing of neighbours in a round."""
+    rng = np.random.default_rng(5)
+    levels = [list(100 * level + rng.normal(0, 1, 100)) for level in range(20)]
+    assert stats.autocorrelation(levels) == pytest.approx(0.0, abs=0.07)
+
+
+def test_autocorrelation_of_nothing_is_nothing() -> None:
+    assert stats.autocorrelation([]) is None
+    assert stats.autocorrelation([[], [1.0]]) is None
+    assert stats.autocorrelation([[2.0, 2.0, 2.0]]) is None
