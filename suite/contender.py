@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Sweep = Callable[[], None] | None
 
 TURN_S = 0.03
-"""Length of a turn's samples: long beside what one turn leaves behind for the next."""
+"""Length of a turn's samples, if there is time: long beside what one turn leaves behind for the next."""
 SETTLE_S = 0.004
 """Length of a turn's first calls, set apart: another library's threads may still be spinning."""
 SAMPLES = 256
@@ -49,6 +49,7 @@ class Contender:
     lookups: list[Lookup] = made(default_factory=list)
     clock: Clock | None = None
     declared: str = "device"
+    turn_s: float = TURN_S
     estimate_s: float = 1e-5
     repeat: int = 1
     turns: list[Turn] = made(default_factory=list)
@@ -134,13 +135,13 @@ class Contender:
         assert self.clock is not None
         with self.blamed("the lookup"):
             times: list[float] = []
-            while len(times) < 3 or (sum(times) < TURN_S and len(times) < SAMPLES):
+            while len(times) < 3 or (sum(times) < self.turn_s and len(times) < SAMPLES):
                 lookup = self.lookups[len(times) % len(self.lookups)]
                 turn = self.clock.turn([], [lookup], 1)
                 times += turn.kernel_s or turn.call_s
             self.estimate_s = max(float(np.median(times[1:])), 1e-7)
             if self.field.case.cache == "hot":
-                self.repeat = math.ceil(max(SHORT_S, TURN_S / HOT_SAMPLES) / self.estimate_s)
+                self.repeat = math.ceil(max(SHORT_S, self.turn_s / HOT_SAMPLES) / self.estimate_s)
             elif self.clock.name == "kernel":
                 self.repeat = min(math.ceil(SHORT_S / self.estimate_s), len(self.lookups))
             self.repeat = min(self.repeat, MAX_QUEUED) if self.clock.name == "kernel" else self.repeat
@@ -159,7 +160,7 @@ class Contender:
             turn = self.clock.turn(lookups[:settle], lookups[settle:], self.repeat)
             result, turn.result = turn.result, None
             self.turns.append(turn)
-            if self.role == "backend" and rng.random() < SPOT_SHARE * TURN_S / self.check_s + 0.05:
+            if self.role == "backend" and rng.random() < SPOT_SHARE * self.turn_s / self.check_s + 0.05:
                 reason = check.spot(self.field, self.field.slots[order[-1]], result, rng)
                 if reason:
                     self.fail("wrong", f"in a timed call: {reason}")
@@ -168,7 +169,7 @@ class Contender:
         """Settling and timed calls of the next turn; its end, where checks happen, is not foreseeable."""
         slots = len(self.lookups)
         settle = max(1, round(SETTLE_S / self.estimate_s))
-        samples = min(SAMPLES, max(2, round(TURN_S / self.estimate_s / self.repeat)))
+        samples = min(SAMPLES, max(2, round(self.turn_s / self.estimate_s / self.repeat)))
         samples += int(rng.integers(0, max(2, samples // 8)))
         if not swept:
             return min(settle, 2 * SAMPLES * self.repeat), samples * self.repeat
@@ -219,12 +220,12 @@ def of_backend(which: str, field: Field) -> Contender:
     return Contender(name_of(which), which, "backend", field)
 
 
-def best_copy(field: Field, sweep: Sweep) -> Contender:
+def best_copy(field: Field, sweep: Sweep, turn_s: float) -> Contender:
     """The plain copy that is fastest on this case, warmed up."""
     contenders = []
     for name, lookups in ceiling.copies(field).items():
         clock = clock_of(field.arrays.device, "device", sweep)
-        contenders.append(Contender(name, name, "ceiling", field, lookups, clock))
+        contenders.append(Contender(name, name, "ceiling", field, lookups, clock, turn_s=turn_s))
         contenders[-1].warm_up()
     return min(contenders, key=lambda c: c.estimate_s)
 

@@ -65,7 +65,7 @@ def diagnose(gpu: Gpu | None = None) -> tuple[Finding, ...]:
 
 
 def noise_floor(which: str | None) -> float | None:
-    """The noise floor of the CPU, or of the GPU with this index; takes ten seconds or more, in a child process.
+    """The noise floor of the CPU or of the GPU with this index, measured in a child process for 10 s or more.
 
     None where it can't be measured: too few cases came out, or the GPU is not named by an index.
     """

@@ -70,11 +70,14 @@ def measure(
     sweep = cache.sweeper(arrays, settings.cache_bytes) if rotation.sweep else None
 
     contenders = [contender.of_backend(each, field) for each in which]
+    # In little time, shorter turns rather than too few rounds: without rounds there is no interval.
+    turn_s = min(contender.TURN_S, settings.limit_s / (len(which) + 1) / (2 * MIN_ROUNDS))
     for each in contenders:
+        each.turn_s = turn_s
         _prepare_and_check(each, sweep, observer, settings.seed, notice)
 
     notice(None, "choose the plain copy")
-    best_copy = contender.best_copy(field, sweep)
+    best_copy = contender.best_copy(field, sweep, turn_s)
 
     _time_in_turns([*contenders, best_copy], sweep, settings, rng, notice)
     _check_again(contenders, field, settings.seed, notice)

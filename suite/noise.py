@@ -18,7 +18,7 @@ from suite.supervisor import Supervisor
 from suite.worker import Job
 
 TWINS = {"cpu": "numpy_take", "cuda": "torch_index_select"}
-LIMIT_S = 0.6
+LIMIT_S = 0.8
 CASES: tuple[Case, ...] = (
     *Sweep((50257,), (64,), ("float32",), (17, 512, 8192), cache=("cold", "hot")),
     *Sweep((50257,), (768,), ("float32",), (17, 512, 4096), cache=("cold",)),

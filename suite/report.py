@@ -45,7 +45,8 @@ def _write_csv(results: Results, path: str | os.PathLike[str]) -> None:
     table = frame.frame(results)
     for name, kind in frame.COLUMNS.items():
         if kind == "string":
-            table[name] = [csv_cell(text) if isinstance(text, str) else None for text in table[name]]
+            safe = {text: csv_cell(text) for text in table[name].dropna().unique()}
+            table[name] = [safe.get(text) for text in table[name]]
     _write(path, table.to_csv(index=False, lineterminator="\n", float_format="%.7g"))
 
 

@@ -35,6 +35,7 @@ MOST_LINES = 60
 LONG = {
     "numba_cpu": "what Python has no words for (prefetch, streaming stores, OpenMP) is emitted as LLVM",
     "numba_cuda": "geometry by measurement, and the successors of numba.cuda",
+    "triton_gather": "geometry: the width, the tile and the grid by shape and alignment",
     "cupy_rawkernel": "geometry and source for each width of a load",
 }
 
@@ -82,7 +83,8 @@ def test_bit_exact_on_every_shape(name: str, dtype: str) -> None:
         pytest.skip(f"does not move {dtype}")
     for dim in DIMS:
         for batch in BATCHES:
-            for index_dtype in INDEX_BYTES:
+            # The largest, most of the time, with one type of ids.
+            for index_dtype in INDEX_BYTES if dim * batch < 2**22 else ("int64",):
                 case = Case(VOCAB, dim, dtype, batch, index_dtype)
                 assert verdict(name, laid_out(case)) is None, case
 
@@ -166,9 +168,7 @@ def own_lines(path: Path) -> int:
 
 def test_a_backend_is_short() -> None:
     long = {name for name in OURS if own_lines(HOUSE / f"{name}.py") > MOST_LINES}
-    assert long - set(LONG) - {"triton_gather"} == set(), (
-        "shorten it, or say in LONG what it needs the room for"
-    )
+    assert long - set(LONG) == set(), "shorten it, or say in LONG what it needs the room for"
     assert set(LONG) - long == set(), "short again; take it out of LONG"
 
 
@@ -360,7 +360,7 @@ def test_an_imported_backend_is_not_counted(tmp_path: Path) -> None:
 def test_a_syntax_error_is_told_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("def prepare(:\n")
-    with pytest.raises(UnknownBackend, match="broken.py: not a Python file") as error:
+    with pytest.raises(UnknownBackend, match=r"broken\.py: not a Python file") as error:
         describe(str(path))
     assert "line 1" in str(error.value)
 

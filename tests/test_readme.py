@@ -47,8 +47,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small real run in results/RUN of a folder of its own."""
     folder = tmp_path_factory.mktemp("read me")
     command = (
-        f"{shlex.quote(sys.executable)} -m suite.run --vocab 500 --dim 8 --batch 4 --time-budget 2s --threads 1"
-        " --out results/RUN --backend torch_index_select numba_cpu"
+        f"{shlex.quote(sys.executable)} -m suite.run --vocab 500 --dim 8 --batch 4 --time-budget 2s"
+        " --threads 1 --out results/RUN --backend torch_index_select numba_cpu"
     )
     done = subprocess.run(words(command), cwd=folder, env=environ(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
