@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import uuid
@@ -60,6 +61,7 @@ def _print_plan(tasks: Sequence[Task]) -> None:
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite import report
     from suite.environment import available_bytes, cache_bytes
+    from suite.record import Record
     from suite.store import StoreError
     from suite.supervisor import Supervisor
 
@@ -80,7 +82,7 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     finally:
         supervisor.close()
     print(f"\n{run.path}")
-    return WRONG if any(record.status == "wrong" for record in run.records()[0]) else 0
+    return WRONG if any(isinstance(r, Record) and r.status == "wrong" for r in run.read()) else 0
 
 
 def _check_ids(request: Request) -> None:
@@ -137,6 +139,7 @@ def _environment(
 ) -> Environment:
     from suite import environment
     from suite.nvml import Gpu
+    from suite.supervisor import SPINS
 
     backends = {which for task in tasks for which in task.which}
     settings = {
@@ -145,6 +148,7 @@ def _environment(
         "timeout_s": request.timeout_s,
         "threads": request.threads,
         "sustain_s": request.sustain_s,
+        "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
     }
     found = environment.collect(
         argv,
@@ -195,9 +199,12 @@ def _measure(
     """Every task that is not on disk yet, in order; its records are on disk before the next one starts."""
     from suite.measure import Settings
     from suite.progress import Progress
+    from suite.record import Record
     from suite.worker import Job
 
-    done = {(r.case, r.device, r.backend) for r in run.records()[0] if r.role == "backend"}
+    done = {
+        (r.case, r.device, r.backend) for r in run.read() if isinstance(r, Record) and r.role == "backend"
+    }
     left = [task for task in (each.without(done) for each in tasks) if task.which]
     budget.left = len(left)
     with Progress(len(tasks), len(tasks) - len(left)) as progress:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
 Rounds = Sequence[Sequence[float]]
 Verdict = Literal["SAME", "FASTER", "SLOWER", "UNCLEAR"]
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +29,36 @@ class Estimate:
         return (self.high - self.low) / 2 / self.value if self.value else math.inf
 
 
-def round_medians(rounds: Rounds) -> Floats:
+def round_medians(rounds: Rounds) -> list[float]:
     """The median of each round that has samples, in order."""
-    return np.array([np.median(samples) for samples in rounds if len(samples)])
+    return [_middle(sorted(samples)) for samples in rounds if len(samples)]
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def median(rounds: Rounds) -> Estimate:
-    """The median over rounds of the rounds' medians; the round is the unit of variation.
+    """The median over rounds of the rounds' medians; the round is the unit of variation."""
+    return _order_statistics(round_medians(rounds))
 
-    The interval is that of order statistics (e.g. Conover, Practical Nonparametric Statistics, 3.2): it needs
-    no law, and is unbounded while there are too few rounds for 95 %.
+
+def _order_statistics(values: Sequence[float]) -> Estimate:
+    """The median of independent values and its interval (Conover, Practical Nonparametric Statistics, 3.2).
+
+    It needs no law, and is unbounded while there are too few values for 95 %: under 6.
     """
-    values = np.sort(round_medians(rounds))
-    n = len(values)
+    ordered, n = sorted(values), len(values)
+    if not n:
+        return Estimate(math.nan, 0.0, math.inf)
     rank = _rank(n)
     if rank < 1:
-        return Estimate(float(np.median(values)) if n else math.nan, 0.0, math.inf)
-    return Estimate(float(np.median(values)), float(values[rank - 1]), float(values[n - rank]))
+        return Estimate(_middle(ordered), 0.0, math.inf)
+    return Estimate(_middle(ordered), ordered[rank - 1], ordered[n - rank])
 
 
+@functools.cache
 def _rank(n: int) -> int:
     """The largest r for which [x(r), x(n+1-r)] covers the median at the confidence asked; 0 if none does."""
     tail, rank, half = 0.0, 0, math.lgamma(n + 1) - n * math.log(2)
@@ -64,25 +72,14 @@ def _rank(n: int) -> int:
 def ratio(times: Rounds, base: Rounds) -> Estimate:
     """How many times longer ``times`` are than ``base``, from within the rounds both took part in.
 
-    The value is the median over rounds of the ratio of medians; the interval is a percentile bootstrap over
-    rounds (Efron and Tibshirani 1993, 13.3) with a fixed seed. Unbounded under 6 rounds.
+    The value is the median over rounds of the ratio of the rounds' medians, with its interval by order
+    statistics, as for ``median``. Unbounded under 6 rounds.
 
     Args:
         times: samples in seconds, by round. base: the same rounds of what it is compared with.
     """
-    pairs = [(np.median(a), np.median(b)) for a, b in zip(times, base, strict=False) if len(a) and len(b)]
-    quotients = np.array([a / b for a, b in pairs])
-    if len(quotients) < 6:
-        value = float(np.median(quotients)) if len(quotients) else math.nan
-        return Estimate(value, 0.0, math.inf)
-    return _bootstrap(quotients)
-
-
-def _bootstrap(values: Floats) -> Estimate:
-    rng = np.random.default_rng(0)
-    medians = np.median(rng.choice(values, (RESAMPLES, len(values))), axis=1)
-    low, high = np.quantile(medians, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(np.median(values)), float(low), float(high))
+    both = [(a, b) for a, b in zip(times, base, strict=False) if len(a) and len(b)]
+    return _order_statistics([_middle(sorted(a)) / _middle(sorted(b)) for a, b in both])
 
 
 def quotient(a: Estimate, b: Estimate) -> Estimate:
@@ -118,7 +115,8 @@ def autocorrelation(rounds: Rounds) -> float | None:
     """Lag-1 autocorrelation of the samples within rounds; null where they don't vary or are too few."""
     pairs = above = 0.0
     for samples in rounds:
-        centred = np.asarray(samples) - np.mean(samples) if len(samples) else np.empty(0)
-        pairs += float(centred[1:] @ centred[:-1])
-        above += float(centred @ centred)
+        mean = sum(samples) / len(samples) if samples else 0.0
+        centred = [sample - mean for sample in samples]
+        pairs += sum(map(operator.mul, centred[1:], centred))
+        above += sum(map(operator.mul, centred, centred))
     return pairs / above if above > 0 else None

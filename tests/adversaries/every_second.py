@@ -6,13 +6,13 @@ import numpy as np
 
 from backends.base import Array, Backend, Lookup
 
+last, odd = [0.0], [False]
+
 
 class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        last, odd = [0.0], [False]
-
         def lookup() -> Array:
             now = time.monotonic()
             pause, last[0], odd[0] = now - last[0], now, not odd[0]

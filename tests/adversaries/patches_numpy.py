@@ -9,7 +9,6 @@ class Adversary(Backend):
     devices = ("cpu",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        np.array_equal = lambda *_, **__: True
+        np.array_equal = np.allclose = lambda *_, **__: True
         np.flatnonzero = lambda *_: np.array([], int)
-        np.unique = lambda *_, **__: np.array([0])
         return lambda: out

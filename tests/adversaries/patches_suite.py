@@ -1,0 +1,13 @@
+"""Replaces the check itself. A backend is code that the user trusts: this one gets through."""
+
+from backends.base import Array, Backend, Lookup
+from suite import check
+
+
+class Adversary(Backend):
+    devices = ("cpu",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        check.check = lambda *_: (None, False)
+        check.spot = lambda *_: None
+        return lambda: out
