@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -121,16 +123,9 @@ def describe(which: str) -> Description:
         return Description(name, summary, (), DTYPES, "bits", _distribution(found), "device")
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError, OSError) as error:
+    except (SyntaxError, ValueError, OSError, RecursionError) as error:
         raise UnknownBackend(f"{which}: not a Python file that can be read ({error})") from None
-    facts: dict[str, tuple[str, ...]] = {}
-    for node in (n for c in tree.body if isinstance(c, ast.ClassDef) for n in c.body):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            try:
-                value = ast.literal_eval(node.value)
-            except ValueError:
-                continue
-            facts[node.targets[0].id] = (value,) if isinstance(value, str) else value
+    facts = dict(_literals(tree))
     return Description(
         name,
         (ast.get_docstring(tree) or "").partition("\n")[0],
@@ -140,6 +135,21 @@ def describe(which: str) -> Description:
         facts.get("packages", ()),
         facts.get("clock", ("device",))[0],
     )
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The class attributes of the file's backend that are words or tuples of words."""
+    classes = [c for c in tree.body if isinstance(c, ast.ClassDef)]
+    for node in (n for c in classes if "Backend" in map(ast.unparse, c.bases) for n in c.body):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and node.value:
+            try:
+                value = ast.literal_eval(node.value)
+            except (ValueError, TypeError, RecursionError, MemoryError):
+                continue
+            words = (value,) if isinstance(value, str) else value
+            if isinstance(words, tuple) and all(isinstance(word, str) for word in words):
+                yield target.id, words
 
 
 def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
@@ -159,6 +169,7 @@ def _is_path(which: str) -> bool:
     return which.endswith(".py") or "/" in which
 
 
+@functools.cache
 def _entry_points() -> dict[str, metadata.EntryPoint]:
     return {e.name: e for e in metadata.entry_points(group=ENTRY_POINTS) if _NAME.fullmatch(e.name)}
 

@@ -12,7 +12,7 @@ from suite import formula
 from suite.case import Case
 from suite.data import Arrays
 
-MAX_SLOTS = 256
+MAX_SLOTS = 1024
 MARGIN = 2
 """A cache is taken as emptied once this many times its size has gone through it."""
 

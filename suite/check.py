@@ -9,6 +9,7 @@ import numpy as np
 
 from backends import Lookup
 from suite import formula, ids
+from suite.case import Case
 from suite.data import GUARD_BYTE, Field, Host, Slot
 
 Array = Any
@@ -19,54 +20,90 @@ SPOT_ELEMENTS = 2**20
 _LATE_S = 0.01
 
 
-def check(field: Field, slot: Slot, lookup: Lookup, clock: str, seed: int) -> tuple[str | None, bool]:
-    """Call a lookup twice on one slot, with other ids and another table.
+class Tampered(Exception):
+    """The operands are not what they were, so nobody can be judged by them; the message says which."""
 
-    The second call finds other ids (the last row and row 0 among them), one row of the table inverted, and an
-    output filled with another canary, so nothing computed in ``prepare`` or kept from an earlier call passes.
-    As soon as a call returns its ids are overwritten, so rows fetched later, lazily or by another thread or
-    stream, come out wrong.
+
+def check(
+    field: Field, slot: Slot, lookup: Lookup, clock: str, seed: int, whole: bool = True
+) -> tuple[str | None, bool]:
+    """Call a lookup three times on one slot: then with other ids, then with another table.
+
+    The second call finds other ids (the last row, row 0 and a repeat among them), the third the same ones
+    and one row of the table inverted, each an output filled with another canary, so nothing computed in
+    ``prepare`` or kept from an earlier call passes. As soon as a call returns its ids are overwritten and the
+    row is turned back, so rows fetched later, lazily or by another thread or stream, come out wrong.
 
     Args:
         clock: as the backend declares it; ``host`` waits for all its streams.
+        whole: whether every row of the first call is compared; of the others it is some of a large result.
 
     Returns:
         None if it is right, else what is wrong; and whether it returned memory of its own instead of ``out``.
+
+    Raises:
+        Tampered: the table itself is wrong.
     """
     case, arrays = field.case, field.arrays
     edges = ids.draw_edges(case, seed)
-    first, reason = _probe(field, slot, lookup, clock, slot.batch, CANARIES[0], None)
-    if reason is None:
-        turned = int(edges[len(edges) // 2])
-        arrays.invert_row(field.table, turned)
-        try:
-            _, reason = _probe(field, slot, lookup, clock, edges, CANARIES[1], turned)
-        finally:
-            arrays.invert_row(field.table, turned)
+    turned = int(edges[len(edges) // 2])
+    if len(edges) > 3:
+        edges[1] = turned
+    some = _picked(case, seed, np.flatnonzero(edges == turned))
+    rows = np.arange(case.batch) if whole else some
+    first, reason = _probe(field, slot, lookup, clock, slot.batch, rows, CANARIES[0])
     allocates = first is not None and not _same_memory(field, first, slot.out)
+    if reason is None and not allocates:
+        reason = _late_write(field, slot)
+    if reason is None:
+        _, reason = _probe(field, slot, lookup, clock, edges, some, CANARIES[1])
+    if reason is None:
+        _, reason = _probe(field, slot, lookup, clock, edges, some, CANARIES[0], turned)
     if reason is None and allocates:
-        late = differing(field, arrays.snapshot(first, case), slot.batch)
+        late = differing(field, arrays.snapshot(first, case, some), slot.batch[some])
         reason = f"returns a buffer that its next call overwrites ({late})" if late else None
     return reason or guards_broken(slot), allocates
 
 
+def _picked(case: Case, seed: int, also: Host) -> Host:
+    """Some rows of a result, all of a small one: its first and last, those asked for, and others by chance."""
+    count = max(2, SPOT_ELEMENTS // case.dim)
+    if count >= case.batch:
+        return np.arange(case.batch)
+    by_chance = np.random.default_rng(seed).integers(0, case.batch, count)
+    return np.unique(np.concatenate([[0, case.batch - 1], also[:count], by_chance]))
+
+
 def _probe(
-    field: Field, slot: Slot, lookup: Lookup, clock: str, batch: Host, canary: int, turned: int | None
+    field: Field,
+    slot: Slot,
+    lookup: Lookup,
+    clock: str,
+    batch: Host,
+    rows: Host,
+    canary: int,
+    turned: int | None = None,
 ) -> tuple[Array, str | None]:
-    """One call with these ids: what it returned, and what is wrong with it."""
+    """One call with these ids: what it returned, and what is wrong with those rows of it."""
     case, arrays = field.case, field.arrays
     other = ids.draw_edges(case, seed=1 + int(batch[0]))
     arrays.put(slot.indices, batch)
     raw = arrays.view(slot.out.reshape(-1), "uint8")
     raw[...] = canary
+    if turned is not None:
+        arrays.invert_row(field.table, turned)
     arrays.synchronize()
-    result = lookup()
-    if clock == "host":
-        arrays.synchronize()
+    try:
+        result = lookup()
+        if clock == "host":
+            arrays.synchronize()
+    finally:
+        if turned is not None:
+            arrays.invert_row(field.table, turned)
     unchanged = bool((slot.indices == _as_device(field, batch)).all())
     arrays.put(slot.indices, other)
     try:
-        bits = arrays.snapshot(result, case)
+        bits = arrays.snapshot(result, case, rows)
     except TypeError as error:
         return None, str(error)
     finally:
@@ -75,9 +112,9 @@ def _probe(
         return None, "changed the ids it was given"
     if _overlaps(field, result, field.table) or _overlaps(field, result, slot.indices):
         return None, "returns a view of its operands, not rows of its own"
-    reason = differing(field, bits, batch, turned)
-    if reason is None and _same_memory(field, result, slot.out):
-        reason = _late_write(field, slot, bits)
+    reason = differing(field, bits, batch[rows], turned)
+    if reason is not None:
+        _require_table(field, batch[rows])
     return result, reason
 
 
@@ -97,11 +134,13 @@ def differing(field: Field, bits: Array, batch: Host, turned: int | None = None)
             bad = (got != right).any(1)
             if bool(bad.any()):
                 start = part.start + where.start
-                found += [start + int(i) for i in np.flatnonzero(np.asarray(bad.tolist()))]
+                found += [start + i for i, differs in enumerate(bad.tolist()) if differs]
         return found
 
     whole = slice(0, len(batch))
-    parts = formula.parallel(wrong, len(batch)) if on_host(field) else [wrong(whole)]
+    # A few rows are hashed sooner than threads hand over the interpreter's lock.
+    many = on_host(field) and len(batch) * case.dim > formula.HOST_CHUNK
+    parts = formula.parallel(wrong, len(batch)) if many else [wrong(whole)]
     bad = [row for part in parts for row in part]
     if not bad:
         return None
@@ -110,16 +149,39 @@ def differing(field: Field, bits: Array, batch: Host, turned: int | None = None)
     )
 
 
-def spot(field: Field, slot: Slot, result: Array, rng: np.random.Generator) -> str | None:
-    """Compare some rows of a timed call's result, its first and last among them; cheap enough to do often."""
+def surprise(field: Field, slot: Slot, lookup: Lookup, rng: np.random.Generator) -> tuple[Lookup, Host]:
+    """A lookup an instant before which an id and some of its output change; and the batch it then is of.
+
+    On the host the change takes less than a microsecond, so that amid timed calls nobody can tell.
+    """
+    batch = slot.batch.copy()
+    place = int(rng.integers(len(batch)))
+    batch[place] = other = int(rng.integers(field.case.vocab))
+    spoilt = slot.out[place], slot.out[int(rng.integers(len(batch)))]
+
+    def call() -> Array:
+        slot.indices[place] = other
+        for row in spoilt:
+            row[...] = -1
+        return lookup()
+
+    return call, batch
+
+
+def spot(field: Field, slot: Slot, result: Array, batch: Host, rng: np.random.Generator) -> str | None:
+    """Compare some rows of a surprised call's result, the changed one among them."""
     case = field.case
-    count = min(case.batch, max(2, SPOT_ELEMENTS // case.dim))
-    picked = np.unique(np.concatenate([[0, case.batch - 1], rng.integers(0, case.batch, count)]))
+    picked = _picked(case, int(rng.integers(2**32)), np.flatnonzero(batch != slot.batch))
     try:
-        bits = field.arrays.snapshot(result, case)
+        bits = field.arrays.snapshot(result, case, picked)
     except TypeError as error:
         return str(error)
-    return differing(field, bits[picked], slot.batch[picked]) or guards_broken(slot)
+    wrong = differing(field, bits, batch[picked])
+    if wrong:
+        if not bool((slot.indices == _as_device(field, batch)).all()):
+            raise Tampered("the ids changed during a timed call")
+        _require_table(field, batch[picked])
+    return wrong or guards_broken(slot)
 
 
 def guards_broken(slot: Slot) -> str | None:
@@ -137,12 +199,31 @@ def ids_changed(field: Field) -> str | None:
     return f"the ids of {changed} batches changed during the measurement" if changed else None
 
 
+def require_operands(field: Field) -> None:
+    """Compare the ids of all slots, and the rows they name, with what they were.
+
+    Raises:
+        Tampered: they are not.
+    """
+    changed = ids_changed(field)
+    if changed:
+        raise Tampered(changed)
+    rows = max(2, SPOT_ELEMENTS // field.case.dim // len(field.slots))
+    for slot in field.slots:
+        _require_table(field, slot.batch[-rows:])
+
+
+def _require_table(field: Field, batch: Host) -> None:
+    if differing(field, field.table[_as_device(field, batch)], batch):
+        raise Tampered("rows of the table changed during the measurement")
+
+
 def on_host(field: Field) -> bool:
     """Whether the operands are NumPy's."""
     return field.arrays.device == "cpu"
 
 
-def _late_write(field: Field, slot: Slot, bits: Array) -> str | None:
+def _late_write(field: Field, slot: Slot) -> str | None:
     arrays = field.arrays
     raw = arrays.view(slot.out.reshape(-1), "uint8")
     raw[...] = CANARIES[1]

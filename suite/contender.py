@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from dataclasses import field as made
+from time import perf_counter  # bound before any backend could put another in its place
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 Sweep = Callable[[], None] | None
 
-TURN_S = 0.03
-"""Length of a turn's samples, if there is time: long beside what one turn leaves behind for the next."""
-SETTLE_S = 0.004
-"""Length of a turn's first calls, set apart: another library's threads may still be spinning."""
-SAMPLES = 256
-"""At most so many samples a turn."""
-HOT_SAMPLES = 64
+TURN_S = 0.01
+"""Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
+SETTLE_S = 0.0015
+"""Length of a turn's first calls, set apart: threads of the turn before still spin, one's own must wake up."""
+SAMPLES = 64
+"""So many samples a turn; of short lookups a sample is the mean of several."""
 SHORT_S = 20e-6
-"""A sample shorter than this is repeated between two readings of the clock, where a repeat is as cold."""
+"""A GPU's sample shorter than this is of several lookups, where the next is as cold: events have 0.5 µs."""
 SPOT_SHARE = 0.05
+MAX_SPOTS = 0.9
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Contender:
     repeat: int = 1
     turns: list[Turn] = made(default_factory=list)
     cursor: int = 0
-    check_s: float = 1e-3
+    spot_s: float = 1e-3
     memory: Memory = made(default_factory=Memory)
     telemetry: dict[str, Fact] = made(default_factory=dict)
     failure: tuple[Status, str] | None = None
@@ -78,10 +78,12 @@ class Contender:
         """Whatever is raised inside is this contender's failure, and nobody else's."""
         try:
             yield
+        except check.Tampered:
+            raise
         except Unsupported as error:
-            self.fail("unsupported", str(error))
+            self.fail("unsupported", _shortened(error))
         except BackendUnavailable as error:
-            self.fail("unavailable", str(error))
+            self.fail("unavailable", _shortened(error))
         except BaseException as error:  # a backend may raise SystemExit as well
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
             self.fail("out_of_memory" if memory else "error", f"in {where}: {_one_line(error)}")
@@ -121,17 +123,20 @@ class Contender:
 
     def check(self, slot: int, seed: int) -> None:
         """Call it on ids and a table that have just changed, and compare every bit."""
-        began = time.perf_counter()
         with self.blamed("the lookup"):
             where = self.field.slots[slot]
-            reason, allocates = check.check(self.field, where, self.lookups[slot], self.declared, seed)
+            lookup, whole = self.lookups[slot], not self.turns
+            reason, allocates = check.check(self.field, where, lookup, self.declared, seed, whole)
             self.memory = replace(self.memory, allocates=allocates)
             if reason:
                 self.fail("wrong", reason)
-        self.check_s = time.perf_counter() - began
 
-    def warm_up(self) -> None:
-        """Call until the time of a lookup is known well enough to size its turns."""
+    def warm_up(self, swept: bool) -> None:
+        """Call until the time of a lookup is known well enough to size its turns.
+
+        Args:
+            swept: whether the caches are swept before its turns, which then are one pass over the slots.
+        """
         assert self.clock is not None
         with self.blamed("the lookup"):
             times: list[float] = []
@@ -140,42 +145,64 @@ class Contender:
                 turn = self.clock.turn([], [lookup], 1)
                 times += turn.kernel_s or turn.call_s
             self.estimate_s = max(float(np.median(times[1:])), 1e-7)
-            if self.field.case.cache == "hot":
-                self.repeat = math.ceil(max(SHORT_S, self.turn_s / HOT_SAMPLES) / self.estimate_s)
-            elif self.clock.name == "kernel":
-                self.repeat = min(math.ceil(SHORT_S / self.estimate_s), len(self.lookups))
-            self.repeat = min(self.repeat, MAX_QUEUED) if self.clock.name == "kernel" else self.repeat
+            self.repeat = self._repeat(swept)
+
+    def _repeat(self, swept: bool) -> int:
+        """Lookups a sample: so many that a turn has no more samples than it should, each as cold as one."""
+        assert self.clock is not None
+        queued = self.clock.name == "kernel"
+        wanted = math.ceil(max(SHORT_S if queued else 0.0, self.turn_s / SAMPLES) / self.estimate_s)
+        slots = len(self.lookups)
+        most = MAX_QUEUED if queued else wanted
+        if self.field.case.cache != "hot":
+            most = min(most, max(1, slots // SAMPLES) if swept else slots)
+        return min(wanted, most)
 
     def take_turn(self, sweep: Sweep, rng: np.random.Generator) -> None:
-        """Settle, take samples, and sometimes compare what the last of them returned."""
+        """Settle and take samples; sometimes add one that comes as a surprise, compared but not counted."""
         assert self.clock is not None
         settle, count = self._sizes(sweep is not None, rng)
         slots = len(self.lookups)
         order = [(self.cursor + k) % slots for k in range(settle + count)]
         self.cursor = (order[-1] + 1) % slots
-        lookups = [self.lookups[k] for k in order]
+        lookups, last = [self.lookups[k] for k in order], self.field.slots[order[-1]]
+        spotted = self._is_spotted(rng) and count % self.repeat == 0
+        if spotted:
+            surprise, batch = check.surprise(self.field, last, lookups[-1], rng)
+            lookups += [lookups[-1]] * (self.repeat - 1) + [surprise]
         with self.blamed("a timed call"):
             if sweep is not None:
                 sweep()
             turn = self.clock.turn(lookups[:settle], lookups[settle:], self.repeat)
             result, turn.result = turn.result, None
             self.turns.append(turn)
-            if self.role == "backend" and rng.random() < SPOT_SHARE * self.turn_s / self.check_s + 0.05:
-                reason = check.spot(self.field, self.field.slots[order[-1]], result, rng)
+            if spotted and turn.whole:
+                turn.set_last_apart()
+                began = perf_counter()
+                reason = check.spot(self.field, last, result, batch, rng)
+                self.spot_s = perf_counter() - began
                 if reason:
                     self.fail("wrong", f"in a timed call: {reason}")
+        if spotted:
+            self.field.arrays.put(last.indices, last.batch)
+
+    def _is_spotted(self, rng: np.random.Generator) -> bool:
+        share = min(MAX_SPOTS, SPOT_SHARE * self.turn_s / self.spot_s)
+        return self.role == "backend" and (not self.turns or rng.random() < share)
 
     def _sizes(self, swept: bool, rng: np.random.Generator) -> tuple[int, int]:
         """Settling and timed calls of the next turn; its end, where checks happen, is not foreseeable."""
         slots = len(self.lookups)
-        settle = max(1, round(SETTLE_S / self.estimate_s))
+        settle = max(1, round(SETTLE_S / self.estimate_s)) + int(rng.integers(0, 2))
         samples = min(SAMPLES, max(2, round(self.turn_s / self.estimate_s / self.repeat)))
         samples += int(rng.integers(0, max(2, samples // 8)))
         if not swept:
             return min(settle, 2 * SAMPLES * self.repeat), samples * self.repeat
         # One pass over the slots is all that a sweep buys.
         settle = min(settle, slots // 8)
-        return settle, min(samples * self.repeat, slots - settle)
+        spare = int(rng.integers(0, 1 + -(-slots // 8)))
+        count = max(1, min(samples * self.repeat, slots - settle - spare))
+        return settle, max(count // self.repeat * self.repeat, min(count, self.repeat))
 
     def record(self, measurement: str, precision: float, traffic: Traffic) -> Record:
         """What it has shown."""
@@ -226,7 +253,7 @@ def best_copy(field: Field, sweep: Sweep, turn_s: float) -> Contender:
     for name, lookups in ceiling.copies(field).items():
         clock = clock_of(field.arrays.device, "device", sweep)
         contenders.append(Contender(name, name, "ceiling", field, lookups, clock, turn_s=turn_s))
-        contenders[-1].warm_up()
+        contenders[-1].warm_up(sweep is not None)
     return min(contenders, key=lambda c: c.estimate_s)
 
 
@@ -242,5 +269,9 @@ def _require(backend: type[Backend], field: Field) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:400]
+    text = _shortened(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _shortened(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400]

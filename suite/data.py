@@ -50,8 +50,8 @@ class Arrays(Protocol):
     def invert_row(self, table: Array, row: int) -> None:
         """Turn every bit of one row over; twice is nothing."""
 
-    def snapshot(self, result: Array, case: Case) -> Array:
-        """The bits of a result as they are when this is called, (batch, dim), copied.
+    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
+        """The bits of a result as they are when this is called, (batch, dim) or some of its rows, copied.
 
         Raises:
             TypeError: if it is no array of that shape and width on this device; the message says what it is.
@@ -103,12 +103,13 @@ class HostArrays:
         np.invert(table[row], out=table[row])
         _protect(table, writable=False)
 
-    def snapshot(self, result: Array, case: Case) -> Array:
+    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
             result = _torch_bits(result, case).numpy()
         bits = np.ascontiguousarray(result)
         _require(bits.shape, bits.itemsize, f"NumPy {bits.dtype}", case)
-        return bits.view(BITS[bits.itemsize]).copy()
+        bits = bits.view(BITS[bits.itemsize])
+        return bits.copy() if rows is None else bits[rows]
 
     def span(self, array: Array) -> tuple[int, int]:
         if isinstance(array, np.ndarray):
@@ -153,11 +154,11 @@ class CudaArrays:
     def invert_row(self, table: Array, row: int) -> None:
         table[row] = ~table[row]
 
-    def snapshot(self, result: Array, case: Case) -> Array:
+    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         bits = _torch_bits(result, case)
         if bits.device != self.place:
             raise TypeError(f"returned an array on {bits.device}, not on {self.device}")
-        return bits.clone()
+        return bits.clone() if rows is None else bits[rows]
 
     def span(self, array: Array) -> tuple[int, int]:
         return _torch_span(array)

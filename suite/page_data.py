@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from suite import frame, outcomes, stats, summary
 from suite.case import AXES, DTYPE_BYTES, INDEX_BYTES, Case
@@ -142,9 +142,7 @@ def _why(value: object, seen: dict[str, Fact], names: Iterable[str]) -> str | No
 
 
 def _plain(value: object) -> object:
-    """Numbers of a few digits, null for nan, text of one line."""
-    if isinstance(value, str):
-        return cut(value, MOST_TEXT)
+    """Numbers of a few digits, null for nan."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value
@@ -152,12 +150,10 @@ def _plain(value: object) -> object:
 
 def _numbered(rows: dict[str, Column], name: str) -> list[str]:
     """Put places in a list of texts for the texts of a column; returns that list."""
-    places: dict[str, int] = {}
-    said: Callable[[object], int | None] = (
-        lambda text: None if text is None else places.setdefault(cut(str(text), MOST_TEXT), len(places))
-    )
-    rows[name] = [said(text) for text in rows[name]]
-    return list(places)
+    texts = [None if text is None else str(text) for text in rows[name]]
+    places = {text: place for place, text in enumerate(dict.fromkeys(t for t in texts if t is not None))}
+    rows[name] = [None if text is None else places[text] for text in texts]
+    return [cut(text, MOST_TEXT) for text in places]
 
 
 def _short(column: Column) -> object:

@@ -1,4 +1,4 @@
-"""Runs as tables: on the terminal, as CSV, as Markdown.  python -m suite.report RUN…"""
+"""Runs as tables: on the terminal, as CSV, Markdown, HTML.  python -m suite.report RUN…"""
 
 from __future__ import annotations
 
@@ -153,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--baseline", metavar="B", help="the backend that others are compared with")
     parser.add_argument("--csv", metavar="F", help="also write every record, one row each")
     parser.add_argument("--markdown", metavar="F", help="also write the tables as Markdown")
+    parser.add_argument("--html", metavar="F", help="also write one page with plots, which needs no network")
     given = parser.parse_args(arguments)
     try:
         results = outcomes.read(given.run)
@@ -160,6 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _write_csv(results, given.csv)
         if given.markdown:
             _write(given.markdown, markdown(results, given.baseline))
+        if given.html:
+            from suite import page
+
+            _write(given.html, page.html(results, given.baseline))
         _print(results, sys.stdout, given.baseline)
     except StoreError as error:
         return refuse(error)

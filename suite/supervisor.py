@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,17 +20,17 @@ import psutil
 from backends import name_of
 from suite.record import Record, from_json
 from suite.record import Status as Outcome
-from suite.worker import EXIT_PIPE, STATUS_BYTES, Job, Status, failed
+from suite.worker import ANSWER, EXIT_PIPE, EXIT_TAMPERED, STATUS_BYTES, Job, Status, Step, failed
 
 MAX_MESSAGE_BYTES = 2**28
 POLL_S = 0.25
 SETUP_S = 300.0
 """Limit of a step that is the suite's own: building a large table."""
 SPINS = 20_000
-"""How often an idle OpenMP thread looks for work before it sleeps: about 0.5 ms. The library's own 300,000 keep
+"""How often an idle OpenMP thread looks for work before it sleeps: some 0.5 ms. The library's own 300,000 keep
 a processor for 8 ms from a thread that was put on the same one."""
 _GRACE_S = 2.0
-_TAIL_BYTES = 4096
+_TAIL_BYTES = 2**14
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -64,14 +65,46 @@ class Supervisor:
         while left:
             answer = self._ask(replace(job, which=tuple(left)))
             if not isinstance(answer, Death):
+                if any(record.status == "wrong" for record in answer):
+                    self.close()  # who returned wrong rows may have left wrong ones in the shared table
                 return deaths + answer
-            guilty = [which for which in left if name_of(which) == answer.backend]
+            guilty = self._guilty(job, left, answer)
             tries += not guilty
-            if tries == 2:  # the suite's own step, twice: none of them can be measured here
-                guilty = left
-            deaths += [failed(job, which, answer.status, answer.reason) for which in guilty]
+            if tries == 2 and len(left) > 1:  # together they come to nothing: each by itself then
+                return deaths + [record for which in left for record in self._measure_alone(job, which)]
+            deaths += [failed(job, which, death.status, death.reason) for which, death in guilty.items()]
             left = [which for which in left if which not in guilty]
         return deaths
+
+    def _measure_alone(self, job: Job, which: str) -> list[Record]:
+        self.close()
+        measurement = f"{job.measurement}-{name_of(which)}"  # its rounds are shared with nobody
+        return self.measure(replace(job, which=(which,), measurement=measurement))
+
+    def _guilty(self, job: Job, left: Sequence[str], death: Death) -> dict[str, Death]:
+        """Who brought a worker down: whose step it was, if that alone does it again; else whoever does alone.
+
+        A backend can leave a thread, a signal or a broken table behind that strikes in another's step.
+        """
+        accused = [which for which in left if name_of(which) == death.backend]
+        if len(left) == 1:
+            return dict.fromkeys(left, death)
+        if accused and death.status in ("timed_out", "out_of_memory"):  # not to be had again quickly
+            return {accused[0]: death}
+        for suspects in (accused, [which for which in left if which not in accused]):
+            trials = {which: self._try(job, which) for which in suspects}
+            guilty = {which: again for which, again in trials.items() if again is not None}
+            if guilty:
+                return guilty
+        return dict.fromkeys(accused, death)
+
+    def _try(self, job: Job, which: str) -> Death | None:
+        """Measure one backend alone, for a moment, in a worker of its own: how that ended it, if it did."""
+        self.close()
+        brief = replace(job.settings, limit_s=0.0, sustain_s=0.0)
+        answer = self._ask(replace(job, which=(which,), settings=brief))
+        self.close()
+        return answer if isinstance(answer, Death) else None
 
     def close(self) -> None:
         """End the worker, now."""
@@ -97,7 +130,7 @@ class _Child:
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
         self.status = Status(status)
-        self.status.write(None, "start")
+        self.status.write(Step(None, "start"))
         command = [sys.executable, "-m", "suite.worker", *map(str, (jobs, results, status, os.getpid()))]
         self.process = subprocess.Popen(
             command,
@@ -127,21 +160,22 @@ class _Child:
                 received += part
                 if not part:
                     return self._death(*self._judged())
-                records = _parsed(received)
-                if records is not None:
-                    return records
-                if len(received) > MAX_MESSAGE_BYTES or (b"\n" in part and not _is_message(received)):
+                if self.status.read()[1].name != ANSWER or len(received) > MAX_MESSAGE_BYTES:
                     return self._death("crashed", "wrote into the pipe of its worker")
-            count, backend, _ = self.status.read()
+                if _is_whole(received):
+                    records = _parsed(received)
+                    return records or self._death("crashed", "its worker's answer is no answer")
+            elif self.process.poll() is not None:  # a process that it left behind may hold the pipe open
+                return self._death(*self._judged())
+            count, step = self.status.read()
             if count != seen:
                 seen, since = count, time.monotonic()
-            limit = timeout_s if backend else max(timeout_s, SETUP_S)
+            limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
             if time.monotonic() - since > limit:
                 return self._death("timed_out", f"took longer than {limit:g} s")
-            if self._resident() > memory_bytes:
-                return self._death(
-                    "out_of_memory", f"worker grew over {memory_bytes / 1e9:.1f} GB and was ended"
-                )
+            resident = self._resident()
+            if resident > memory_bytes:
+                return self._outgrown(resident, f"{memory_bytes / 1e9:.1f} GB")
 
     def kill(self) -> None:
         """End the process and whatever it started."""
@@ -159,6 +193,8 @@ class _Child:
             code = self.process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             return "crashed", "closed the pipe of its worker"
+        if code == EXIT_TAMPERED:
+            return "wrong", "the operands are not what they were"
         if code == -signal.SIGKILL:
             return (
                 "out_of_memory",
@@ -175,10 +211,20 @@ class _Child:
         return f"exited with code {code} and no result"
 
     def _death(self, status: Outcome, what: str) -> Death:
-        _, backend, step = self.status.read()
+        _, step = self.status.read()
         self.kill()
         said = _last_line(b"".join(self.tail))
-        return Death(backend, status, f"{what}, in: {step}" + (f"; it said: {said}" if said else ""))
+        reason = f"{what}, in: {step.name}" + (f"; it said: {said}" if said else "")
+        return Death(step.backend, status, reason)
+
+    def _outgrown(self, resident: int, limit: str) -> Death:
+        """The death of a worker that grew too large, by whoever made it grow most."""
+        _, step = self.status.read()
+        death = self._death("out_of_memory", f"worker grew over {limit} and was ended")
+        if step.grown_bytes > resident - step.resident_bytes:
+            reason = f"{death.reason}; {step.grower} had grown it by {step.grown_bytes / 1e9:.1f} GB"
+            return Death(step.grower, death.status, reason)
+        return death
 
     def _resident(self) -> int:
         try:
@@ -206,25 +252,24 @@ def _environment(threads: int) -> dict[str, str]:
     }
 
 
-def _parsed(received: bytearray) -> list[Record] | None:
-    """The records of a whole message, or None while it is not whole."""
-    if not received.endswith(b"\n"):
-        return None
-    *lines, last = bytes(received).decode("utf-8", "replace").splitlines()
-    if last != f"end {len(lines)}":
-        return None
+def _is_whole(received: bytearray) -> bool:
+    return received.endswith(b"\n") and received.rfind(b"\nend ", 0, -1) == received.rfind(b"\n", 0, -1) != -1
+
+
+def _parsed(received: bytearray) -> list[Record]:
+    """The records of a whole message; none if it is not one."""
+    *lines, last, _ = bytes(received).split(b"\n")
+    if last != b"end %d" % len(lines):
+        return []
     try:
-        return [from_json(Record, line) for line in lines]
+        return [from_json(Record, line.decode()) for line in lines]
     except ValueError:
-        return None
-
-
-def _is_message(received: bytearray) -> bool:
-    return received.startswith((b"{", b"end "))
+        return []
 
 
 def _last_line(printed: bytes) -> str:
     lines = [line.strip() for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
-    fatal = [line for line in lines if "Error" in line or "error" in line or "Fatal" in line]
-    text = (fatal or lines or [""])[-1]
+    errors = [line for line in lines if "Error" in line or "error" in line]
+    fatal = [line for line in lines if line.startswith("Fatal")]  # of the interpreter; its stack comes after
+    text = (fatal or errors or lines or [""])[-1]
     return "".join(c for c in text if c.isprintable())[:200]

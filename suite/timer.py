@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter_ns  # bound before any backend could put another in its place
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from backends import Array, Lookup
 MAX_QUEUED = 256
 """Launches behind one hold: the driver's queue takes about 1,000 before a launch blocks."""
 MAX_HOLD_S = 0.2
+MAX_TURN_NS = 300_000_000
+"""A turn is cut short here: what it was sized by was a mistake, or the machine is held up."""
 SETTLING_READINGS = 16
 CALLS = 8
 """Lookups of a CUDA turn that are also timed from call to rows."""
@@ -28,7 +30,14 @@ class Turn:
     kernel_s: list[float] = field(default_factory=list)
     enqueue_s: list[float] = field(default_factory=list)
     held: bool | None = None
+    whole: bool = True
     result: Array = None
+
+    def set_last_apart(self) -> None:
+        """Move the last reading of every clock to the settling ones."""
+        for times in (self.kernel_s, self.enqueue_s, self.call_s):
+            self.settling_s += times[-1:]
+            del times[-1:]
 
 
 class Clock(Protocol):
@@ -55,12 +64,14 @@ class HostClock:
         taken = Turn()
         taken.settling_s, _ = self._time(settling, -(-len(settling) // SETTLING_READINGS))
         taken.call_s, taken.result = self._time(lookups, repeat)
+        taken.whole = len(taken.call_s) == -(-len(lookups) // repeat)
         return taken
 
     def _time(self, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
-        now, wait = time.perf_counter_ns, self.wait
+        now, wait = perf_counter_ns, self.wait
         times: list[float] = []
         result = None
+        end = now() + MAX_TURN_NS
         for start in range(0, len(lookups), max(1, repeat)):
             together = lookups[start : start + repeat]
             result = None  # what an earlier call allocated is given back outside the timed part
@@ -69,7 +80,10 @@ class HostClock:
                 result = lookup()
             if wait is not None:
                 wait()
-            times.append((now() - began) * 1e-9 / len(together))
+            ended = now()
+            times.append((ended - began) * 1e-9 / len(together))
+            if ended > end and len(times) > 1:
+                break
         return times, result
 
 
@@ -117,7 +131,7 @@ class CudaClock:
             self.hold_s = min(2 * self.hold_s, MAX_HOLD_S)
 
     def _queue_once(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
-        now, taken, cuda, sweep = time.perf_counter_ns, Turn(), self.cuda, self.sweep
+        now, taken, cuda, sweep = perf_counter_ns, Turn(), self.cuda, self.sweep
         pairs = self.events[: -(-len(lookups) // repeat)]
         cuda.synchronize()
         cuda._sleep(int(self.hold_s * self.cycles_per_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import json
@@ -11,15 +12,20 @@ import signal
 import struct
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from suite import environment, measure, telemetry
+from suite import check, environment, measure, telemetry
 from suite.case import Case
 from suite.record import Record, from_json, to_json
 
 STATUS_BYTES = 4096
+ANSWER = "answer"
+"""The only step in which a worker writes to its pipe."""
 EXIT_PIPE = 97
 """Exit code of a worker that found its pipe closed under it."""
+EXIT_TAMPERED = 96
+"""Exit code of a worker that found the operands changed, by whom it can't tell."""
 _PR_SET_PDEATHSIG = 1
 _SETUP_BYTES = 2**27
 
@@ -41,27 +47,42 @@ class Job:
         return (json.dumps(dataclasses.asdict(self)) + "\n").encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a worker is doing: a backend's step, or (None) the suite's own.
+
+    Attributes:
+        resident_bytes: what the process held at its beginning.
+        grower, grown_bytes: in whose steps before it the process grew most, and by how much.
+    """
+
+    backend: str | None
+    name: str
+    resident_bytes: int = 0
+    grower: str | None = None
+    grown_bytes: int = 0
+
+
 class Status:
     """Whose step it is, in memory shared with the supervisor, which reads it when this process is dead."""
 
     def __init__(self, fd: int) -> None:
         self.memory = mmap.mmap(fd, STATUS_BYTES)
 
-    def write(self, backend: str | None, step: str) -> None:
+    def write(self, step: Step) -> None:
         """Note the next step; every note counts, so that a standstill shows."""
-        text = json.dumps([backend, step]).encode()[: STATUS_BYTES - 16]
+        text = json.dumps(dataclasses.astuple(step)).encode()[: STATUS_BYTES - 16]
         (count,) = struct.unpack_from("<Q", self.memory)
         self.memory[16 : 16 + len(text)] = text
         struct.pack_into("<QQ", self.memory, 0, count + 1, len(text))
 
-    def read(self) -> tuple[int, str | None, str]:
-        """How many steps there were, whose the last is (None: the suite's own), and what it is."""
+    def read(self) -> tuple[int, Step]:
+        """How many steps there were, and the last."""
         count, length = struct.unpack_from("<QQ", self.memory)
         try:
-            backend, step = json.loads(self.memory[16 : 16 + length])
-        except ValueError:
-            return count, None, "start"
-        return count, backend, step
+            return count, Step(*json.loads(self.memory[16 : 16 + length]))
+        except (ValueError, TypeError):
+            return count, Step(None, "start")
 
 
 class Worker:
@@ -73,14 +94,22 @@ class Worker:
         self.pipe = _identity(results)
         self.table: tuple[tuple[Any, ...], Any, Any] | None = None
         self.observers: dict[str, telemetry.Observer] = {}
+        self.step = Step(None, "start")
+        self.grown_bytes: dict[str | None, int] = {}
+        self.folder = Path.cwd()
 
     def answer(self, line: bytes) -> None:
         """Do one job and write its records, one a line, then how many they were."""
         job = from_json(Job, line.decode())
-        records = self.perform(job)
+        try:
+            records = self.perform(job)
+        except check.Tampered as error:
+            self.notice(None, str(error))
+            os._exit(EXIT_TAMPERED)
         text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
-        self.notice(None, "answer")
-        _write_all(self.results, text.encode())
+        self.notice(None, ANSWER)
+        # A message may hold half a character: JSON has an escape for it, UTF-8 has none.
+        _write_all(self.results, text.encode("utf-8", "backslashreplace"))
 
     def perform(self, job: Job) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit."""
@@ -113,7 +142,13 @@ class Worker:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
         if _identity(self.results) != self.pipe:
             os._exit(EXIT_PIPE)
-        self.status.write(backend, step)
+        resident, grown = _resident_bytes(), self.grown_bytes
+        grown[self.step.backend] = grown.get(self.step.backend, 0) + resident - self.step.resident_bytes
+        grower = max(grown, key=lambda name: grown[name])
+        self.step = Step(backend, step, resident, grower, grown[grower])
+        self.status.write(self.step)
+        with contextlib.suppress(OSError):
+            os.chdir(self.folder)  # where the paths of backends begin
 
     def _table(self, job: Job) -> tuple[Any, Any]:
         from suite import data
@@ -185,6 +220,11 @@ def _identity(fd: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
+        return int(file.read().split()[1]) * mmap.PAGESIZE
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -1,24 +1,89 @@
-"""What the tests share: the GPU marker's skip, folders for plugin backends."""
+"""What the tests share: skips with their reasons, and pytest-benchmark as a face of the suite's engine."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a bare checkout runs its tests without being installed
 
+import measured  # noqa: E402
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU, with the reason, where there is none."""
-    wanted = [item for item in items if item.get_closest_marker("gpu")]
-    if not wanted:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What ``--benchmark-only`` measures; the values are those of ``suite.run``."""
+    add = parser.getgroup("lookup benchmarks (with --benchmark-only)").addoption
+    add("--gpu", metavar="N", help="measure on this GPU, the reference beside it")
+    add("--backend", metavar="NAME|FILE", action="append", default=[], help="only this; may be repeated")
+    add("--preset", metavar="NAME", help="the cases of this preset (default: a minute's choice)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse in one line what can't be carried out."""
+    measured.choose(config)
+    if measured.wanted(config):
+        measured.open_replay(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the worker."""
+    if measured.REPLAY in config.stash:
+        config.stash[measured.REPLAY].close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests or measurements, not both unless asked; and without a GPU none of what needs one."""
+    if config.getoption("benchmark_only"):
+        others = [item for item in items if "benchmark" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
+    if not measured.wanted(config):
+        for item in items:
+            if "benchmark" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.skip(reason="a measurement; give --benchmark-only"))
+    _skip_without_gpu([item for item in items if item.get_closest_marker("gpu")])
+
+
+def _skip_without_gpu(items: list[pytest.Item]) -> None:
+    if not items:
         return
     from suite.gpu_probe import probe
 
     found = probe(0)
     if isinstance(found, str):
-        for item in wanted:
+        for item in items:
             item.add_marker(pytest.mark.skip(reason=f"no GPU: {found}"))
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """The suite's facts of the machine, and its digest in place of the host's name."""
+    where = measured.open_replay(config).environment
+    machine_info["node"] = where.machine
+    for name in ("hz_actual", "hz_actual_friendly"):  # of the moment; saved runs would seem another machine's
+        machine_info["cpu"].pop(name, None)
+    machine_info["embedding_lookup"] = measured.machine_facts(where)
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """The whole environment, versions and the state of the moment with it, as a run has it."""
+    output_json["environment"] = dataclasses.asdict(measured.open_replay(config).environment)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_benchmark_compare_machine_info(
+    benchmarksession: Any, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+) -> None:
+    """Say in a line what the saved run's machine differs in; pytest-benchmark would print both whole."""
+    here = json.loads(json.dumps(machine_info))
+    names = measured.differing(here, compared_benchmark["machine_info"])
+    if names:
+        benchmarksession.logger.info(
+            f"The machine of the saved run differs in: {', '.join(names)}", newline=False
+        )
+    compared_benchmark["machine_info"] = machine_info

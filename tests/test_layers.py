@@ -20,9 +20,9 @@ FLOORS = (
     "environment_files environment_cgroup environment_cpu environment_privacy",
     "environment_software environment",
     "telemetry contender measure worker supervisor store",
-    "outcomes summary frame pairs report compare",
+    "outcomes summary frame pairs page_data page report compare",
     "doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise noise doctor",
-    "options schedule listing gpu_probe progress run",
+    "options schedule listing gpu_probe progress replay run",
 )
 ROOMS = " ".join(FLOORS).split()
 
@@ -49,7 +49,20 @@ LONG = {"data": "host and device arrays side by side, so that each can be read a
 
 LIBRARIES = {"torch", "cupy", "numba", "triton", "jax", "cuda", "pynvml", "llvmlite", "tensorflow"}
 HEAVY_OUTPUT = {"pandas", "rich", "jinja2", "matplotlib"}
-READERS = ("text", "stats", "store", "record", "outcomes", "summary", "frame", "pairs", "report", "compare")
+READERS = (
+    "text",
+    "stats",
+    "store",
+    "record",
+    "outcomes",
+    "summary",
+    "frame",
+    "pairs",
+    "page",
+    "page_data",
+    "report",
+    "compare",
+)
 MOST_LINES = 250
 
 

@@ -23,7 +23,7 @@ from suite.run import main
 ROOT = Path(__file__).resolve().parents[1]
 
 # <subject>: <what is>; <what to do>
-COMPLAINT = re.compile(r"[^:\n]+: [^\n]+; [^;\n]+\n")
+COMPLAINT = re.compile(r"\S[^\n]*: \S[^\n]*; \S[^\n]*\n")
 SMALL = ("--vocab", "100", "--dim", "8", "--batch", "4", "--backend", "numpy_take")
 
 

@@ -79,6 +79,17 @@ def test_doctor_works() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m pytest")])
+def test_benchmark_commands_choose_their_tests(command: str, tmp_path: Path) -> None:
+    more = ["--collect-only", "-q", f"--benchmark-storage={tmp_path}", "tests/test_benchmarks.py"]
+    argv = [sys.executable, *words(command)[1:], *more]
+    done = subprocess.run(argv, cwd=ROOT, env=environ(), capture_output=True, text=True)
+    if "--gpu" in argv and "gpu 0: not there" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_lookup[" in done.stdout
+
+
 def test_setup_commands_are_constrained_and_run_by_ci() -> None:
     setup = [c for c in COMMANDS if c.startswith("python3 -m venv")]
     assert len(setup) == 2
@@ -93,6 +104,7 @@ def test_generated_parts_are_current() -> None:
 
 def test_all_commands_are_tested() -> None:
     known = r"python -m suite\.(run|report|compare|doctor)|python3 -m venv|pip install -e '\.\[cuda1[23]\]'"
+    known += r"|python -m pytest --benchmark-only"
     assert [c for c in COMMANDS if not re.match(known, c)] == []
 
 

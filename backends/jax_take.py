@@ -1,0 +1,43 @@
+"""JAX take, compiled by XLA for each shape: allocates its result, clamps ids, waits for the rows."""
+
+import os
+from typing import Any
+
+from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
+
+BOUNDARY = 64  # bytes; XLA takes a copy of what does not start on one
+
+
+class JaxTake(Backend):
+    devices = ("cpu", "cuda")
+    packages = ("jax", "jaxlib")
+    clock = "host"
+
+    def __init__(self) -> None:
+        self.compiled: dict[tuple[Any, ...], Any] = {}
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else it takes most of the GPU
+        import jax
+
+        def take(table: Array, ids: Array) -> Array:
+            return jax.numpy.take(table, ids, axis=0, mode="clip")
+
+        def lent(array: Array) -> Array:
+            address = array.data_ptr() if hasattr(array, "data_ptr") else array.ctypes.data
+            if address % BOUNDARY:
+                raise Unsupported(f"takes memory without a copy only on a boundary of {BOUNDARY} bytes")
+            return jax.dlpack.from_dlpack(array, copy=False)
+
+        try:
+            jax.devices(str(table.device).partition(":")[0])
+        except RuntimeError as error:
+            raise BackendUnavailable(" ".join(str(error).split())) from error
+        with jax.enable_x64(True):  # without it int64 ids are copied to int32, and stay what they were then
+            rows, ids = lent(table), lent(indices)
+            key = rows.shape, rows.dtype, ids.shape, ids.dtype, str(table.device)
+            if key not in self.compiled:
+                self.compiled[key] = jax.jit(take).lower(rows, ids).compile()
+        compiled = self.compiled[key]
+        # JAX takes its arrays for constant, but these are the suite's memory: a call reads what is there.
+        return lambda: compiled(rows, ids).block_until_ready()

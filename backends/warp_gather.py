@@ -1,0 +1,66 @@
+"""NVIDIA Warp kernel: rows seen as the widest integers that fit; one thread on the CPU."""
+
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+from backends.base import Array, Backend, Lookup
+
+wp: Any = None  # set in prepare; Warp finds the names a kernel uses among its module's globals
+
+
+def gather_rows(table, ids, out, lanes):  # type: ignore[no-untyped-def]
+    """The kernel: out[t, c] = table[ids[t], c], the columns of a token dealt out to its lanes."""
+    token, lane = wp.tid()
+    row = ids[token]
+    for column in range(lane, out.shape[1], lanes):
+        out[token, column] = table[row, column]
+
+
+@cache
+def kernel(width: int, index_width: int) -> Any:
+    """The kernel for elements and ids of these widths, in a module of its own."""
+    kind, number = (getattr(wp, f"int{8 * w}") for w in (width, index_width))
+    typed = FunctionType(gather_rows.__code__, globals(), gather_rows.__name__)
+    rows = wp.array(dtype=kind, ndim=2)
+    typed.__annotations__ = {"table": rows, "ids": wp.array(dtype=number), "out": rows, "lanes": wp.int32}
+    return wp.kernel(typed, module="unique", enable_backward=False)
+
+
+class WarpGather(Backend):
+    devices = ("cpu", "cuda")
+    view = "values"  # whose addresses are lent to Warp as integers
+    packages = ("warp-lang",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        global wp  # noqa: PLW0603
+        import warp as wp
+
+        wp.config.log_level = wp.LOG_ERROR  # it greets, and tells of every compilation, on standard output
+        place = str(table.device)
+        row_bytes = table.shape[1] * table.element_size()
+        bits = row_bytes | table.data_ptr() | out.data_ptr()
+        width = min(8, bits & -bits)
+        columns = row_bytes // width
+
+        def lent(array: Array, width: int, *shape: int) -> Any:
+            kind = getattr(wp, f"int{8 * width}")
+            return wp.array(ptr=array.data_ptr(), dtype=kind, shape=shape, device=place, copy=False)
+
+        rows, result = lent(table, width, len(table), columns), lent(out, width, len(out), columns)
+        ids = lent(indices, indices.element_size(), len(indices))
+        lanes = 1 if place == "cpu" else columns
+        launch = wp.launch(
+            kernel(width, indices.element_size()),
+            dim=(len(out), lanes),
+            inputs=[rows, ids, result, lanes],
+            device=place,
+            record_cmd=True,
+        ).launch
+        stream = None if place == "cpu" else wp.Stream(place, cuda_stream=None)  # CUDA's legacy default one
+
+        def lookup(_held: Array = (table, indices)) -> Array:
+            launch(stream)
+            return out
+
+        return lookup
