@@ -125,7 +125,11 @@ def describe(which: str) -> Description:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
         raise UnknownBackend(f"{which}: not a Python file that can be read ({error})") from None
-    facts = dict(_literals(tree))
+    try:
+        facts = dict(_facts(tree))
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        what = "one holds a class whose attributes are words, or tuples of words"
+        raise UnknownBackend(f"{which}: not a backend's file; {what}") from None
     return Description(
         name,
         (ast.get_docstring(tree) or "").partition("\n")[0],
@@ -137,19 +141,24 @@ def describe(which: str) -> Description:
     )
 
 
-def _literals(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The class attributes of the file's backend that are words or tuples of words."""
+def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The attributes by which the file's classes describe themselves.
+
+    Raises:
+        ValueError, TypeError, RecursionError, MemoryError: one is no literal, or not of words.
+    """
+    known = ("devices", "dtypes", "view", "packages", "clock")
     classes = [c for c in tree.body if isinstance(c, ast.ClassDef)]
-    for node in (n for c in classes if "Backend" in map(ast.unparse, c.bases) for n in c.body):
+    if not classes:
+        raise ValueError("no class")
+    for node in (n for c in classes for n in c.body):
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and node.value:
-            try:
-                value = ast.literal_eval(node.value)
-            except (ValueError, TypeError, RecursionError, MemoryError):
-                continue
+        if isinstance(target, ast.Name) and target.id in known and getattr(node, "value", None):
+            value = ast.literal_eval(node.value)  # type: ignore[attr-defined]
             words = (value,) if isinstance(value, str) else value
-            if isinstance(words, tuple) and all(isinstance(word, str) for word in words):
-                yield target.id, words
+            if not (isinstance(words, tuple) and all(isinstance(word, str) for word in words)):
+                raise ValueError(target.id)
+            yield target.id, words
 
 
 def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def check(
 
 
 def _picked(case: Case, seed: int, also: Host) -> Host:
-    """Some rows of a result, all of a small one: its first and last, those asked for, and others by chance."""
+    """Some rows of a result, all of a small one: first and last, those asked for, and others by chance."""
     count = max(2, SPOT_ELEMENTS // case.dim)
     if count >= case.batch:
         return np.arange(case.batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends import Backend, BackendUnavailable, Lookup, Unsupported, load, missing_packages, name_of
-from suite import ceiling, check, stats
+from suite import ceiling, check, stats, turns
 from suite.data import Field
 from suite.nvml_call import Reading, both
 from suite.record import Clock as ClockName
@@ -26,14 +25,6 @@ if TYPE_CHECKING:
 
 Sweep = Callable[[], None] | None
 
-TURN_S = 0.01
-"""Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
-SETTLE_S = 0.0015
-"""Length of a turn's first calls, set apart: threads of the turn before still spin, one's own must wake up."""
-SAMPLES = 64
-"""So many samples a turn; of short lookups a sample is the mean of several."""
-SHORT_S = 20e-6
-"""A GPU's sample shorter than this is of several lookups, where the next is as cold: events have 0.5 µs."""
 SPOT_SHARE = 0.05
 MAX_SPOTS = 0.9
 
@@ -49,10 +40,10 @@ class Contender:
     lookups: list[Lookup] = made(default_factory=list)
     clock: Clock | None = None
     declared: str = "device"
-    turn_s: float = TURN_S
+    turn_s: float = turns.TURN_S
     estimate_s: float = 1e-5
     repeat: int = 1
-    turns: list[Turn] = made(default_factory=list)
+    taken: list[Turn] = made(default_factory=list)
     cursor: int = 0
     spot_s: float = 1e-3
     memory: Memory = made(default_factory=Memory)
@@ -67,7 +58,7 @@ class Contender:
     @property
     def rounds(self) -> list[list[float]]:
         """The samples of its result in seconds, by round."""
-        return [turn.kernel_s or turn.call_s for turn in self.turns]
+        return [turn.kernel_s or turn.call_s for turn in self.taken]
 
     def fail(self, status: Status, reason: str) -> None:
         """It takes no further part; what it has shown is no number."""
@@ -125,7 +116,7 @@ class Contender:
         """Call it on ids and a table that have just changed, and compare every bit."""
         with self.blamed("the lookup"):
             where = self.field.slots[slot]
-            lookup, whole = self.lookups[slot], not self.turns
+            lookup, whole = self.lookups[slot], not self.taken
             reason, allocates = check.check(self.field, where, lookup, self.declared, seed, whole)
             self.memory = replace(self.memory, allocates=allocates)
             if reason:
@@ -140,29 +131,21 @@ class Contender:
         assert self.clock is not None
         with self.blamed("the lookup"):
             times: list[float] = []
-            while len(times) < 3 or (sum(times) < self.turn_s and len(times) < SAMPLES):
+            while len(times) < 3 or (sum(times) < self.turn_s and len(times) < turns.SAMPLES):
                 lookup = self.lookups[len(times) % len(self.lookups)]
                 turn = self.clock.turn([], [lookup], 1)
                 times += turn.kernel_s or turn.call_s
             self.estimate_s = max(float(np.median(times[1:])), 1e-7)
-            self.repeat = self._repeat(swept)
-
-    def _repeat(self, swept: bool) -> int:
-        """Lookups a sample: so many that a turn has no more samples than it should, each as cold as one."""
-        assert self.clock is not None
-        queued = self.clock.name == "kernel"
-        wanted = math.ceil(max(SHORT_S if queued else 0.0, self.turn_s / SAMPLES) / self.estimate_s)
-        slots = len(self.lookups)
-        most = MAX_QUEUED if queued else wanted
-        if self.field.case.cache != "hot":
-            most = min(most, max(1, slots // SAMPLES) if swept else slots)
-        return min(wanted, most)
+            hot, queued = self.field.case.cache == "hot", self.clock.name == "kernel"
+            self.repeat = turns.lookups_per_sample(
+                self.estimate_s, self.turn_s, len(self.lookups), hot, swept, MAX_QUEUED if queued else 0
+            )
 
     def take_turn(self, sweep: Sweep, rng: np.random.Generator) -> None:
         """Settle and take samples; sometimes add one that comes as a surprise, compared but not counted."""
         assert self.clock is not None
-        settle, count = self._sizes(sweep is not None, rng)
         slots = len(self.lookups)
+        settle, count = turns.sizes(self.estimate_s, self.turn_s, self.repeat, slots, sweep is not None, rng)
         order = [(self.cursor + k) % slots for k in range(settle + count)]
         self.cursor = (order[-1] + 1) % slots
         lookups, last = [self.lookups[k] for k in order], self.field.slots[order[-1]]
@@ -175,7 +158,7 @@ class Contender:
                 sweep()
             turn = self.clock.turn(lookups[:settle], lookups[settle:], self.repeat)
             result, turn.result = turn.result, None
-            self.turns.append(turn)
+            self.taken.append(turn)
             if spotted and turn.whole:
                 turn.set_last_apart()
                 began = perf_counter()
@@ -188,21 +171,7 @@ class Contender:
 
     def _is_spotted(self, rng: np.random.Generator) -> bool:
         share = min(MAX_SPOTS, SPOT_SHARE * self.turn_s / self.spot_s)
-        return self.role == "backend" and (not self.turns or rng.random() < share)
-
-    def _sizes(self, swept: bool, rng: np.random.Generator) -> tuple[int, int]:
-        """Settling and timed calls of the next turn; its end, where checks happen, is not foreseeable."""
-        slots = len(self.lookups)
-        settle = max(1, round(SETTLE_S / self.estimate_s)) + int(rng.integers(0, 2))
-        samples = min(SAMPLES, max(2, round(self.turn_s / self.estimate_s / self.repeat)))
-        samples += int(rng.integers(0, max(2, samples // 8)))
-        if not swept:
-            return min(settle, 2 * SAMPLES * self.repeat), samples * self.repeat
-        # One pass over the slots is all that a sweep buys.
-        settle = min(settle, slots // 8)
-        spare = int(rng.integers(0, 1 + -(-slots // 8)))
-        count = max(1, min(samples * self.repeat, slots - settle - spare))
-        return settle, max(count // self.repeat * self.repeat, min(count, self.repeat))
+        return self.role == "backend" and (not self.taken or rng.random() < share)
 
     def record(self, measurement: str, precision: float, traffic: Traffic) -> Record:
         """What it has shown."""
@@ -227,7 +196,7 @@ class Contender:
 
     def _samples(self) -> Samples:
         def column(name: str) -> tuple[tuple[float, ...], ...]:
-            return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in self.turns)
+            return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in self.taken)
 
         assert self.clock is not None
         queued = self.clock.name == "kernel"
@@ -237,7 +206,7 @@ class Contender:
             enqueue_s=column("enqueue_s") if queued else None,
             settling_s=column("settling_s"),
             calls_per_sample=self.repeat,
-            held=all(turn.held for turn in self.turns) if queued else None,
+            held=all(turn.held for turn in self.taken) if queued else None,
             overhead_s=self.clock.overhead_s,
         )
 

@@ -9,7 +9,7 @@ from time import perf_counter  # bound before any backend could put another in i
 
 import numpy as np
 
-from suite import cache, check, contender, data, ids, stats
+from suite import cache, check, contender, data, ids, stats, turns
 from suite.case import Case
 from suite.contender import Contender
 from suite.record import Record, Traffic
@@ -71,7 +71,7 @@ def measure(
 
     contenders = [contender.of_backend(each, field) for each in which]
     # In little time, shorter turns rather than too few rounds: without rounds there is no interval.
-    turn_s = min(contender.TURN_S, settings.limit_s / (len(which) + 1) / (2 * MIN_ROUNDS))
+    turn_s = min(turns.TURN_S, settings.limit_s / (len(which) + 1) / (2 * MIN_ROUNDS))
     for each in contenders:
         each.turn_s = turn_s
         _prepare_and_check(each, sweep, observer, settings.seed, notice)

@@ -138,8 +138,8 @@ def _environment(
     request: Request, tasks: Sequence[Task], argv: Sequence[str], gpu: CudaDevice | None
 ) -> Environment:
     from suite import environment
+    from suite.child import SPINS
     from suite.nvml import Gpu
-    from suite.supervisor import SPINS
 
     backends = {which for task in tasks for which in task.which}
     settings = {

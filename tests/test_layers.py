@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From pure values down to the commands. A module may import, at any depth, only from modules above it.
 FLOORS = (
-    "text command case record stats",
+    "text command case strict record stats",
     "formula ids data cache ceiling check",
     "nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml",
-    "timer",
+    "timer turns",
     "environment_files environment_cgroup environment_cpu environment_privacy",
     "environment_software environment",
-    "telemetry contender measure worker supervisor store",
+    "telemetry contender measure worker child supervisor store",
     "outcomes summary frame pairs page_data page report compare",
     "doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise noise doctor",
     "options schedule listing gpu_probe progress replay run",

@@ -254,7 +254,7 @@ FILES = {
     "syntax error": ("def f(:\n", "not a Python file"),
     "not text": ("\xff\0", "not a Python file"),
     "deep": ("x = " + "-" * 50_000 + "1\n", "not a backend's file"),
-    "long": ("x = " + "1 + " * 50_000 + "1\n", "not a backend's file"),
+    "long": ("x = " + "1 + " * 50_000 + "1\n", "not a Python file"),
     "a number for devices": ("class A:\n    devices = 5\n", "not a backend's file"),
     "numbers among the dtypes": (
         "class A:\n    devices = ('cpu',)\n    dtypes = (1, 2)\n",

@@ -23,7 +23,7 @@ from suite.store import Run
 ROOT = Path(__file__).resolve().parents[1]
 ADVERSARIES = ROOT / "tests" / "adversaries"
 ENDS_S = 2.0
-DISK_BYTES = 300_000
+DISK_BYTES = 60_000
 CASES = 8
 BATCHES = ",".join(map(str, range(1, CASES + 1)))
 TABLE = ("--vocab", "1000", "--dim", "64", "--threads", "1")
