@@ -65,8 +65,11 @@ def _detail(results: Results) -> Table:
 def _section(group: Sequence[Outcome], several_devices: bool) -> Section:
     ranked, best = rank(group)
     mixed = len({o.record.clock for o in group if o.record.clock}) > 1
+    # What is not installed is so in every case; the sentences below the table say it once.
     rows = [
-        (("*" if o.key in best else ""), o.record.backend, *_numbers(o), _remark(o, mixed)) for o in ranked
+        (("*" if o.key in best else ""), o.record.backend, *_numbers(o), _remark(o, mixed))
+        for o in ranked
+        if o.record.status != "unavailable"
     ]
     title = str(group[0].record.case) + (f" on {group[0].record.device}" if several_devices else "")
     traffic = next((o.record.traffic for o in group if o.record.traffic), None)
