@@ -90,7 +90,7 @@ class Contender:
                 one.prepare(*self.field.operands(slot, backend.view)) for slot in self.field.slots
             ]
             self.declared = backend.clock
-            self.clock = clock_of(self.field.arrays.device, backend.clock, sweep)
+            self.clock = clock_of(self.field.arrays.device, backend.clock, sweep, len(self.lookups))
         if self.running:
             with self.blamed("the lookup"):
                 self._observe_memory(before, observer)
@@ -220,7 +220,7 @@ def best_copy(field: Field, sweep: Sweep, turn_s: float) -> Contender:
     """The plain copy that is fastest on this case, warmed up."""
     contenders = []
     for name, lookups in ceiling.copies(field).items():
-        clock = clock_of(field.arrays.device, "device", sweep)
+        clock = clock_of(field.arrays.device, "device", sweep, len(lookups))
         contenders.append(Contender(name, name, "ceiling", field, lookups, clock, turn_s=turn_s))
         contenders[-1].warm_up(sweep is not None)
     return min(contenders, key=lambda c: c.estimate_s)

@@ -11,8 +11,8 @@ MIN_CASES = 4
 """With fewer comparisons nothing is said."""
 
 LEAST = 0.01
-"""No machine is trusted with less. tests/figures/verdicts.py on a shared virtual machine: intervals alone called
-4 of 25 pairs of equal backends different, with a floor of 0.5 % 2, with 1 % none."""
+"""No machine is trusted with less. tests/figures/verdicts.py on a shared virtual machine: intervals alone
+called 4 of 25 pairs of equal backends different, with a floor of 0.5 % 2, with 1 % none."""
 
 
 def floor_of(ratios: Sequence[Estimate]) -> float | None:

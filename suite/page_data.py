@@ -119,7 +119,7 @@ def _values(outcome: Outcome, environment: Environment) -> dict[str, object]:
 
 
 def _time(clock: str, time: Estimate | None) -> dict[str, object]:
-    """A median in µs, and how far below and above it the interval reaches in 1e-4 of it; null if unbounded."""
+    """A median in µs, and how far the interval reaches below and above in 1e-4 of it; null if unbounded."""
     names = (f"{clock}_us", f"{clock}_below", f"{clock}_above")
     if time is None or not time.value > 0:
         return dict.fromkeys(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns  # bound before any backend could put another in its place
@@ -51,12 +52,19 @@ class Clock(Protocol):
 
 
 class HostClock:
-    """Host time until the rows are there: ``call``."""
+    """Host time until the rows are there: ``call``.
+
+    Args:
+        wait: returns when the rows are there, where a lookup's return does not mean that.
+        kept: how many results are held on to. Were each given up at once, a library that allocates would
+            write to the same warm memory every time, and a cold lookup's output would not be cold.
+    """
 
     name = "call"
 
-    def __init__(self, wait: Callable[[], None] | None = None) -> None:
+    def __init__(self, wait: Callable[[], None] | None = None, kept: int = 1) -> None:
         self.wait = wait
+        self.kept: deque[Array] = deque(maxlen=kept)
         nothing = [_nothing] * 1000
         self.overhead_s = float(np.median(self.turn([], nothing, 1).call_s))
 
@@ -70,17 +78,27 @@ class HostClock:
     def _time(self, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
         now, wait = perf_counter_ns, self.wait
         times: list[float] = []
-        result = None
-        end = now() + MAX_TURN_NS
+        result: Array = None
+        results: list[Array] = []
+        end, cold = now() + MAX_TURN_NS, self.kept.maxlen != 1
         for start in range(0, len(lookups), max(1, repeat)):
             together = lookups[start : start + repeat]
-            result = None  # what an earlier call allocated is given back outside the timed part
-            began = now()
-            for lookup in together:
-                result = lookup()
+            if cold:
+                began = now()
+                results = [lookup() for lookup in together]
+            else:
+                # What an earlier call allocated is given back outside the timed part.
+                result, results = None, []
+                self.kept.clear()
+                began = now()
+                for lookup in together:
+                    result = lookup()
+                results = [result]
             if wait is not None:
                 wait()
             ended = now()
+            result = results[-1]
+            self.kept.extend(results)
             times.append((ended - began) * 1e-9 / len(together))
             if ended > end and len(times) > 1:
                 break
@@ -97,10 +115,10 @@ class CudaClock:
 
     name = "kernel"
 
-    def __init__(self, cuda: Any, sweep: Callable[[], None] | None = None) -> None:
+    def __init__(self, cuda: Any, sweep: Callable[[], None] | None = None, kept: int = 1) -> None:
         self.cuda = cuda
         self.sweep = sweep
-        self.host = HostClock(cuda.synchronize)
+        self.host = HostClock(cuda.synchronize, kept)
         self.events = [
             (cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)) for _ in range(MAX_QUEUED)
         ]
@@ -131,7 +149,7 @@ class CudaClock:
             self.hold_s = min(2 * self.hold_s, MAX_HOLD_S)
 
     def _queue_once(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
-        now, taken, cuda, sweep = perf_counter_ns, Turn(), self.cuda, self.sweep
+        now, taken, cuda, sweep, kept = perf_counter_ns, Turn(), self.cuda, self.sweep, self.host.kept
         pairs = self.events[: -(-len(lookups) // repeat)]
         cuda.synchronize()
         cuda._sleep(int(self.hold_s * self.cycles_per_s))
@@ -141,8 +159,11 @@ class CudaClock:
                 sweep()
             first.record()
             began = now()
-            for lookup in together:
-                lookup()
+            if kept.maxlen == 1:
+                for lookup in together:
+                    lookup()
+            else:
+                kept.extend([lookup() for lookup in together])
             taken.enqueue_s.append((now() - began) * 1e-9 / len(together))
             last.record()
         taken.held = not pairs[0][0].query()
@@ -176,18 +197,21 @@ class CudaClock:
         return cycles / max(seconds, 1e-9)
 
 
-def clock_of(device: str, declared: str, sweep: Callable[[], None] | None) -> Clock:
+def clock_of(device: str, declared: str, sweep: Callable[[], None] | None, kept: int) -> Clock:
     """A lookup's clock: the host's on the CPU and for a library with its own streams, else CUDA's.
 
     Args:
         declared: what the backend declares, ``device`` or ``host``.
         sweep: empties the caches before each sample of a GPU's clock; on the host the turn does it.
+        kept: how many results are held on to, so that an allocated one is as cold as the others.
     """
     if device == "cpu":
-        return HostClock()
+        return HostClock(kept=kept)
     import torch
 
-    return HostClock(torch.cuda.synchronize) if declared == "host" else CudaClock(torch.cuda, sweep)
+    if declared == "host":
+        return HostClock(torch.cuda.synchronize, kept)
+    return CudaClock(torch.cuda, sweep, kept)
 
 
 def _nothing() -> None:

@@ -8,8 +8,9 @@ import numpy as np
 
 TURN_S = 0.01
 """Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
-SETTLE_S = 0.0015
-"""Length of a turn's first calls, set apart: threads of the turn before still spin, its own must wake up."""
+SETTLE_S = 0.0025
+"""Length of a turn's first calls, set apart: threads of the turn before still spin, its own must wake up, and
+what another streamed past the caches must come back into them."""
 SAMPLES = 64
 """So many samples a turn; of short lookups a sample is the mean of several."""
 SHORTEST_QUEUED_S = 20e-6

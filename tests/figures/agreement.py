@@ -1,7 +1,7 @@
 """The suite's median against timeit's and torch.utils.benchmark's of the same hot lookup, minutes apart.
 
-Run as `python tests/figures/agreement.py`; prints a line a lookup with the relative differences of the medians
-of three turns each.
+Run as `python tests/figures/agreement.py`; prints a line a lookup with the relative differences of the
+medians of three turns each.
 """
 
 from __future__ import annotations
