@@ -57,8 +57,8 @@ def main() -> None:
                 statistics.median(column) for column in zip(*found[case, name], strict=True)
             )
             print(
-                f"{name} {case.dim} {case.dtype} batch {case.batch}: suite {ours * 1e6:.1f} us, timeit {theirs * 1e6:.1f} us "
-                f"({ours / theirs - 1:+.1%}), torch {torchs * 1e6:.1f} us ({ours / torchs - 1:+.1%})"
+                f"{name} {case.dim} {case.dtype} batch {case.batch}: suite {ours * 1e6:.1f} us, "
+                f"timeit {theirs * 1e6:.1f} us ({ours / theirs - 1:+.1%}), torch {torchs * 1e6:.1f} us ({ours / torchs - 1:+.1%})"
             )
 
 
