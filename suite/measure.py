@@ -125,10 +125,10 @@ def _time_in_turns(
     notice: Notice,
 ) -> None:
     """Rounds of turns in shuffled order, until every median is known well enough or the time is spent."""
-    deadline = perf_counter() + settings.limit_s
     orders = rng.spawn(1)[0]  # of its own, since how much else is drawn depends on times
     gc.collect()
     gc.disable()  # a collection would fall on whoever has the turn
+    deadline = perf_counter() + settings.limit_s
     try:
         for number in range(1, MAX_ROUNDS + 1):
             for position in orders.permutation(len(contenders)):

@@ -11,7 +11,7 @@ from backends import describe, name_of
 from suite.case import Case
 from suite.options import BadRequest, Request
 
-LIMITS_S = {"smoke": 0.4, "default": 5.0, "full": 10.0}
+LIMITS_S = {"smoke": 0.4, "default": 6.5, "full": 10.0}
 """Time for the rounds of a case when no budget is given, by preset."""
 LEAST_S = 0.2
 _WEIGHT = 0.5

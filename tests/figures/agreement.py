@@ -58,7 +58,8 @@ def main() -> None:
             )
             print(
                 f"{name} {case.dim} {case.dtype} batch {case.batch}: suite {ours * 1e6:.1f} us, "
-                f"timeit {theirs * 1e6:.1f} us ({ours / theirs - 1:+.1%}), torch {torchs * 1e6:.1f} us ({ours / torchs - 1:+.1%})"
+                f"timeit {theirs * 1e6:.1f} us ({ours / theirs - 1:+.1%}), "
+                f"torch {torchs * 1e6:.1f} us ({ours / torchs - 1:+.1%})"
             )
 
 
