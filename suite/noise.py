@@ -18,7 +18,7 @@ from suite.supervisor import Supervisor
 from suite.worker import Job
 
 TWINS = {"cpu": "numpy_take", "cuda": "torch_index_select"}
-LIMIT_S = 2.0
+LIMIT_S = 1.4
 CASES: tuple[Case, ...] = (
     *Sweep((50257,), (64,), ("float32",), (512,), cache=("cold", "hot")),
     *Sweep((50257,), (64,), ("float32",), (8192,), cache=("cold",)),

@@ -22,8 +22,7 @@ WORDS = ("run", "device", "backend", "status", "reason", "clock", "no_memory", "
 COPIED = (
     *("status", "reason", "device", "backend", "run", "clock", "converged", "held", "allocates", "samples"),
     *("rounds", "distinct_fraction", "cache_resident", "extra_memory_bytes", "prepare_memory_bytes"),
-    *("ceiling_gb_per_s", "fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high"),
-    "fraction_of_peak",
+    *("ceiling_gb_per_s", "fraction_of_peak"),
 )
 """Columns that are those of the CSV."""
 CLOCKS = ("kernel", "enqueue", "call")
@@ -45,8 +44,8 @@ def figures(results: Results) -> dict[str, object]:
 
     Returns:
         ``cases``: one list an axis; ``rows``: one list a column, in the order of the records, where a text or
-        a case is its place in ``words`` or ``cases``, times are in µs and their intervals in 1e-4 of them. A
-        column that is the same everywhere is that value instead of a list.
+        a case is its place in ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value.
+        A column that is the same everywhere is that value instead of a list.
     """
     cases = {case: place for place, case in enumerate(dict.fromkeys(o.record.case for o in results.outcomes))}
     best = _best(results)
@@ -107,7 +106,12 @@ def _values(outcome: Outcome, environment: Environment) -> dict[str, object]:
     values = {name: _plain(row[name]) for name in COPIED}
     for clock in CLOCKS:
         taken = getattr(record.samples, f"{clock}_s") if record.samples else None
-        values |= _time(clock, stats.median(taken) if taken and any(taken) else None)
+        time = stats.median(taken) if taken and any(taken) else Estimate(math.nan, 0.0, math.inf)
+        values[f"{clock}_us"] = _plain(time.value * 1e6)
+        values |= _spread(clock, time.value, time.low, time.high)
+    share = [row[f"fraction_of_ceiling{end}"] for end in ("", "_low", "_high")]
+    values["share"] = _plain(share[0])
+    values |= _spread("share", *(float(one) for one in share if isinstance(one, float)))
     seen = record.telemetry
     values["joules_per_gb"] = _positive(seen.get("joules_per_gb"))
     values["mean_power_w"] = _positive(seen.get("mean_power_w"))
@@ -118,16 +122,12 @@ def _values(outcome: Outcome, environment: Environment) -> dict[str, object]:
     return values
 
 
-def _time(clock: str, time: Estimate | None) -> dict[str, object]:
-    """A median in µs, and how far the interval reaches below and above in 1e-4 of it; null if unbounded."""
-    names = (f"{clock}_us", f"{clock}_below", f"{clock}_above")
-    if time is None or not time.value > 0:
-        return dict.fromkeys(names)
-    bounded = math.isfinite(time.high) and time.low > 0
-    spread = (1 - time.low / time.value, time.high / time.value - 1) if bounded else (None, None)
-    return dict(
-        zip(names, (_plain(time.value * 1e6), *(s and math.ceil(s * 1e4) for s in spread)), strict=True)
-    )
+def _spread(name: str, value: float, low: float, high: float) -> dict[str, object]:
+    """How far an interval reaches below and above its value, in 1e-4 of it, rounded up; null if unbounded."""
+    known = value > 0 and low > 0 and math.isfinite(high)
+    spread = (1 - low / value, high / value - 1) if known else (math.nan, math.nan)
+    parts = zip(("below", "above"), spread, strict=True)
+    return {f"{name}_{side}": math.ceil(s * 1e4 - 1e-6) if known else None for side, s in parts}
 
 
 def _positive(value: Fact) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import describe, name_of
+from suite.case import PRESETS, plan
 from suite.options import USAGE, BadRequest, Request, parse
-from suite.schedule import LIMITS_S, Budget, Task, digest, tasks_of
+from suite.schedule import LIMITS_S, MOST_S, Budget, Task, digest, tasks_of
 from suite.text import plain
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.store import StoreError
     from suite.supervisor import Supervisor
 
-    budget = Budget(request.time_budget_s, len(tasks), LIMITS_S[request.preset])
+    budget = _budget(request, len(tasks))
     _check_ids(request)
     gpu = _gpu(request)
     caches = {d: gpu.l2_bytes if gpu and d != "cpu" else cache_bytes() for d in {t.device for t in tasks}}
@@ -83,6 +85,13 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
         supervisor.close()
     print(f"\n{run.path}")
     return WRONG if any(isinstance(r, Record) and r.status == "wrong" for r in run.read()) else 0
+
+
+def _budget(request: Request, tasks: int) -> Budget:
+    preset = request.preset
+    as_it_is = request.cases == plan(PRESETS[preset])
+    most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
+    return Budget(request.time_budget_s, tasks, LIMITS_S[preset], most_s)
 
 
 def _check_ids(request: Request) -> None:

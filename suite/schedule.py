@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ from backends import describe, name_of
 from suite.case import Case
 from suite.options import BadRequest, Request
 
-LIMITS_S = {"smoke": 0.4, "default": 6.5, "full": 10.0}
+LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0}
 """Time for the rounds of a case when no budget is given, by preset."""
+MOST_S = {"smoke": 60.0, "default": 228.0}
+"""Time for a whole run when no budget is given, by preset: on a slow machine its cases get less."""
 LEAST_S = 0.2
 _WEIGHT = 0.5
 
@@ -65,27 +68,30 @@ class Budget:
     """Shares the time that is left over the tasks that are left, less what each costs beside its rounds.
 
     Args:
-        total_s: time for all tasks, or None: then every task may take ``limit_s``.
+        total_s: time for all tasks, which they use up. None: each has ``limit_s``, and all have ``most_s``.
     """
 
     def __init__(
-        self, total_s: float | None, tasks: int, limit_s: float, now: Callable[[], float] = time.monotonic
+        self,
+        total_s: float | None,
+        tasks: int,
+        limit_s: float,
+        most_s: float = math.inf,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.now = now
-        self.limit_s = limit_s
-        self.end = None if total_s is None else now() + total_s
+        self.limit_s = math.inf if total_s else limit_s
+        self.end = now() + (total_s or most_s)
         self.left = tasks
         self.beside_s = 1.0
-        self.given_s = self.limit_s
+        self.given_s = limit_s
         self.began = now()
 
     def next_limit_s(self) -> float:
         """Time for the rounds of the next task."""
         self.began = self.now()
-        self.given_s = self.limit_s
-        if self.end is not None:
-            share = (self.end - self.began) / max(self.left, 1)
-            self.given_s = max(LEAST_S, share - self.beside_s)
+        share = (self.end - self.began) / max(self.left, 1)
+        self.given_s = min(self.limit_s, max(LEAST_S, share - self.beside_s))
         return self.given_s
 
     def finished(self) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-TURN_S = 0.01
+TURN_S = 0.02
 """Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
 SETTLE_S = 0.0025
 """Length of a turn's first calls, set apart: threads of the turn before still spin, its own must wake up, and

@@ -137,7 +137,7 @@ class Browser:
         self.said, self.asked = [], []
         self.call("Page.navigate", url=address)
         until = time.monotonic() + self._wait_s
-        ready = "location.href !== 'about:blank' && document.readyState === 'complete'"
+        ready = "location.href !== 'about:blank' && document.documentElement?.dataset.ready === 'yes'"
         while not self.run(ready):
             assert time.monotonic() < until, "the page does not load"
             time.sleep(0.02)
