@@ -20,9 +20,10 @@ from suite.store import Run  # noqa: E402
 
 def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
+        out = Path(argv[argv.index("--out") + 1] if "--out" in argv else f"{folder}/run").absolute()
+        rest = argv if "--out" in argv else [*argv, "--out", str(out)]
         began = time.monotonic()
-        subprocess.run([sys.executable, "-m", "suite.run", *argv, "--out", str(out)], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "suite.run", *rest], cwd=ROOT, check=True)
         wall = time.monotonic() - began
         records, _ = Run.open(out).records()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
