@@ -19,6 +19,5 @@ if __name__ == "__main__":
     table = data.build_table(data.HostArrays(), vocab, dim, dtype)
     took = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(
-        f"{vocab}x{dim} {dtype}: {table.nbytes / 1e9:.2f} GB in {took:.1f} s, peak {peak / table.nbytes:.3f} of it"
-    )
+    size = f"{vocab}x{dim} {dtype}: {table.nbytes / 1e9:.2f} GB"
+    print(f"{size} in {took:.1f} s, peak memory {peak / table.nbytes:.3f} of the table")
