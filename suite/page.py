@@ -41,7 +41,7 @@ def html(results: Results, baseline: str | None = None) -> str:
         environments=[_environment(name, e) for name, e in results.environments.items()],
         methods=sorted({e.method for e in results.environments.values()}),
         notes=[plain(note) for note in results.notes],
-        legend=LEGEND,
+        legend=LEGEND.partition(" · ")[2],
     )
 
 
@@ -96,9 +96,10 @@ def _facts(here: Iterable[Outcome], environment: Environment) -> list[tuple[str,
     failed = sum(r.samples is None for r in records)
     unsure = sum(r.converged is False for r in records)
     floor = environment.noise_floor
+    cases = len({r.case for r in records})
     return [
-        ("cases", f"{len({r.case for r in records}):,}"),
-        ("records", f"{len(records):,}"),
+        ("case" if cases == 1 else "cases", f"{cases:,}"),
+        ("record" if len(records) == 1 else "records", f"{len(records):,}"),
         ("failed", f"{failed:,}"),
         ("not converged", f"{unsure:,}"),
         ("noise floor", "not measured; 2.0% assumed" if floor is None else f"{floor:.1%}"),
@@ -152,4 +153,6 @@ def _said(fact: Fact) -> str:
         return "–"
     if isinstance(fact, bool):
         return "yes" if fact else "no"
+    if isinstance(fact, float):
+        return f"{fact:.6g}"
     return f"{fact:,}" if isinstance(fact, int) and abs(fact) >= 10_000 else plain(str(fact))

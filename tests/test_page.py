@@ -383,9 +383,10 @@ def test_data_taken_away_are_whole_and_no_formula(at: Any) -> None:
 def test_crowded_plots_say_that_they_stand_for_more(at: Any) -> None:
     note = at("host").run(
         """(() => {
-          const mark = k => ({i: 0, x: 1 + k, y: 1 + k % 7, low: null, high: null, backend: 0, hollow: false});
+          const mark = k => ({i: 0, x: 1 + k, y: 1 + k % 7, low: null, high: null, backend: 0});
           const axis = {label: '', log: true, show: String};
-          return drawChart({about: '', marks: [...Array(3000).keys()].map(mark), x: axis, y: axis}).textContent;
+          const marks = [...Array(3000).keys()].map(mark);
+          return drawChart({about: '', marks, x: axis, y: axis}).textContent;
         })()"""
     )
     assert "3,000 points here" in note
