@@ -1,0 +1,1 @@
+"""What people say of embedding lookup, measured: python -m suite.claims."""
