@@ -12,7 +12,7 @@ from backends.base import Array, Backend, BackendUnavailable, Lookup
 # COUNTERS on, a cache line for each share of the batch counts the chunks taken out of it.
 TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM = range(8)
 CHUNK, SHARE, SHARES, COPY, RUN, THREAD = range(8, 14)
-COUNTERS, MOST_SHARES = 24, 256
+COUNTERS, MOST_SHARES, LINE = 24, 256, 64
 
 
 def _operation(emit: Callable[..., Any], returns: bool = True) -> Any:
@@ -38,32 +38,31 @@ def _compile(function: Callable[..., Any]) -> Any:
 
 
 @cache
-def _operations() -> tuple[Any, ...]:
-    """What Python has no words for, on plain addresses."""
+def _operations(near: int) -> tuple[Any, ...]:
+    """What Python has no words for, on plain addresses; ``near`` as of ``NumbaCpu.prefetch_near``."""
     from llvmlite import ir
-    from numba.core import cgutils
 
     i8, i32, i64, void = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
-    line = ir.VectorType(i8, 64)
 
     def at(b: Any, address: Any, kind: Any) -> Any:
         return b.inttoptr(address, kind.as_pointer())
 
-    def copy(b: Any, to: Any, source: Any, size: Any) -> None:
-        cgutils.raw_memcpy(b, at(b, to, i8), at(b, source, i8), size, 1)
+    def copy(b: Any, to: Any, source: Any, size: int) -> Any:
+        kind = ir.VectorType(i8, size)
+        return b.store(b.load(at(b, source, kind), align=1), at(b, to, kind), align=1)
 
-    def copy64(b: Any, to: Any, source: Any) -> Any:
-        return b.store(b.load(at(b, source, line), align=1), at(b, to, line), align=1)
+    def copier(size: int) -> Any:
+        return _operation(lambda b, to, source: copy(b, to, source, size), returns=False)
 
     def stream64(b: Any, to: Any, source: Any) -> None:  # to: on a 64-byte boundary
-        store = copy64(b, to, source)
+        store = copy(b, to, source, 64)
         store.align = 64
         store.set_metadata("nontemporal", b.module.add_metadata([i32(1)]))
 
-    def prefetch(b: Any, address: Any) -> None:  # for reading (0), into the second level (2), as data (1)
+    def prefetch(b: Any, address: Any) -> None:  # for reading (0), so near, as data (1)
         kind = ir.FunctionType(void, [i8.as_pointer(), i32, i32, i32])
         function = b.module.declare_intrinsic("llvm.prefetch", [i8.as_pointer()], kind)
-        b.call(function, [at(b, address, i8), i32(0), i32(2), i32(1)])
+        b.call(function, [at(b, address, i8), i32(0), i32(near), i32(1)])
 
     def run(b: Any, function: Any, copy: Any, job: Any) -> None:  # GOMP_parallel; 0 threads: as many as usual
         b.call(at(b, function, ir.FunctionType(void, [i64, i64, i32, i32])), [copy, job, i32(0), i32(0)])
@@ -74,34 +73,56 @@ def _operations() -> tuple[Any, ...]:
     count = _operation(lambda b, a: b.atomic_rmw("add", at(b, a, i64), i64(1), "monotonic"))
     thread = _operation(lambda b, f: b.sext(b.call(at(b, f, ir.FunctionType(i32, [])), []), i64))
     fence = _operation(lambda b: b.fence("seq_cst"), returns=False)
-    rest = (_operation(emit, returns=False) for emit in (copy, copy64, stream64, prefetch, run))
-    return load4, load8, store8, count, thread, fence, *rest
+    rest = (_operation(emit, returns=False) for emit in (stream64, prefetch, run))
+    return load4, load8, store8, count, thread, fence, *rest, tuple(map(copier, (64, 32, 16, 8, 4, 2, 1)))
+
+
+def _two_pieces(width: int, piece: Any, shorter: Any) -> Any:
+    @_compile
+    def copy(to: int, source: int, size: int) -> None:
+        if size >= width:
+            piece(to, source)
+            piece(to + size - width, source + size - width)
+        else:
+            shorter(to, source, size)
+
+    return copy
 
 
 @cache
-def _row_copier() -> Any:
-    """The kernel: ``copy_rows(job, first, last)``."""
-    load4, load8, _, _, _, fence, copy, copy64, stream64, prefetch, _ = _operations()
+def _short_copier(near: int) -> Any:
+    """The kernel: ``copy(to, source, size)``, of less than a line: two pieces of it, which may overlap."""
+    _, *pieces = _operations(near)[-1]
+    copy = _compile(lambda to, source, size: None)
+    for width, piece in zip((1, 2, 4, 8, 16, 32), reversed(pieces), strict=True):
+        copy = _two_pieces(width, piece, copy)
+    return copy
+
+
+@cache
+def _row_copier(near: int) -> Any:
+    """The kernel: ``copy_rows(job, first, last, end, warm)``; prefetches to end, from first unless warm."""
+    load4, load8, _, _, _, fence, stream64, prefetch, _, (copy64, *_) = _operations(near)
+    copy_short = _short_copier(near)
 
     @_compile
-    def row_at(job: int, i: int) -> Any:
-        ids = load8(job + 8 * IDS)
-        row = load8(ids + 8 * i) if load8(job + 8 * ID_BYTES) == 8 else load4(ids + 4 * i)
-        return load8(job + 8 * TABLE) + row * load8(job + 8 * ROW_BYTES)
-
-    @_compile
-    def copy_rows(job: int, first: int, last: int) -> None:
-        size, stream, ahead = load8(job + 8 * ROW_BYTES), load8(job + 8 * STREAM), load8(job + 8 * AHEAD)
-        for i in range(first - ahead, last):
-            later = row_at(job, min(i + ahead, last - 1))
+    def copy_rows(job: int, first: int, last: int, end: int, warm: bool) -> None:
+        # Taken out of the job once: the compiler can't know that no row is copied over it.
+        table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
+        size, id_bytes = load8(job + 8 * ROW_BYTES), load8(job + 8 * ID_BYTES)
+        stream, ahead = load8(job + 8 * STREAM), load8(job + 8 * AHEAD)
+        for i in range(first - (0 if warm else ahead), last):
+            k = min(i + ahead, end - 1)
+            later = table + size * (load8(ids + 8 * k) if id_bytes == 8 else load4(ids + 4 * k))
             if i < first:
                 for done in range(0, size, 64):
                     prefetch(later + done)
                 continue
-            source, to = row_at(job, i), load8(job + 8 * OUT) + i * size
+            source = table + size * (load8(ids + 8 * i) if id_bytes == 8 else load4(ids + 4 * i))
+            to = out + i * size
             done = -to & 63 if stream else 0  # a line is streamed whole or not at all
             if done:
-                copy(to, source, done)
+                copy_short(to, source, done)
             while done <= size - 64:
                 prefetch(later + done)
                 if stream:
@@ -112,7 +133,7 @@ def _row_copier() -> Any:
             prefetch(later + size - 1)
             if done < size:
                 prefetch(later + done)
-                copy(to + done, source + done, size - done)
+                copy_short(to + done, source + done, size - done)
         if stream:
             fence()
 
@@ -120,12 +141,12 @@ def _row_copier() -> Any:
 
 
 @cache
-def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
+def _compiled(near: int) -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
     """Two functions of a job's address, on one thread and on all; the address of a thread's part; owners."""
     from numba import cfunc, njit
 
-    _, load8, store8, count, thread, *_, run = _operations()
-    copy_rows = _row_copier()
+    _, load8, store8, count, thread, *_, run, _ = _operations(near)
+    copy_rows = _row_copier(near)
 
     def copy_chunks(job: int) -> None:  # first its own share, whose rows its caches know, then of the others'
         batch, chunk, share = load8(job + 8 * BATCH), load8(job + 8 * CHUNK), load8(job + 8 * SHARE)
@@ -133,9 +154,11 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
         for turn in range(own, own + shares):
             start, counter = share * (turn % shares), job + 8 * (COUNTERS + 8 * (turn % shares))
             end = min(start + share, batch)
-            first = start + chunk * count(counter)
+            first, last = start + chunk * count(counter), -1
             while first < end:
-                copy_rows(job, first, min(first + chunk, end))
+                warm = first == last
+                last = min(first + chunk, end)
+                copy_rows(job, first, last, end, warm)
                 first = start + chunk * count(counter)
 
     def on_all(job: int) -> None:
@@ -144,7 +167,8 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
         run(load8(job + 8 * RUN), load8(job + 8 * COPY), job)
 
     def on_one(job: int) -> None:
-        copy_rows(job, 0, load8(job + 8 * BATCH))
+        batch = load8(job + 8 * BATCH)
+        copy_rows(job, 0, batch, batch, False)
 
     part, owners = cfunc("void(int64)")(copy_chunks), [njit("void(int64)")(f) for f in (on_one, on_all)]
     # The entry points themselves: Numba's dispatcher would look at the argument's type at each call.
@@ -153,10 +177,7 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
 
 
 def _openmp() -> tuple[int, int, int]:
-    """GOMP_parallel, omp_get_thread_num and the number of threads, of the OpenMP that torch is linked to.
-
-    Another pool, Numba's own for one, would meet torch's threads still spinning on the same cores.
-    """
+    """GOMP_parallel, omp_get_thread_num, how many threads: torch's, as two pools would share cores."""
     import torch
 
     library = ctypes.CDLL(str(torch._C.__file__))
@@ -178,32 +199,36 @@ class NumbaCpu(Backend):
     devices = ("cpu",)
     packages = ("numba", "torch")
 
-    # Each is explained by measurement in tests/tune_cpu.py.
-    ahead_rows: ClassVar[int] = 32
-    ahead_bytes: ClassVar[int] = 8192
-    row_cost_bytes: ClassVar[int] = 256  # a row costs its bytes and, to find it, as much as these
-    parallel_bytes: ClassVar[int] = 1 << 16
-    chunk_bytes: ClassVar[int] = 12 << 10
-    chunks_per_thread: ClassVar[int] = 16
-    stream_row_bytes: ClassVar[int] = 128  # at least 64
-    stream_cache_fraction: ClassVar[float] = 0.25
+    # By measurement: results/tuning/ has the tables named here, made by tests/tune_cpu.py.
+    prefetch_near: ClassVar[int] = 2  # near: 3 into the first level of cache, 2 into the second
+    ahead_short_rows: ClassVar[int] = 64  # distance: of rows within a line
+    ahead_rows: ClassVar[int] = 32  # distance
+    ahead_bytes: ClassVar[int] = 8192  # distance
+    row_cost_bytes: ClassVar[int] = 256  # threads: a row costs its bytes and, to find it, as much as these
+    parallel_bytes: ClassVar[int] = 1 << 16  # threads
+    chunk_bytes: ClassVar[int] = 12 << 10  # chunks
+    chunks_per_thread: ClassVar[int] = 16  # chunks
+    stream_cache_fraction: ClassVar[float] = 0.25  # stream: of the last-level cache, the least output
+    stream_short_row_bytes: ClassVar[int] = 128  # stream: rows up to this, from less output on
+    stream_short_fraction: ClassVar[float] = 1 / 32  # stream
+    stream_ragged_row_bytes: ClassVar[int] = 1024  # stream: the least row that is no whole lines
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import numpy as np
 
-        one, every, copy_chunks, _ = _compiled()
+        one, every, copy_chunks, _ = _compiled(self.prefetch_near)
         parallel, thread, threads = _openmp()
         size, batch = table.shape[1] * table.itemsize, len(indices)
         cost = size + self.row_cost_bytes
-        streamed = out.nbytes >= self.stream_cache_fraction * _last_level_cache_bytes()
         chunk = max(1, self.chunk_bytes // cost, -(-batch // (self.chunks_per_thread * threads)))
         job = np.zeros(COUNTERS + 8 * threads, np.int64)
         job[[TABLE, IDS, OUT]] = [a.ctypes.data for a in (table, indices, out)]
         job[[ROW_BYTES, ID_BYTES, BATCH]] = size, indices.itemsize, batch
         job[[CHUNK, SHARE, SHARES]] = chunk, -(-batch // (chunk * threads)) * chunk, threads
         job[[COPY, RUN, THREAD]] = copy_chunks, parallel, thread
-        job[AHEAD] = max(1, min(self.ahead_rows, self.ahead_bytes // size))
-        job[STREAM] = streamed and size >= self.stream_row_bytes
+        ahead = self.ahead_short_rows if size <= LINE else self.ahead_rows
+        job[AHEAD] = max(1, min(ahead, self.ahead_bytes // size))
+        job[STREAM] = self.streams(size, out.nbytes, out.ctypes.data)
         run = every if threads > 1 and batch * cost >= self.parallel_bytes else one
         address = int(job.ctypes.data)
 
@@ -212,3 +237,12 @@ class NumbaCpu(Backend):
             return out
 
         return lookup
+
+    def streams(self, size: int, nbytes: int, address: int) -> bool:
+        """Whether such rows go past the caches into such an output; parts of lines do so at a loss."""
+        whole = (size | address) % LINE == 0
+        if size < (LINE if whole else max(LINE, self.stream_ragged_row_bytes)):
+            return False
+        short = size <= self.stream_short_row_bytes
+        least = self.stream_short_fraction if short else self.stream_cache_fraction
+        return nbytes >= least * _last_level_cache_bytes()

@@ -1,6 +1,7 @@
 """Measures embedding lookup: how fast, in which framework, and how far from the limit.
 
-``suite.load("results/*")`` is a DataFrame with a row a record; ``suite.samples(...)``, with a row a sample.
+``suite.load("results/*")`` is a DataFrame with a row a record; ``suite.samples(...)``, with a row a sample;
+``suite.plot(...)`` draws either the folders or such a DataFrame, in matplotlib.
 """
 
 from __future__ import annotations
@@ -8,14 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from suite.drawing import plot
     from suite.frame import load, samples
 
-__all__ = ["load", "samples"]
+__all__ = ["load", "plot", "samples"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # pandas is imported by those who ask for a table
+    if name in ("load", "samples"):  # pandas is imported by those who ask for a table
         from suite import frame
 
         return getattr(frame, name)
+    if name == "plot":  # and matplotlib, by those who ask for a figure
+        from suite import drawing
+
+        return drawing.plot
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args
 
 Cache = Literal["cold", "hot"]
@@ -16,6 +17,11 @@ CACHES: tuple[str, ...] = get_args(Cache)
 DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal")
 MAX_SIZE = 2**40
 """Above this a vocab, dim or batch is taken for a slip of the keyboard."""
+MAX_CASES = 100_000  # of one request: days
+MAX_OFFSET = 4095
+"""A page further on, memory is aligned as it was."""
+ABSENT_BEFORE = {"may_be_absent": True}
+"""Of a field that records of earlier versions do not have; they are read as having its default."""
 
 _ZIPF = re.compile(r"zipf-(\d{1,2}(\.\d{1,4})?)")
 
@@ -30,6 +36,7 @@ class Case:
         distribution: the law of the ids (see ``suite.ids``), or ``file:NAME``.
         cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
             the same ids again.
+        offset: bytes by which the table's first row lies off the start of a page (GPU: of an allocation).
 
     Raises:
         ValueError: for a value that no case can have; the message is one line.
@@ -42,6 +49,7 @@ class Case:
     index_dtype: str = "int64"
     distribution: str = "uniform"
     cache: str = "cold"
+    offset: int = field(default=0, metadata=ABSENT_BEFORE)
 
     def __post_init__(self) -> None:
         for name in ("vocab", "dim", "batch"):
@@ -54,6 +62,10 @@ class Case:
         law = self.distribution
         if law not in DISTRIBUTIONS and not law.startswith("file:") and not _ZIPF.fullmatch(law):
             _one_of("distribution", law, (*DISTRIBUTIONS, "zipf-EXPONENT"))
+        width = DTYPE_BYTES[self.dtype]
+        if not 0 <= self.offset <= MAX_OFFSET or self.offset % width:
+            what = f"multiple of {width} bytes, as {self.dtype} needs, from 0 to {MAX_OFFSET}"
+            raise ValueError(f"offset {self.offset}: out of place; give a {what}")
         if self.index_dtype == "int32" and self.vocab > 2**31:
             raise ValueError(f"vocab {self.vocab}: does not fit int32 ids; use --index-dtype int64")
 
@@ -87,13 +99,14 @@ class Case:
         return self.ids_bytes + distinct * self.row_bytes + self.rows_bytes
 
     @property
-    def table(self) -> tuple[int, int, str]:
-        """What identifies its table; cases with the same one share it."""
-        return self.vocab, self.dim, self.dtype
+    def table(self) -> tuple[int, int, str, int]:
+        """What identifies its table: vocab, dim, dtype, offset; cases with the same one share it."""
+        return self.vocab, self.dim, self.dtype, self.offset
 
     def __str__(self) -> str:
         size = f"{self.vocab}x{self.dim} {self.dtype}"
-        return f"{size} batch {self.batch} {self.index_dtype} {self.distribution} {self.cache}"
+        ids = f"batch {self.batch} {self.index_dtype} {self.distribution} {self.cache}"
+        return f"{size} {ids}" + (f" offset {self.offset}" if self.offset else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,12 @@ class Sweep:
     index_dtype: tuple[str, ...] = ("int64",)
     distribution: tuple[str, ...] = ("uniform",)
     cache: tuple[str, ...] = ("cold",)
+    offset: tuple[int, ...] = (0,)
+
+    @property
+    def size(self) -> int:
+        """How many cases it has; makes none of them."""
+        return math.prod(len(getattr(self, f.name)) for f in fields(self))
 
     def __iter__(self) -> Iterator[Case]:
         for values in itertools.product(*(getattr(self, f.name) for f in fields(self))):
@@ -143,6 +162,24 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
         ),
         Sweep((32000,), (1, 7, 100, 129, 1601), tuple(DTYPE_BYTES), (1, 16, 17, 4096), ("int32", "int64")),
         Sweep((128256,), (64, 1024), ("bfloat16",), (8192,), distribution=("zipf", "text-shuffled", "equal")),
+    ),
+    # Where libraries change kernels, lose their vectors or run out of 31 bits.
+    "cliffs": (
+        Sweep((128256,), (4096,), ("bfloat16",), (15, 16, 17, 18)),
+        # Rows of 2 bytes to 3 KB that no vector divides, and two that it does.
+        Sweep((50257,), (1, 7, 128, 129, 1600, 1601), ("bfloat16",), (16, 17, 8192)),
+        # Rows of 16 to 512 bytes.
+        Sweep((1_000_000,), (4, 8, 16, 32, 64, 128), ("float32",), (8192,)),
+        # The same rows for other ids, and from a table off its alignment.
+        Sweep(
+            *((1_000_000,), (64,), ("float32",), (8192,), ("int32", "int64")),
+            distribution=("uniform", "sorted", "equal"),
+        ),
+        Sweep((1_000_000,), (64,), ("float32",), (17, 8192), offset=(0, 4, 8, 16)),
+        Sweep((262144,), (1024,), ("int8",), (8192,), offset=(0, 1, 2)),
+        # Just below and above 2^31 elements; 2 GiB of output, which no cache holds, so that hot is as good.
+        Sweep((262_143, 262_145), (8192,), ("int8",), (512,), ("int32", "int64")),
+        Sweep((262_145,), (8192,), ("int8",), (262_143, 262_145), cache=("hot",)),
     ),
 }
 
@@ -194,12 +231,16 @@ def plan(sweeps: Iterable[Sweep], **axes: tuple[object, ...] | None) -> tuple[Ca
     """The cases of all sweeps, each once, with the axes that are given put in place of theirs.
 
     Raises:
-        ValueError: for a value that no case can have.
+        ValueError: for a value that no case can have, or more than MAX_CASES in all.
     """
     given = {name: values for name, values in axes.items() if values is not None}
-    by_table: dict[tuple[int, int, str], dict[Case, None]] = {}
+    sweeps = [replace(sweep, **given) for sweep in sweeps]  # type: ignore[arg-type]
+    size = sum(sweep.size for sweep in sweeps)
+    if size > MAX_CASES:
+        raise ValueError(f"axes: {size:,} cases; give fewer values, at most {MAX_CASES:,} cases")
+    by_table: dict[tuple[int, int, str, int], dict[Case, None]] = {}
     for sweep in sweeps:
-        for case in replace(sweep, **given):  # type: ignore[arg-type]
+        for case in sweep:
             by_table.setdefault(case.table, {})[case] = None
     return tuple(itertools.chain.from_iterable(by_table.values()))
 

@@ -58,7 +58,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=(jobs, results, status),
-            env=_environment(threads),
+            env=environ_of(threads),
             start_new_session=True,
         )
         for fd in (jobs, results, status):
@@ -142,7 +142,8 @@ class Child:
         _, step = self.status.read()
         death = self._death("out_of_memory", f"worker grew over {limit} and was ended")
         if step.grown_bytes > resident - step.resident_bytes:
-            reason = f"{death.reason}; {step.grower} had grown it by {step.grown_bytes / 1e9:.1f} GB"
+            whose = step.grower or "the suite"
+            reason = f"{death.reason}; {whose} had grown it by {step.grown_bytes / 1e9:.1f} GB"
             return Death(step.grower, death.status, reason)
         return death
 
@@ -159,7 +160,8 @@ class Child:
                 self.tail.append(part[-_TAIL_BYTES:])
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environ_of(threads: int) -> dict[str, str]:
+    """The variables a measuring process is started with."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     return {
         **os.environ,

@@ -13,7 +13,7 @@ from suite.command import Parser, execute, refuse
 from suite.pairs import Pair, Side
 from suite.stats import Verdict
 from suite.store import StoreError
-from suite.text import count, cut, plain, shown
+from suite.text import count, cut, digits, plain, shown
 
 VERDICTS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "UNCLEAR", "SAME")
 
@@ -45,7 +45,7 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
         if p.ratio:
             known_span = p.ratio.high < math.inf
             span = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if known_span else "too few rounds"
-            times = " to ".join(summary.digits(outcomes.median(o).value * 1e6) for o in (p.a, p.b) if o)
+            times = " to ".join(digits(outcomes.median(o).value * 1e6) for o in (p.a, p.b) if o)
             yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {span:<16}  {times + ' µs':<20}  {name}"
         else:
             reason = next((o.record.reason for o in (p.a, p.b) if o and o.record.reason), None)

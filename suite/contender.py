@@ -103,14 +103,14 @@ class Contender:
         ready = observer.held_bytes()
         added = both(before, ready, lambda a, b: max(0, b - a))
         extra = both(ready, observer.peak_bytes(call), lambda a, b: max(0, b - a))
-        table = self.field.case.table_bytes
-        self.memory = Memory(table, added.value, extra.value, None, added.reason or extra.reason)
+        self.memory = Memory(None, added.value, extra.value, None, added.reason or extra.reason)
 
     def sustain(self, observer: Observer, seconds: float) -> None:
         """Nothing but lookups for a while, for counters that need one."""
         with self.blamed("the sustained phase"):
-            wait = self.field.arrays.synchronize
-            self.telemetry = observer.sustained(self.field.case, self.lookups, wait, seconds)
+            case, wait = self.field.case, self.field.arrays.synchronize
+            moved = case.payload_bytes if self.role == "backend" else 2 * case.rows_bytes  # no ids
+            self.telemetry = observer.sustained(moved, self.lookups, wait, seconds)
 
     def check(self, slot: int, seed: int) -> None:
         """Call it on ids and a table that have just changed, and compare every bit."""

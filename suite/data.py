@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +24,8 @@ GUARD_BYTES = 4096
 """Bytes before and after every output that no lookup may write to."""
 GUARD_BYTE = 0x5A
 _ALIGN = 64
+_HUGE_PAGE = 2**21
+_MAPPED = re.compile("([0-9a-f]+)-([0-9a-f]+) ")
 
 
 class Arrays(Protocol):
@@ -60,8 +64,14 @@ class Arrays(Protocol):
     def span(self, array: Array) -> tuple[int, int]:
         """First and last address of an array's memory; (0, 0) if it does not tell."""
 
+    def huge_pages(self, array: Array) -> float | None:
+        """The share of an array's bytes that lie on huge pages; None where nobody tells."""
+
     def synchronize(self) -> None:
         """Wait for everything enqueued."""
+
+    def trim(self) -> None:
+        """Give back the memory that is held for later and holds no array."""
 
 
 class HostArrays:
@@ -70,7 +80,8 @@ class HostArrays:
     device = "cpu"
 
     def bytes(self, size: int) -> Array:
-        mapping = mmap.mmap(-1, max(size, 1))
+        # Private: of shared memory, mmap's default, most kernels put nothing on huge pages.
+        mapping = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if hasattr(mmap, "MADV_HUGEPAGE") and size >= 2**22:
             mapping.madvise(mmap.MADV_HUGEPAGE)
         return np.frombuffer(mapping, np.uint8)[:size]
@@ -99,9 +110,9 @@ class HostArrays:
         _protect(table, writable=False)
 
     def invert_row(self, table: Array, row: int) -> None:
-        _protect(table, writable=True)
+        _protect(table, writable=True, only=table[row])
         np.invert(table[row], out=table[row])
-        _protect(table, writable=False)
+        _protect(table, writable=False, only=table[row])
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
@@ -116,8 +127,27 @@ class HostArrays:
             return array.ctypes.data, array.ctypes.data + array.nbytes
         return _torch_span(array)
 
+    def huge_pages(self, array: Array) -> float | None:
+        first, end = self.span(array)
+        huge = inside = 0
+        try:
+            with Path("/proc/self/smaps").open() as lines:
+                for line in lines:
+                    mapped = _MAPPED.match(line)
+                    if mapped:
+                        low, high = (int(address, 16) for address in mapped.groups())
+                        inside = max(0, min(high, end) - max(low, first))
+                    elif inside and line.startswith("AnonHugePages:"):
+                        huge += min(inside, int(line.split()[1]) * 1024)
+        except OSError:
+            return None
+        return round(huge / (end - first), 4)
+
     def synchronize(self) -> None:
         """Nothing is enqueued on the host."""
+
+    def trim(self) -> None:
+        """Nothing is held for later on the host."""
 
 
 class CudaArrays:
@@ -163,8 +193,14 @@ class CudaArrays:
     def span(self, array: Array) -> tuple[int, int]:
         return _torch_span(array)
 
+    def huge_pages(self, array: Array) -> float | None:
+        return None
+
     def synchronize(self) -> None:
         self.torch.cuda.synchronize()
+
+    def trim(self) -> None:
+        self.torch.cuda.empty_cache()
 
 
 def arrays_on(device: str) -> Arrays:
@@ -172,9 +208,9 @@ def arrays_on(device: str) -> Arrays:
     return HostArrays() if device == "cpu" else CudaArrays(int(device.partition(":")[2]))
 
 
-def build_table(arrays: Arrays, vocab: int, dim: int, dtype: str) -> Array:
-    """The (vocab, dim) table of a dtype, as bits; read-only on the host."""
-    memory = arrays.bytes(vocab * dim * DTYPE_BYTES[dtype])
+def build_table(arrays: Arrays, vocab: int, dim: int, dtype: str, offset: int = 0) -> Array:
+    """The (vocab, dim) table of a dtype, as bits, ``offset`` bytes into its memory; read-only on the host."""
+    memory = arrays.bytes(offset + vocab * dim * DTYPE_BYTES[dtype])[offset:]
     table = arrays.view(memory, BITS[DTYPE_BYTES[dtype]]).reshape(vocab, dim)
     arrays.fill_table(table, dtype)
     return table
@@ -227,13 +263,27 @@ def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host]) -> Fi
     return Field(case, arrays, table, tuple(slots))
 
 
-def _protect(array: Host, writable: bool) -> None:
-    # The processor then faults whoever writes to the table, and the culprit is known.
+def _protect(table: Host, writable: bool, only: Host | None = None) -> None:
+    """Let the processor fault whoever writes to the table, so that the culprit is known.
+
+    Args:
+        only: a part of it to do that to; of a table of gigabytes, all of it takes 20 ms.
+    """
     flags = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
-    size = -(-array.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    start, end = _pages(table, mmap.PAGESIZE)
+    if only is not None:
+        # Whole huge pages, which would be broken up where only some of one may be written to.
+        low, high = _pages(only, _HUGE_PAGE)
+        start, end = max(start, low), min(end, high)
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mprotect(ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(size), flags):
+    if libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), flags):
         raise OSError(ctypes.get_errno(), "mprotect failed")
+
+
+def _pages(array: Host, size: int) -> tuple[int, int]:
+    """First address of the page that an array begins in, and the one after the page that it ends in."""
+    start: int = array.ctypes.data
+    return start // size * size, -(-(start + array.nbytes) // size) * size
 
 
 def _torch_bits(result: Array, case: Case) -> Array:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # so that --help and a mistake are answered at once
 _GPU = re.compile(r"(GPU-|MIG-)?[0-9a-fA-F][0-9a-fA-F:.-]{0,39}")
 _STYLES = {"ok": "green", "warn": "bold yellow", "unknown": "dim"}
 _TIMEOUT_S = 60.0
-_MEMORY_SHARE = 0.92
 _LARGEST_L2_BYTES = 128 << 20  # of the GPUs there are; a smaller one is only swept more than it need be
 _ORDER = ("warn", "unknown", "ok")
 
@@ -71,11 +70,11 @@ def noise_floor(which: str | None) -> float | None:
     """
     if which is not None and not which.isdecimal():
         return None
-    from suite.environment import allowed_processors, available_bytes, cache_bytes
+    from suite.environment import allowed_processors, cache_bytes
     from suite.noise import measured_floor
     from suite.supervisor import Supervisor
 
-    supervisor = Supervisor(_TIMEOUT_S, int(_MEMORY_SHARE * available_bytes()), len(allowed_processors()))
+    supervisor = Supervisor.of_this_machine(_TIMEOUT_S, len(allowed_processors()))
     try:
         if which is None:
             return measured_floor("cpu", supervisor, cache_bytes())

@@ -12,6 +12,7 @@ import psutil
 
 from suite.environment import frequencies_hz
 from suite.nvml import Counters, Difference, Gpu, Memory, Reading, difference
+from suite.telemetry import missing
 from suite.text import cut
 
 SAMPLE_S = 0.5
@@ -46,12 +47,17 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class GpuState:
-    """One GPU as NVML told it around the half second."""
+    """One GPU as NVML told it around the half second.
+
+    Attributes:
+        missing: the figures of a record that NVML does not tell of it, with the reasons, in a line.
+    """
 
     identity: dict[str, Reading[Any]]
     memory: Memory
     counters: Counters
     during: Difference
+    missing: str | None = None
 
 
 def watch(
@@ -66,7 +72,8 @@ def watch(
     if gpu is None or counters is None:
         return activity, None
     now = gpu.counters()
-    return activity, GpuState(gpu.identity(), gpu.memory(), now, difference(counters, now))
+    during = difference(counters, now)
+    return activity, GpuState(gpu.identity(), gpu.memory(), now, during, missing(gpu))
 
 
 class _Moment:

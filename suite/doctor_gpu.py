@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from suite.doctor_activity import GpuState
-from suite.doctor_finding import Finding
+from suite.doctor_finding import Finding, gigabytes
 from suite.nvml import Reading
 
 NEAR_LIMIT = 0.95
@@ -20,9 +20,41 @@ def gpu_findings(state: GpuState) -> tuple[Finding, ...]:
         clocks(state),
         throttling(state),
         power(state),
-        ecc(state),
-        mig(state),
+        *mig(state),
+        counters(state),
+        memory(state),
+        kind(state),
     )
+
+
+def kind(state: GpuState) -> Finding:
+    """Which GPU it is, by which driver: facts to know when comparing, not noise."""
+    name, driver, ecc = (state.identity[key] for key in ("name", "driver_version", "ecc_enabled"))
+    words = [str(name.value or "of unknown name"), f"driver {driver.value or 'unknown'}"]
+    if ecc.value is not None:  # GPUs that have none say that it is not supported
+        words.append(f"ECC {'on' if ecc.value else 'off'}")
+    return Finding("GPU: kind", ", ".join(words), "", "ok")
+
+
+def memory(state: GpuState) -> Finding:
+    """How large its memory is, how much of it is in use, and how fast it can be by its clock and width."""
+    total, used = state.memory.total_bytes, state.memory.used_bytes
+    if total.value is None or used.value is None:
+        return _untold("GPU: memory", total if total.value is None else used)
+    peak = state.identity["theoretical_peak_bytes_per_s"]
+    words = f"{gigabytes(total.value)}, {gigabytes(used.value)} in use"
+    if peak.value is not None:
+        words += f"; at most {peak.value / 1e9:.0f} GB/s"
+    return Finding("GPU: memory", words, "", "ok")
+
+
+def counters(state: GpuState) -> Finding:
+    """Whether NVML tells what records want to know beside times."""
+    if state.missing is None:
+        return Finding("GPU: counters", "memory, energy, clocks, DRAM traffic: all told", "", "ok")
+    why = "records have no value for these; times do not need them"
+    advice = "of no permission: ask who runs the machine; else this GPU or its driver has none"
+    return Finding("GPU: counters", f"no {state.missing}", advice, "unknown", why)
 
 
 def other_processes(state: GpuState) -> Finding:
@@ -96,27 +128,15 @@ def power(state: GpuState) -> Finding:
     return Finding("GPU: power limit", words, advice, "warn", "at its limit the GPU lowers its clocks")
 
 
-def ecc(state: GpuState) -> Finding:
-    """Whether memory corrects errors: a fact to know when comparing, not noise."""
-    reading = state.identity["ecc_enabled"]
-    if reading.value is None:
-        return _untold("GPU: ECC", reading)
-    return Finding("GPU: ECC", "on" if reading.value else "off", "", "ok")
-
-
-def mig(state: GpuState) -> Finding:
-    """Whether the GPU is divided."""
-    reading = state.identity["mig_enabled"]
-    if reading.value is None:
-        # GPUs that can't be divided answer that it is not supported.
-        return _untold("GPU: MIG", reading)
-    if not reading.value:
-        return Finding("GPU: MIG", "off", "", "ok")
+def mig(state: GpuState) -> tuple[Finding, ...]:
+    """Whether the GPU is divided; nothing to say if not, or if it can't be."""
+    if not state.identity["mig_enabled"].value:
+        return ()
     why = (
         "an instance has a part of the caches and bandwidth, and its power can't be told from its neighbours'"
     )
     advice = "measure on a GPU that is not divided, or say which instance it was"
-    return Finding("GPU: MIG", "on", advice, "warn", why)
+    return (Finding("GPU: MIG", "on", advice, "warn", why),)
 
 
 def _untold(subject: str, reading: Reading[Any]) -> Finding:

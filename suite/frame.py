@@ -6,63 +6,25 @@ import itertools
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from suite import outcomes, stats
+from suite import bulk, counters, outcomes
+from suite.bulk import Estimates
 from suite.case import AXES
-from suite.outcomes import Outcome, Results
+from suite.fields import COLUMNS
+from suite.outcomes import Results
 from suite.record import Environment, Record
-from suite.stats import Estimate
-from suite.store import Run
+from suite.stats import Rounds
+from suite.store import Run, StoreError
+
+Column = list[Any]
 
 NAN = math.nan
 PEAK = "theoretical_peak_bytes_per_s"
-
-COLUMNS = {
-    "run": "string",
-    "backend": "string",
-    "status": "string",
-    "reason": "string",
-    "device": "string",
-    "vocab": "Int64",
-    "dim": "Int64",
-    "dtype": "string",
-    "index_dtype": "string",
-    "batch": "Int64",
-    "distribution": "string",
-    "cache": "string",
-    "clock": "string",
-    "median_us": "float64",
-    "ci_low_us": "float64",
-    "ci_high_us": "float64",
-    "samples": "Int64",
-    "rounds": "Int64",
-    "converged": "boolean",
-    "enqueue_us": "float64",
-    "call_us": "float64",
-    "payload_bytes": "Int64",
-    "compulsory_bytes": "Int64",
-    "distinct_fraction": "float64",
-    "gb_per_s": "float64",
-    "ceiling_gb_per_s": "float64",
-    "fraction_of_ceiling": "float64",
-    "fraction_of_ceiling_low": "float64",
-    "fraction_of_ceiling_high": "float64",
-    "fraction_of_peak": "float64",
-    "prepare_memory_bytes": "Int64",
-    "extra_memory_bytes": "Int64",
-    "allocates": "boolean",
-    "touched_bytes": "Int64",
-    "cache_bytes": "Int64",
-    "cache_resident": "boolean",
-    "autocorrelation": "float64",
-    "held": "boolean",
-    "measurement": "string",
-}
-"""The table's columns, in order, and the pandas type of each."""
 
 
 def load(*patterns: str | os.PathLike[str]) -> pd.DataFrame:
@@ -86,24 +48,41 @@ def load(*patterns: str | os.PathLike[str]) -> pd.DataFrame:
 def samples(*patterns: str | os.PathLike[str]) -> pd.DataFrame:
     """Every sample of the runs, in order: what it is of, ``time`` (its clock), ``round``, ``seconds``.
 
+    What was amiss with a run or a line is warned about.
+
     Raises:
-        StoreError: as ``load``.
+        StoreError: no run can be read.
     """
-    heads: list[tuple[object, ...]] = []
+    rows: list[tuple[object, ...]] = []
     seconds: list[tuple[float, ...]] = []
-    for folder in outcomes.expand(patterns):
-        run = Run.open(folder)
-        for item in run.read():
-            if not isinstance(item, Record):
-                warnings.warn(str(item), stacklevel=2)
-                continue
-            axes = [getattr(item.case, axis) for axis in AXES]
-            head = (folder.name, item.measurement, item.role, item.backend, item.device, *axes)
-            for clock, number, one in _rounds(item):
-                heads.append((*head, clock, number))
-                seconds.append(one)
-    names = ["run", "measurement", "role", "backend", "device", *AXES, "time", "round"]
-    table = pd.DataFrame.from_records(heads, columns=names)
+    amiss: list[str] = []
+    folders = outcomes.expand(patterns)
+    for folder, name in zip(folders, outcomes.names(folders), strict=True):
+        try:
+            for item in Run.open(folder).read():
+                if isinstance(item, Record):
+                    axes = [getattr(item.case, axis) for axis in AXES]
+                    head = (name, item.measurement, item.role, item.backend, item.device, *axes)
+                    for clock, number, one in _rounds(item):
+                        rows.append((*head, clock, number))
+                        seconds.append(one)
+                else:
+                    amiss.append(str(item))
+        except StoreError as error:
+            amiss.append(str(error))
+    if not rows:
+        raise StoreError(
+            "\n".join(amiss) or "no samples in what was given; give a folder that suite.run made"
+        )
+    for line in amiss:
+        warnings.warn(line, stacklevel=2)
+    named = zip(
+        ("run", "measurement", "role", "backend", "device", *AXES, "time", "round"),
+        zip(*rows, strict=True),
+        strict=True,
+    )
+    kinds = {**COLUMNS, "role": "string", "time": "string", "round": "Int64"}
+    table = pd.DataFrame({name: _series(list(values), kinds[name]) for name, values in named})
     table = table.loc[table.index.repeat([len(one) for one in seconds])].reset_index(drop=True)
     table["seconds"] = np.fromiter(itertools.chain.from_iterable(seconds), float)
     return table
@@ -117,83 +96,113 @@ def _rounds(record: Record) -> Iterator[tuple[str, int, tuple[float, ...]]]:
 
 def frame(results: Results) -> pd.DataFrame:
     """The outcomes as a table with the columns of ``COLUMNS``."""
-    rows = [row(outcome, results.environments[outcome.run]) for outcome in results.outcomes]
-    table = pd.DataFrame.from_records(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    with outcomes.uncollected():
+        found = columns(results)
+    table = pd.DataFrame({name: _series(values, COLUMNS[name]) for name, values in found.items()})
     table.attrs["notes"] = list(results.notes)
     return table
 
 
-def row(outcome: Outcome, environment: Environment) -> tuple[object, ...]:
-    """The values of one outcome, in the order of ``COLUMNS``."""
-    values: dict[str, object] = {}
-    for part in _PARTS:
-        values.update(part(outcome, environment))
-    return tuple(values[name] for name in COLUMNS)
+def _series(values: Column, kind: str) -> pd.Series[Any]:
+    # Left to itself, pandas would keep texts in pyarrow where that is installed, which refuses some of ours.
+    return pd.Series(values, dtype=pd.StringDtype("python") if kind == "string" else kind)
 
 
-def _names(outcome: Outcome, _: Environment) -> dict[str, object]:
-    record = outcome.record
-    values: dict[str, object] = {axis: getattr(record.case, axis) for axis in AXES}
+def columns(results: Results) -> dict[str, Column]:
+    """The values of all outcomes by column, in the order of ``COLUMNS``; None or nan where there is none."""
+    heads = [_medians(outcomes.rounds(o.record, o.record.clock)) for o in results.outcomes]
+    found = _names(results) | _times(results, heads) | _speeds(results, heads)
+    found |= _bytes(results) | _counted(results)
+    return {name: found[name] for name in COLUMNS}
+
+
+def _names(results: Results) -> dict[str, Column]:
+    records = [o.record for o in results.outcomes]
+    values: dict[str, Column] = {axis: [getattr(r.case, axis) for r in records] for axis in AXES}
     for name in ("backend", "device", "status", "reason", "measurement", "clock", "converged"):
-        values[name] = getattr(record, name)
-    return {**values, "run": outcome.run}
+        values[name] = [getattr(r, name) for r in records]
+    return {**values, "run": [o.run for o in results.outcomes]}
 
 
-def _times(outcome: Outcome, _: Environment) -> dict[str, object]:
-    record, taken = outcome.record, outcome.record.samples
-    time = _bounded(outcomes.median(outcome))
+def _times(results: Results, heads: Sequence[Sequence[float]]) -> dict[str, Column]:
+    taken = [o.record.samples for o in results.outcomes]
     return {
-        "median_us": time.value * 1e6,
-        "ci_low_us": time.low * 1e6,
-        "ci_high_us": time.high * 1e6,
-        "samples": outcome.samples if taken else None,
-        "rounds": sum(map(bool, outcomes.rounds(record, record.clock))) if taken else None,
-        "enqueue_us": stats.median(taken.enqueue_s).value * 1e6 if taken and taken.enqueue_s else NAN,
-        "call_us": stats.median(taken.call_s).value * 1e6 if taken else NAN,
-        "autocorrelation": NAN if outcome.autocorrelation is None else outcome.autocorrelation,
-        "held": taken.held if taken else None,
+        **_interval(bulk.medians(heads), "median_us", "ci_low_us", "ci_high_us"),
+        **_interval(bulk.medians([_medians(s.enqueue_s if s else None) for s in taken]), *_ends("enqueue")),
+        **_interval(bulk.medians([_medians(s.call_s if s else None) for s in taken]), *_ends("call")),
+        "samples": [o.samples if o.record.samples else None for o in results.outcomes],
+        "rounds": [len(head) or None for head in heads],
+        "autocorrelation": _floats([o.autocorrelation for o in results.outcomes]),
+        "held": [s.held if s else None for s in taken],
     }
 
 
-def _speeds(outcome: Outcome, environment: Environment) -> dict[str, object]:
-    record, copy = outcome.record, outcome.ceiling
-    per_s = record.case.payload_bytes / outcomes.median(outcome).value if record.samples else NAN
-    copy_s = stats.median(outcomes.rounds(copy, record.clock)).value if copy else NAN
-    fraction = outcomes.fraction_of_ceiling(outcome)
-    share = _bounded(fraction) if fraction else Estimate(NAN, NAN, NAN)
+def _medians(reduced: Rounds | None) -> list[float]:
+    """The medians of an outcome's rounds, which hold one sample each or none."""
+    return list(itertools.chain.from_iterable(reduced or ()))
+
+
+def _ends(clock: str) -> tuple[str, str, str]:
+    return f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us"
+
+
+def _interval(found: Estimates, *names: str, unit: float = 1e6) -> dict[str, Column]:
+    """Columns of values and bounds; an interval that reaches infinity, for want of rounds, is none."""
+    bounded = np.isfinite(found.high) & (found.low > 0)
+    low, high = np.where(bounded, found.low, NAN), np.where(bounded, found.high, NAN)
     return {
-        "gb_per_s": per_s / 1e9,
-        "ceiling_gb_per_s": outcomes.ceiling_bytes(record.case) / copy_s / 1e9,
-        "fraction_of_ceiling": share.value,
-        "fraction_of_ceiling_low": share.low,
-        "fraction_of_ceiling_high": share.high,
-        "fraction_of_peak": per_s / _peak(record, environment),
+        name: (values * unit).tolist() for name, values in zip(names, (found.value, low, high), strict=True)
     }
 
 
-def _bytes(outcome: Outcome, _: Environment) -> dict[str, object]:
-    case, memory, traffic = outcome.record.case, outcome.record.memory, outcome.record.traffic
+def _speeds(results: Results, heads: Sequence[Sequence[float]]) -> dict[str, Column]:
+    records = [o.record for o in results.outcomes]
+    times = [outcomes.rounds(r, r.clock) for r in records]
+    copies = [outcomes.rounds(o.ceiling, o.record.clock) if o.ceiling else () for o in results.outcomes]
+    payload = np.array([r.case.payload_bytes for r in records], float)
+    copied = np.array([outcomes.ceiling_bytes(r.case) for r in records], float)
+    peak = np.array([_peak(o.record, results.environments[o.run]) for o in results.outcomes])
+    per_s = payload / bulk.medians(heads).value
+    slower, share = bulk.medians(list(map(_ratios, times, copies))), payload / copied
+    with np.errstate(divide="ignore"):
+        fraction = Estimates(share / slower.value, share / slower.high, share / slower.low)
     return {
-        "payload_bytes": case.payload_bytes,
-        "compulsory_bytes": case.compulsory_bytes(traffic.distinct) if traffic else None,
-        "distinct_fraction": traffic.distinct / case.batch if traffic else NAN,
-        "touched_bytes": traffic.touched_bytes if traffic else None,
-        "cache_bytes": traffic.cache_bytes if traffic else None,
-        "cache_resident": traffic.cache_resident if traffic else None,
-        "prepare_memory_bytes": memory.prepare_bytes,
-        "extra_memory_bytes": memory.extra_bytes,
-        "allocates": memory.allocates,
+        "gb_per_s": (per_s / 1e9).tolist(),
+        "ceiling_gb_per_s": (copied / bulk.medians([_medians(c) for c in copies]).value / 1e9).tolist(),
+        **_interval(fraction, *(f"fraction_of_ceiling{end}" for end in ("", "_low", "_high")), unit=1.0),
+        "fraction_of_peak": (per_s / peak).tolist(),
     }
 
 
-_PARTS: tuple[Callable[[Outcome, Environment], dict[str, object]], ...] = (_names, _times, _speeds, _bytes)
+def _ratios(times: Rounds, base: Rounds) -> list[float]:
+    """How many times longer each round took, of those that both took part in; reduced, as in ``_medians``."""
+    return [a[0] / b[0] for a, b in zip(times, base, strict=False) if a and b]
 
 
-def _bounded(estimate: Estimate) -> Estimate:
-    """An interval that reaches infinity, for want of rounds, is none."""
-    if math.isfinite(estimate.high) and estimate.low > 0:
-        return estimate
-    return Estimate(estimate.value, NAN, NAN)
+def _bytes(results: Results) -> dict[str, Column]:
+    records = [o.record for o in results.outcomes]
+    seen = [(r.case, r.traffic) for r in records]
+    return {
+        "payload_bytes": [case.payload_bytes for case, _ in seen],
+        "compulsory_bytes": [case.compulsory_bytes(t.distinct) if t else None for case, t in seen],
+        "distinct_fraction": [t.distinct / case.batch if t else NAN for case, t in seen],
+        "touched_bytes": [t.touched_bytes if t else None for _, t in seen],
+        "cache_bytes": [t.cache_bytes if t else None for _, t in seen],
+        "cache_resident": [t.cache_resident if t else None for _, t in seen],
+        "huge_pages_fraction": _floats([t.huge_pages if t else None for _, t in seen]),
+        "prepare_memory_bytes": [r.memory.prepare_bytes for r in records],
+        "extra_memory_bytes": [r.memory.extra_bytes for r in records],
+        "allocates": [r.memory.allocates for r in records],
+    }
+
+
+def _counted(results: Results) -> dict[str, Column]:
+    rows = [counters.figures(o.record) for o in results.outcomes]
+    return {name: [row[name] for row in rows] for name in counters.NONE}
+
+
+def _floats(values: Iterable[float | None]) -> Column:
+    return [NAN if value is None else value for value in values]
 
 
 def _peak(record: Record, environment: Environment) -> float:

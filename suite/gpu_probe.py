@@ -16,7 +16,7 @@ class CudaDevice:
     """What the suite must know of a GPU before it measures.
 
     Attributes:
-        uuid: as NVML writes it, ``GPU-…`` or ``MIG-…``. l2_bytes: its last-level cache.
+        uuid: as CUDA gives it; NVML puts ``GPU-`` or ``MIG-`` before it. l2_bytes: its last-level cache.
     """
 
     name: str
@@ -58,7 +58,7 @@ def _ask(index: int) -> dict[str, str | int] | str:
     facts = torch.cuda.get_device_properties(index)
     return {
         "name": facts.name,
-        "uuid": f"GPU-{facts.uuid}",
+        "uuid": str(facts.uuid),
         "l2_bytes": facts.L2_cache_size,
         "memory_bytes": facts.total_memory,
     }

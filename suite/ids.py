@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import stat
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ Ids = npt.NDArray[np.int64]
 
 TEXT = Path(__file__).with_name("text_ids.npz")
 MAX_FILE_BYTES = 2**31
+MAX_IDS = 2**27
+"""Of a file: 1 GiB once read. A batch that is longer begins again."""
+_BLOCK = 2**20
+_LONGEST_WORD = 100
 
 
 def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.NDArray[Any]:
@@ -75,11 +80,7 @@ def read_file(path: str) -> Ids:
             raise ValueError(f"{path}: not a regular file; give a file of ids, no folder or pipe")
         if facts.st_size > MAX_FILE_BYTES:
             raise ValueError(f"{path}: larger than 2 GiB; give a part of it")
-        if file.suffix == ".npy":
-            loaded = np.load(file, allow_pickle=False)
-        else:
-            words = file.read_text(encoding="utf-8").split()
-            loaded = np.array([int(word) for word in words], dtype=np.int64)
+        loaded = np.load(file, "r", allow_pickle=False) if file.suffix == ".npy" else _numbers(file)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; give a file of ids") from None
     except (ValueError, EOFError, OverflowError, MemoryError) as error:
@@ -90,9 +91,37 @@ def read_file(path: str) -> Ids:
         raise ValueError(f"{path}: not integers; give whole numbers in text, or an .npy of integers")
     if loaded.size == 0:
         raise ValueError(f"{path}: empty; give at least one id")
+    if loaded.size > MAX_IDS:
+        raise ValueError(f"{path}: more than {MAX_IDS:,} ids; give a part of it")
     if loaded.dtype.kind == "u" and loaded.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: ids do not fit 64 bits with a sign; give smaller ones")
-    return loaded.astype(np.int64).reshape(-1)
+    return np.array(loaded, np.int64).reshape(-1)
+
+
+def _numbers(file: Path) -> Ids:
+    """The whole numbers in a text file, read a block at a time; too many are not read to the end.
+
+    Raises:
+        ValueError, OverflowError: a word is no number of 64 bits.
+    """
+    found, rest = array("q"), ""
+    with file.open(encoding="utf-8") as text:
+        while block := text.read(_BLOCK):
+            words = f"{rest}{block}|".split()
+            rest = words.pop()[:-1]  # may go on in the next block
+            if len(rest) > _LONGEST_WORD:
+                raise ValueError("a word too long for a number")
+            found.extend(map(int, words))
+            if len(found) > MAX_IDS:
+                break
+    found.extend(map(int, rest.split()))
+    return np.frombuffer(found, np.int64)
+
+
+def drawing_bytes(case: Case) -> int:
+    """Host memory in use at most while a batch is drawn and sorted, the law's own table with it."""
+    table = 8 * case.vocab if case.distribution.startswith("zipf") else 0
+    return table + 56 * case.batch
 
 
 def out_of_range(ids: Ids, vocab: int) -> str | None:
@@ -136,8 +165,11 @@ def _coprime(vocab: int, share: float) -> int:
     return step
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=1)
 def _zipf_cumulative(vocab: int, exponent: float) -> npt.NDArray[np.float64]:
-    cumulative = np.cumsum(np.arange(1, vocab + 1, dtype=np.float64) ** -exponent)
+    # One array all through: it can be larger than the table of embeddings.
+    cumulative = np.arange(1, vocab + 1, dtype=np.float64)
+    np.power(cumulative, -exponent, out=cumulative)
+    np.cumsum(cumulative, out=cumulative)
     cumulative /= cumulative[-1]
     return cumulative

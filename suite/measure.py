@@ -81,7 +81,7 @@ def measure(
 
     _time_in_turns([*contenders, best_copy], sweep, settings, rng, notice)
     _check_again(contenders, field, settings.seed, notice)
-    for each in contenders:
+    for each in [*contenders, best_copy]:
         if each.running:
             notice(each.name, "sustain")
             each.sustain(observer, settings.sustain_s)
@@ -93,6 +93,7 @@ def measure(
         cache_resident=case.table_bytes <= settings.cache_bytes,
         rotated=rotation.slots,
         flushed=rotation.sweep,
+        huge_pages=arrays.huge_pages(table),
     )
     return [each.record(measurement, settings.precision, traffic) for each in [*contenders, best_copy]]
 

@@ -131,35 +131,39 @@ class Gpu:
     def counters(self) -> Counters:
         """Read every counter once: some ten calls, some milliseconds. Never during a timed sample."""
         ask = self._calls.ask
-        throttled, memory_temperature = read_fields(self._calls, self._gpu)
+        throttled, memory_c = read_fields(self._calls, self._gpu)
         sm_clock = _hz(ask("nvmlDeviceGetClockInfo", self._gpu, _SM))
         memory_clock = _hz(ask("nvmlDeviceGetClockInfo", self._gpu, _MEMORY))
-        temperature = self._calls.ask_newest(
+        core_c = self._calls.ask_newest(
             ("nvmlDeviceGetTemperatureV", self._gpu, _GPU_SENSOR),
             ("nvmlDeviceGetTemperature", self._gpu, _GPU_SENSOR),
         )
         power = self._of_whole_gpu("nvmlDeviceGetPowerUsage").then(_thousandth)
         at_s, energy = self._energy()
-        return Counters(
-            at_s, energy, throttled, temperature, memory_temperature, sm_clock, memory_clock, power
-        )
+        return Counters(at_s, energy, throttled, core_c, memory_c, sm_clock, memory_clock, power)
+
+    def bandwidth_counters(self) -> Reading[bool]:
+        """Whether DRAM traffic can be read here: offered by the device, and permitted."""
+        gpm = Gpm(self._calls, self._gpu, self._gpu_instance)
+        gpm.take()
+        gpm.free()
+        return Reading(None if gpm.problem else True, gpm.problem)
 
     def sustained(self, run: Callable[[], int], seconds: float) -> Sustained:
-        """Run lookups for ``seconds`` and read what they cost; ask for 2 s or more.
+        """Run lookups for ``seconds`` and read what they cost.
 
         Args:
-            run: does a burst of lookups, waits until their rows are there, returns how many they were. A
-                burst of some 10 ms keeps the gaps between bursts negligible. What it raises passes through.
+            run: does a burst of lookups, waits until their rows are there, returns how many they were. Bursts
+                of some 10 ms keep the gaps between them negligible. What it raises passes through.
         """
         peak = self._peak_bytes_per_s()
         gpm = Gpm(self._calls, self._gpu, self._gpu_instance)
         run()  # not counted: the clocks rise
-        lookups = 0
         try:
             gpm.take()
             start_s, energy_before = self._energy()
-            until_s = time.monotonic() + seconds
-            while time.monotonic() < until_s:
+            lookups = run()
+            while time.monotonic() < start_s + seconds:
                 lookups += run()
             end_s, energy_after = self._energy()
             gpm.take()

@@ -27,7 +27,10 @@ class Gpm:
     """Two samples of one GPU, or of one MIG GPU instance.
 
     The counters are the device's: work of other processes is in them, and another profiler of the machine
-    can disturb them. The first failure becomes the reason of every figure.
+    can disturb them.
+
+    Attributes:
+        problem: the first failure, which becomes the reason of every figure.
     """
 
     def __init__(self, calls: Calls, gpu: Any, gpu_instance: int | None) -> None:
@@ -36,15 +39,15 @@ class Gpm:
         self._taken_s: list[float] = []
         support = calls.ask("nvmlGpmQueryDeviceSupport", gpu)
         offered = support.value is not None and support.value.isSupportedDevice
-        self._problem = support.reason or (None if offered else NOT_SUPPORTED)
+        self.problem = support.reason or (None if offered else NOT_SUPPORTED)
 
     def take(self) -> None:
         """Take a sample."""
-        if self._problem:
+        if self.problem:
             return
         sample = self._calls.ask("nvmlGpmSampleAlloc")
         if sample.value is None:
-            self._problem = sample.reason
+            self.problem = sample.reason
             return
         self._samples.append(sample.value)
         if self._gpu_instance is None:
@@ -52,14 +55,14 @@ class Gpm:
         else:
             taken = self._calls.ask("nvmlGpmMigSampleGet", self._gpu, self._gpu_instance, sample.value)
         self._taken_s.append(time.monotonic())
-        self._problem = taken.reason
+        self.problem = taken.reason
 
     def figures(self) -> dict[str, Reading[float]]:
         """Means between the first and the last sample, keyed as METRICS."""
-        if not self._problem and self._taken_s[-1] - self._taken_s[0] <= SHORTEST_S:
-            self._problem = f"too short: GPM needs more than {SHORTEST_S:g} s"
-        if self._problem:
-            return {name: Reading(None, self._problem) for name in METRICS}
+        if not self.problem and self._taken_s[-1] - self._taken_s[0] <= SHORTEST_S:
+            self.problem = f"too short: GPM needs more than {SHORTEST_S:g} s"
+        if self.problem:
+            return {name: Reading(None, self.problem) for name in METRICS}
         import pynvml
 
         request = pynvml.c_nvmlGpmMetricsGet_t()

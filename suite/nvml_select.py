@@ -31,16 +31,17 @@ def find(calls: Calls, which: str, environ: Mapping[str, str]) -> Reading[Any]:
         return calls.ask("nvmlDeviceGetHandleByPciBusId", which)
     if which.startswith("MIG-"):
         return calls.ask("nvmlDeviceGetHandleByUUID", which)
-    # torch.cuda.get_device_properties(i).uuid has no prefix.
+    # torch.cuda.get_device_properties(i).uuid has no prefix, be it a GPU's or an instance's.
     uuid = which if which.startswith("GPU-") else f"GPU-{which}"
-    exact = calls.ask("nvmlDeviceGetHandleByUUID", uuid)
-    if exact.reason not in (NOT_FOUND, REASONS[2]):
-        return exact
+    for exact in dict.fromkeys((uuid, which if uuid == which else f"MIG-{which}")):
+        found = calls.ask("nvmlDeviceGetHandleByUUID", exact)
+        if found.reason not in (NOT_FOUND, REASONS[2]):
+            return found
     devices = _devices(calls)
-    found = [device.handle for device in devices.value or () if device.uuid.startswith(uuid)]
-    if len(found) == 1:
-        return Reading(found[0])
-    return Reading(None, devices.reason or f"{len(found)} GPUs have a UUID that begins with {uuid}")
+    fits = [device.handle for device in devices.value or () if device.uuid.startswith(uuid)]
+    if len(fits) == 1:
+        return Reading(fits[0])
+    return Reading(None, devices.reason or f"{len(fits)} GPUs have a UUID that begins with {uuid}")
 
 
 def visible(setting: str | None, uuids: Sequence[str]) -> list[str]:

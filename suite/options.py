@@ -16,6 +16,7 @@ from suite.case import (
     DISTRIBUTIONS,
     DTYPE_BYTES,
     INDEX_BYTES,
+    MAX_OFFSET,
     MODELS,
     PRESETS,
     Case,
@@ -26,6 +27,7 @@ from suite.case import (
 
 USAGE = 2
 """Exit code of a request that can't be carried out."""
+SUSTAIN_S = 1.2
 
 
 class BadRequest(Exception):
@@ -51,6 +53,7 @@ class Request:
     seed: int
     dry_run: bool
     list_backends: bool
+    processes: int = 1
 
     def backends_on(self, device: str) -> tuple[str, ...]:
         """Those asked for by name, or else all that run on ``cpu`` or ``cuda:N``.
@@ -77,14 +80,13 @@ def parse(argv: Sequence[str]) -> Request:
         SystemExit: after ``--help`` (0) and after argparse's own one-line complaint (2).
     """
     given = _parser().parse_args(argv)
-    if given.model and given.preset:
-        raise BadRequest("--model: given together with --preset; give one of them")
-    if given.indices and given.distribution:
-        raise BadRequest("--indices: given together with --distribution; give one of them")
-    if given.resume and given.out:
-        raise BadRequest("--resume: given together with --out; give one of them")
+    for one, other in (("model", "preset"), ("indices", "distribution"), ("resume", "out")):
+        if getattr(given, one) and getattr(given, other):
+            raise BadRequest(f"--{one}: given together with --{other}; give one of them")
     if any(law.startswith("file:") for law in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
+    if given.sustain is not None and given.sustain >= given.timeout:
+        raise BadRequest("--sustain: takes as long as --timeout allows one step; give a longer --timeout")
     sweeps: tuple[Sweep, ...] = PRESETS[given.preset or "default"]
     if given.model:
         sweeps = tuple(model_sweep(name) for name in given.model)
@@ -112,10 +114,11 @@ def parse(argv: Sequence[str]) -> Request:
         time_budget_s=given.time_budget,
         timeout_s=given.timeout,
         threads=given.threads or len(os.sched_getaffinity(0)),
-        sustain_s=given.sustain,
+        sustain_s=min(SUSTAIN_S, given.timeout / 2) if given.sustain is None else given.sustain,
         seed=given.seed,
         dry_run=given.dry_run,
         list_backends=given.list,
+        processes=given.processes,
     )
 
 
@@ -153,8 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--gpu", type=_whole("gpu", 0, 1023), metavar="N", help=one)
     add("--backend", type=_path, action="extend", nargs="+", metavar="NAME|FILE", help="these backends only")
     add("--preset", type=_known("preset", PRESETS), help=f"{', '.join(PRESETS)} (default: default)")
-    table = "a published model's token table"
-    add("--model", type=_list(_known("model", MODELS)), metavar="NAME,…", help=table)
+    add("--model", type=_list(_known("model", MODELS)), metavar="NAME,…", help="published token tables")
     size = "comma-separated; takes the place of the preset's"
     for axis in ("vocab", "dim", "batch"):
         add(f"--{axis}", type=_list(_whole(axis, 1, 2**40)), metavar="N,…", help=size)
@@ -164,6 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     laws = f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT"
     add("--distribution", type=_list(str), metavar="D,…", help=laws)
     add("--cache", type=_list(_known("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
+    off = "bytes by which the table lies off its alignment (default: 0)"
+    add("--offset", type=_list(_whole("offset", 0, MAX_OFFSET)), metavar="B,…", help=off)
     ids = "ids of your own: whole numbers in text, or an .npy of integers"
     add("--indices", type=_path, metavar="FILE", help=ids)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"
@@ -172,15 +176,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
     add("--time-budget", type=_duration, metavar="T", help="end within this time: 90s, 8m, 2h")
     add("--timeout", type=_duration, default=60.0, metavar="T", help="limit of one step (default: 60s)")
-    add("--sustain", type=_seconds, default=1.2, metavar="S", help="phase for energy counters; 0 for none")
+    phase = f"phase for energy counters; 0 for none (default: {SUSTAIN_S:g})"
+    add("--sustain", type=_seconds, metavar="S", help=phase)
     add("--threads", type=_whole("threads", 1, 4096), metavar="N", help="threads a library may use")
-    add(
-        "--seed",
-        type=_whole("seed", 0, 2**32 - 1),
-        default=0,
-        metavar="N",
-        help="of ids and orders (default: 0)",
-    )
+    more = "measure every case in so many processes, one after another (default: 1)"
+    add("--processes", type=_whole("processes", 1, 100), default=1, metavar="K", help=more)
+    seed = _whole("seed", 0, 2**32 - 1)
+    add("--seed", type=seed, default=0, metavar="N", help="of ids and orders (default: 0)")
     add("--dry-run", action="store_true", help="print the plan and end")
     add("--list", action="store_true", help="print the backends and end")
     return parser

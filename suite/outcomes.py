@@ -7,15 +7,14 @@ import gc
 import glob
 import math
 import os
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from suite import stats
+from suite import bulk, stats
 from suite.case import Case
-from suite.record import Clock, Environment, Record, Samples
+from suite.record import Clock, Environment, Record
 from suite.stats import Estimate, Rounds
 from suite.store import Refused, Run, StoreError
 from suite.text import count
@@ -84,10 +83,10 @@ def read(patterns: Iterable[str | os.PathLike[str]]) -> Results:
     outcomes: list[Outcome] = []
     notes: list[str] = []
     folders = expand(patterns)
-    for folder, name in zip(folders, _names(folders), strict=True):
+    for folder, name in zip(folders, names(folders), strict=True):
         try:
             run = Run.open(folder)
-            with _uncollected():
+            with uncollected():
                 found = _outcomes(run, name, notes)
         except StoreError as error:
             notes.append(str(error))
@@ -102,41 +101,42 @@ def read(patterns: Iterable[str | os.PathLike[str]]) -> Results:
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Records hold no cycles: to look for some while a hundred thousand pile up costs a sixth of the time."""
+def uncollected() -> Iterator[None]:
+    """Without the collector: to look for cycles among 100,000 records, which have none, takes seconds."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # what was made counts as old from now on, and is not looked at
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
+def names(folders: Sequence[Path]) -> list[str]:
     """The last part of each path; the whole path where that is not unique."""
-    names = [folder.resolve().name or str(folder) for folder in folders]
-    seen = Counter(names)
-    return [name if seen[name] == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
+    last = [folder.resolve().name or str(folder) for folder in folders]
+    seen = Counter(last)
+    return [name if seen[name] == 1 else str(folder) for name, folder in zip(last, folders, strict=True)]
 
 
 def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
-    last: dict[Key, Outcome] = {}
+    last: dict[Key, tuple[Record, int, float | None]] = {}
     ceilings: dict[tuple[str, str], Record] = {}
     refused: list[Refused] = []
     doubles = 0
-    for item in run.read():
-        if isinstance(item, Refused):
-            refused.append(item)
-        elif why := _impossible(item):
+    for item, taken in bulk.condensed(_records(run, refused)):
+        if why := _impossible(item, taken):
             notes.append(f"{name}: {item.backend} on {item.case}: {why}; the record is left out")
         elif item.role == "ceiling":
             if item.status == "ok":
-                ceilings[item.measurement, item.device] = _reduced(item)
+                ceilings[item.measurement, item.device] = bulk.reduced(item, taken)
         else:
-            outcome = _outcome(name, item)
-            doubles += outcome.key in last
-            last[outcome.key] = outcome
+            key, head = (item.device, item.backend, item.case), taken.get(item.clock or "")
+            doubles += key in last
+            last[key] = bulk.reduced(item, taken), head.samples if head else 0, head and head.autocorrelation
     notes += map(str, refused[:MAX_REFUSED_NAMED])
     if len(refused) > MAX_REFUSED_NAMED:
         more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
@@ -145,7 +145,10 @@ def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
         notes.append(
             f"{name}: {count(doubles, 'record')} replaced by a later one of the same backend and case"
         )
-    found = [replace(o, ceiling=ceilings.get((o.record.measurement, o.record.device))) for o in last.values()]
+    found = [
+        Outcome(name, record, ceilings.get((record.measurement, record.device)), samples, autocorrelation)
+        for record, samples, autocorrelation in last.values()
+    ]
     bare = sum(o.ceiling is None and o.record.status == "ok" for o in found)
     if bare:
         notes.append(
@@ -154,7 +157,15 @@ def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
     return found
 
 
-def _impossible(record: Record) -> str | None:
+def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
+    for item in run.read():
+        if isinstance(item, Refused):
+            refused.append(item)
+        else:
+            yield item
+
+
+def _impossible(record: Record, taken: bulk.Taken) -> str | None:
     """Why no machine can have made this record, well formed as it is."""
     if record.case.table_bytes + record.case.payload_bytes >= HUGE:
         return "more bytes than any memory has"
@@ -164,39 +175,13 @@ def _impossible(record: Record) -> str | None:
         sizes += [traffic.distinct, traffic.touched_bytes, traffic.cache_bytes]
     if min(sizes) < 0 or max(sizes) >= HUGE:
         return "a number of bytes that can't be"
-    s = record.samples
-    if s is None:
+    if record.samples is None or record.clock is None:
         return None
-    taken = [one for times in (s.kernel_s, s.enqueue_s, s.call_s) for one in times or () if one]
-    if taken and (min(map(min, taken)) < MIN_S or max(map(max, taken)) > MAX_S):
+    if any(one.samples and (one.least < MIN_S or one.most > MAX_S) for one in taken.values()):
         return "a time that can't be"
-    if not any(rounds(record, record.clock)):
+    if record.clock not in taken or not taken[record.clock].samples:
         return "no samples by its clock"
     return None
-
-
-def _outcome(name: str, record: Record) -> Outcome:
-    times = rounds(record, record.clock)
-    return Outcome(name, _reduced(record), None, sum(map(len, times)), stats.autocorrelation(times))
-
-
-def _reduced(record: Record) -> Record:
-    if record.samples is None:
-        return record
-    s = record.samples
-    few = Samples(
-        call_s=_medians(s.call_s),
-        kernel_s=None if s.kernel_s is None else _medians(s.kernel_s),
-        enqueue_s=None if s.enqueue_s is None else _medians(s.enqueue_s),
-        calls_per_sample=s.calls_per_sample,
-        held=s.held,
-        overhead_s=s.overhead_s,
-    )
-    return replace(record, samples=few)
-
-
-def _medians(times: Rounds) -> tuple[tuple[float, ...], ...]:
-    return tuple((statistics.median(one),) if one else () for one in times)
 
 
 def rounds(record: Record, clock: Clock | None) -> Rounds:
@@ -209,6 +194,11 @@ def rounds(record: Record, clock: Clock | None) -> Rounds:
 def median(outcome: Outcome) -> Estimate:
     """The time of one lookup in seconds, by the outcome's own clock; nan where there is none."""
     return stats.median(rounds(outcome.record, outcome.record.clock))
+
+
+def is_bounded(estimate: Estimate) -> bool:
+    """Whether there were rounds enough for an interval: one that reaches infinity is none."""
+    return math.isfinite(estimate.high) and estimate.low > 0
 
 
 def slowdown(a: Outcome, b: Outcome) -> Estimate:

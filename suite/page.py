@@ -33,10 +33,10 @@ def html(results: Results, baseline: str | None = None) -> str:
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html").render(
         policy=_policy(),
-        style=_part("page_style"),
-        scripts=[_part(name) for name in SCRIPTS],
+        style=part("page_style"),
+        scripts=[part(name) for name in SCRIPTS],
         data=page_data.embedded(results),
-        places=[_card(results, place, baseline) for place in summary.places(results)],
+        places=[_card(results, *place, baseline) for place in summary.places(results).items()],
         several=len(summary.places(results)) > 1,
         environments=[_environment(name, e) for name, e in results.environments.items()],
         methods=sorted({e.method for e in results.environments.values()}),
@@ -46,7 +46,7 @@ def html(results: Results, baseline: str | None = None) -> str:
 
 
 @cache
-def _part(name: str) -> str:
+def part(name: str) -> str:
     """What stands between the tags of one of the page's own pieces."""
     text = (_HERE / f"{name}.html").read_text(encoding="utf-8")
     return text.partition(">")[2].rpartition("</")[0]
@@ -69,20 +69,21 @@ def _policy() -> str:
 
 
 def _hash(name: str) -> str:
-    digest = hashlib.sha256(_part(name).encode("utf-8")).digest()
+    digest = hashlib.sha256(part(name).encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def _card(results: Results, place: Place, baseline: str | None) -> dict[str, object]:
+def _card(
+    results: Results, place: Place, here: tuple[Outcome, ...], baseline: str | None
+) -> dict[str, object]:
     """What the page says of one device of one run before any plot."""
     run, device = place
-    here = tuple(o for o in results.outcomes if (o.run, o.record.device) == place)
     environment = results.environments[run]
     first, *more = summary.sentences(Results({run: environment}, here, ()), baseline)
     return {
         "run": plain(run),
         "device": plain(device),
-        "machine": _machine(device, environment),
+        "machine": machine(device, environment),
         "created": plain(environment.created[:10]),
         "facts": _facts(here, environment),
         "verdict": first,
@@ -93,7 +94,8 @@ def _card(results: Results, place: Place, baseline: str | None) -> dict[str, obj
 
 def _facts(here: Iterable[Outcome], environment: Environment) -> list[tuple[str, str]]:
     records = [o.record for o in here]
-    failed = sum(r.samples is None for r in records)
+    absent = {r.backend for r in records} - {r.backend for r in records if r.status != "unavailable"}
+    failed = sum(r.samples is None and r.backend not in absent for r in records)
     unsure = sum(r.converged is False for r in records)
     floor = environment.noise_floor
     cases = len({r.case for r in records})
@@ -101,12 +103,17 @@ def _facts(here: Iterable[Outcome], environment: Environment) -> list[tuple[str,
         ("case" if cases == 1 else "cases", f"{cases:,}"),
         ("record" if len(records) == 1 else "records", f"{len(records):,}"),
         ("failed", f"{failed:,}"),
+        *(
+            [("backend not available" if len(absent) == 1 else "backends not available", f"{len(absent):,}")]
+            if absent
+            else []
+        ),
         ("not converged", f"{unsure:,}"),
         ("noise floor", "not measured; 2.0% assumed" if floor is None else f"{floor:.1%}"),
     ]
 
 
-def _machine(device: str, environment: Environment) -> str:
+def machine(device: str, environment: Environment) -> str:
     """The hardware in a few words, and what it ran."""
     gpu, cpu, system = environment.gpu, environment.cpu, environment.system
     if device.startswith("cpu"):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from suite import frame, outcomes, stats, summary
+from suite import frame, ranking
 from suite.case import AXES, DTYPE_BYTES, INDEX_BYTES, Case
 from suite.outcomes import Outcome, Results
-from suite.pairs import ASSUMED_NOISE_FLOOR
-from suite.record import Environment, Fact
-from suite.stats import Estimate
 from suite.text import cut
 
 Column = list[object]
 
-WORDS = ("run", "device", "backend", "status", "reason", "clock", "no_memory", "no_energy")
+WORDS = ("run", "device", "backend", "status", "reason", "clock", "no_memory", "no_energy", "no_dram")
 """Columns of text: each holds places in a list of the texts that occur."""
 COPIED = (
     *("status", "reason", "device", "backend", "run", "clock", "converged", "held", "allocates", "samples"),
@@ -25,11 +22,14 @@ COPIED = (
     *("ceiling_gb_per_s", "fraction_of_peak"),
 )
 """Columns that are those of the CSV."""
+COUNTED = ("sustained_gb_per_s", "dram_gb_per_s", "joules_per_gb", "mean_power_w")
+"""Columns of figures that counters saw."""
 CLOCKS = ("kernel", "enqueue", "call")
+HEADLINE = ("median_us", "ci_low_us", "ci_high_us")
 DIGITS = 4
 MOST_TEXT = 400
 FASTEST, TIED = 1, 2
-"""What ``best`` says of a record: fastest of its case, or not to be told from it; 0 for the others."""
+"""What ``best`` says of a record: fastest of its case, or not told from it; 0 for the others."""
 _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
@@ -50,8 +50,9 @@ def figures(results: Results) -> dict[str, object]:
     cases = {case: place for place, case in enumerate(dict.fromkeys(o.record.case for o in results.outcomes))}
     best = _best(results)
     rows: dict[str, Column] = defaultdict(list)
-    for outcome in results.outcomes:
-        values = _values(outcome, results.environments[outcome.run])
+    columns = frame.columns(results)
+    for outcome, *row in zip(results.outcomes, *columns.values(), strict=True):
+        values = _values(outcome, dict(zip(columns, row, strict=True)))
         values |= {"case": cases[outcome.record.case], "best": best.get((outcome.run, *outcome.key), 0)}
         for name, value in values.items():
             rows[name].append(value)
@@ -60,7 +61,7 @@ def figures(results: Results) -> dict[str, object]:
         "bytes": {**DTYPE_BYTES, **INDEX_BYTES},
         "cases": {axis: [getattr(case, axis) for case in cases] for axis in AXES},
         "words": words,
-        "floors": [_floor(results.environments[run]) for run in _names(results)],
+        "floors": [ranking.noise_floor(results.environments[run]) for run in _names(results)],
         "count": len(results.outcomes),
         "rows": {name: _short(column) for name, column in rows.items()},
     }
@@ -68,10 +69,6 @@ def figures(results: Results) -> dict[str, object]:
 
 def _names(results: Results) -> tuple[str, ...]:
     return tuple(dict.fromkeys(o.run for o in results.outcomes))
-
-
-def _floor(environment: Environment) -> float:
-    return ASSUMED_NOISE_FLOOR if environment.noise_floor is None else environment.noise_floor
 
 
 def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
@@ -82,63 +79,41 @@ def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
             groups[outcome.run, outcome.record.device, outcome.record.case].append(outcome)
     found: dict[tuple[str, str, str, Case], int] = {}
     for (run, _, _), group in groups.items():
-        floor = _floor(results.environments[run])
-        ranked, best = summary.rank(group)
+        ranked, best = ranking.rank(group, ranking.noise_floor(results.environments[run]))
+        found |= {(run, *key): TIED for key in best}
         found[(run, *ranked[0].key)] = FASTEST
-        for other in ranked[1:]:
-            if other.key in best or _within(other, ranked[0], floor):
-                found[(run, *other.key)] = TIED
     return found
 
 
-def _within(other: Outcome, first: Outcome, floor: float) -> bool:
-    """Whether its interval reaches down to what this machine makes of equal things."""
-    clock = outcomes.common_clock(other, first)
-    one, two = (stats.round_medians(outcomes.rounds(o.record, clock)) for o in (other, first))
-    if sum(one) / len(one) > 2 * (1 + floor) * sum(two) / len(two):
-        return False  # far beyond; the interval of the ratio costs time
-    return outcomes.slowdown(other, first).low <= 1 + floor
-
-
-def _values(outcome: Outcome, environment: Environment) -> dict[str, object]:
+def _values(outcome: Outcome, row: Mapping[str, object]) -> dict[str, object]:
     record = outcome.record
-    row = dict(zip(frame.COLUMNS, frame.row(outcome, environment), strict=True))
     values = {name: _plain(row[name]) for name in COPIED}
     for clock in CLOCKS:
-        taken = getattr(record.samples, f"{clock}_s") if record.samples else None
-        time = stats.median(taken) if taken and any(taken) else Estimate(math.nan, 0.0, math.inf)
-        values[f"{clock}_us"] = _plain(time.value * 1e6)
-        values |= _spread(clock, time.value, time.low, time.high)
-    share = [row[f"fraction_of_ceiling{end}"] for end in ("", "_low", "_high")]
-    values["share"] = _plain(share[0])
-    values |= _spread("share", *(float(one) for one in share if isinstance(one, float)))
-    seen = record.telemetry
-    values["joules_per_gb"] = _positive(seen.get("joules_per_gb"))
-    values["mean_power_w"] = _positive(seen.get("mean_power_w"))
-    values["no_energy"] = _why(values["joules_per_gb"], seen, ("joules_per_gb", "energy_j"))
-    values["no_memory"] = None if record.memory.extra_bytes is not None else record.memory.reason
-    if record.samples is None:
-        values["no_energy"] = values["no_memory"] = None  # its status has the reason
+        head = record.clock == clock
+        time, low, high = HEADLINE if head else (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
+        values[f"{clock}_us"] = _plain(row.get(time))
+        values |= _spread(clock, row.get(time), row.get(low), row.get(high))
+    names = [f"fraction_of_ceiling{end}" for end in ("", "_low", "_high")]
+    values["share"] = _plain(row[names[0]])
+    values |= _spread("share", *map(row.get, names))
+    values |= {name: _positive(row[name]) for name in COUNTED}
+    values |= {"no_energy": row["energy_missing"], "no_dram": row["dram_missing"]}
+    unknown = record.samples is not None and record.memory.extra_bytes is None
+    values["no_memory"] = record.memory.reason if unknown else None  # of a failure, its status has the reason
     return values
 
 
-def _spread(name: str, value: float, low: float, high: float) -> dict[str, object]:
+def _spread(name: str, value: object, low: object, high: object) -> dict[str, object]:
     """How far an interval reaches below and above its value, in 1e-4 of it, rounded up; null if unbounded."""
+    value, low, high = (one if isinstance(one, float) else math.nan for one in (value, low, high))
     known = value > 0 and low > 0 and math.isfinite(high)
     spread = (1 - low / value, high / value - 1) if known else (math.nan, math.nan)
     parts = zip(("below", "above"), spread, strict=True)
     return {f"{name}_{side}": math.ceil(s * 1e4 - 1e-6) if known else None for side, s in parts}
 
 
-def _positive(value: Fact) -> object:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return _plain(value) if number and float(value or 0) > 0 else None
-
-
-def _why(value: object, seen: dict[str, Fact], names: Iterable[str]) -> str | None:
-    if value is not None:
-        return None
-    return next((str(seen[f"{n}_missing"]) for n in names if seen.get(f"{n}_missing")), "not measured")
+def _positive(value: object) -> object:
+    return _plain(value) if isinstance(value, float) and value > 0 else None
 
 
 def _plain(value: object) -> object:

@@ -8,10 +8,8 @@ from pathlib import Path
 from suite import outcomes, stats
 from suite.outcomes import Outcome, Results
 from suite.record import Environment
-from suite.stats import Estimate, Verdict
+from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
 from suite.store import StoreError
-
-ASSUMED_NOISE_FLOOR = 0.02
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 from suite import strict
-from suite.case import Case
+from suite.case import ABSENT_BEFORE, Case
 
 SCHEMA = 1
 """Version of the fields below. A reader refuses what it does not know."""
-METHOD = 1
+METHOD = 2
 """Version of how times are taken; results/README.md has the changelog."""
 
 Status = Literal[
@@ -36,6 +36,7 @@ class Samples:
         calls_per_sample: lookups between two readings of the clock; times are already divided by it.
         held: whether the queue was full in every kernel sample; null where there is no queue.
         overhead_s: what reading the clock costs, included in every sample (divided by calls_per_sample).
+        processes: how many of the rounds each process took, where several measured; empty of one.
     """
 
     call_s: tuple[tuple[float, ...], ...]
@@ -45,6 +46,7 @@ class Samples:
     calls_per_sample: int = 1
     held: bool | None = None
     overhead_s: float | None = None
+    processes: tuple[int, ...] = field(default=(), metadata=ABSENT_BEFORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Memory:
     """Memory of a case and of one backend's lookups, in bytes; null where it was not measured.
 
     Attributes:
-        table_bytes: the table as allocated.
+        table_bytes: the table as allocated: its resident pages; on a GPU what came into use with it.
         prepare_bytes: what ``prepare`` added: library, kernels, pools.
         extra_bytes: the most that the first lookup held beyond that and its operands.
         allocates: whether the lookup returned memory of its own instead of ``out``.
@@ -77,6 +79,7 @@ class Traffic:
         cache_resident: whether the whole table fits there.
         rotated: how many batches of distinct ids took turns.
         flushed: whether the caches were swept before each turn because rotation could not do it.
+        huge_pages: the share of the table that lies on huge pages (CPU); null where it was not seen.
     """
 
     distinct: int
@@ -85,6 +88,7 @@ class Traffic:
     cache_resident: bool
     rotated: int
     flushed: bool
+    huge_pages: float | None = field(default=None, metadata=ABSENT_BEFORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,21 @@ class Record:
     """The outcome of one backend on one case. Status and numbers never share a field.
 
     Attributes:
+        backend: who looked up; of a ceiling, how it was copied.
+        device: ``cpu`` or ``cuda:N``.
+        case: what was looked up.
+        status: ``ok``, or how it failed.
+        reason: why, in words; null if it is ok.
         measurement: the rounds it took part in; ratios are taken between records that share one.
         role: ``ceiling`` for the contiguous copy of the same bytes that took turns with the backends.
-        clock: which of the times is the result: ``kernel`` or ``call``.
+        clock: which of the times is the result: ``kernel`` or ``call``; null without samples.
+        samples: every timing taken; null of a failure.
         converged: whether the median's interval reached the asked precision; null without samples.
+        traffic: what the lookups touch; null where the case was never set up.
+        memory: what was held for it.
         telemetry: what NVML or the host's counters saw, each figure a value or null, the reason beside it.
+        schema: version of these fields.
+        method: version of how times are taken.
     """
 
     backend: str
@@ -129,9 +143,22 @@ class Environment:
     """Where and how a run was made; one a run.
 
     Attributes:
+        created: when, in UTC (ISO 8601).
+        argv: the arguments as given.
+        seed: what ids and orders were drawn from.
         plan: a digest of the cases, backends and settings planned, so that a run is resumed as it began.
+        commit: of the suite.
+        dirty: whether its code differed from that; null where that is not known.
         machine: a digest of the host's name and hardware: runs of one machine share it.
-        noise_floor: the relative difference this machine showed between a backend and itself.
+        devices: those measured.
+        packages: versions of what backends need; null where it is not installed.
+        cpu: the processor as the kernel tells it: model, caches, clocks, what this process may use.
+        system: kernel, libraries, memory, load when it began.
+        gpu: the GPU as NVML tells it: name, driver, clocks, limits, theoretical peak; empty without one.
+        settings: what bounds the measuring: precision, budgets, threads, the counters' phase.
+        noise_floor: the relative difference this machine showed between a backend and itself, if known.
+        schema: version of these fields.
+        method: version of how times are taken.
     """
 
     created: str

@@ -1,24 +1,25 @@
-"""Runs as tables: on the terminal, as CSV, Markdown, HTML.  python -m suite.report RUN…"""
+"""Runs as tables: on the terminal, as CSV, Markdown, HTML and more.  python -m suite.report RUN…"""
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from suite import outcomes, summary
+from suite import export, files, outcomes, summary
 from suite.command import Parser, execute, refuse
+from suite.files import Location
 from suite.outcomes import Results
 from suite.store import StoreError
-from suite.text import csv_cell, markdown_cell, plain
+from suite.text import markdown_cell, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Paths = Iterable[str | os.PathLike[str]]
+Paths = Iterable[Location]
 
 MAX_TERMINAL_ROWS = 2000
 PLAIN_WIDTH = 200
@@ -30,24 +31,13 @@ NOTE_WIDTH = 24
 MIN_CELL = 12
 
 
-def write_csv(run_dirs: Paths, path: str | os.PathLike[str]) -> None:
+def write_csv(run_dirs: Paths, path: Location) -> None:
     """Write the runs as CSV, one row a record; the same runs give the same bytes.
 
     Raises:
         StoreError: nothing to write, or it can't be written.
     """
-    _write_csv(outcomes.read(run_dirs), path)
-
-
-def _write_csv(results: Results, path: str | os.PathLike[str]) -> None:
-    from suite import frame
-
-    table = frame.frame(results)
-    for name, kind in frame.COLUMNS.items():
-        if kind == "string":
-            safe = {text: csv_cell(text) for text in table[name].dropna().unique()}
-            table[name] = [safe.get(text) for text in table[name]]
-    _write(path, table.to_csv(index=False, lineterminator="\n", float_format="%.7g"))
+    files.csv(outcomes.read(run_dirs), path)
 
 
 def markdown(results: Results, baseline: str | None = None) -> str:
@@ -138,12 +128,11 @@ def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list
     return shown
 
 
-def _write(path: str | os.PathLike[str], text: str) -> None:
-    try:
-        Path(path).write_bytes(text.encode("utf-8"))
-    except OSError as error:
-        why = str(error.strerror or error).lower()
-        raise StoreError(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
+def _export(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if name not in export.FORMATS or not path:
+        raise argparse.ArgumentTypeError(f"{text!r}: give one of {'=PATH, '.join(export.FORMATS)}=PATH")
+    return name, path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,17 +143,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--csv", metavar="F", help="also write every record, one row each")
     parser.add_argument("--markdown", metavar="F", help="also write the tables as Markdown")
     parser.add_argument("--html", metavar="F", help="also write one page with plots, which needs no network")
+    parser.add_argument("--parquet", metavar="F", help="also write the CSV's columns as Parquet (pyarrow)")
+    parser.add_argument(
+        "--export",
+        metavar="FORMAT=PATH",
+        type=_export,
+        action="append",
+        default=[],
+        help="also write " + "; ".join(f"{name}: {what}" for name, what in export.FORMATS.items()),
+    )
     given = parser.parse_args(arguments)
     try:
+        if given.parquet:
+            files.check_parquet()
         results = outcomes.read(given.run)
         if given.csv:
-            _write_csv(results, given.csv)
+            files.csv(results, given.csv)
         if given.markdown:
-            _write(given.markdown, markdown(results, given.baseline))
+            files.write(given.markdown, markdown(results, given.baseline))
         if given.html:
             from suite import page
 
-            _write(given.html, page.html(results, given.baseline))
+            files.write(given.html, page.html(results, given.baseline))
+        if given.parquet:
+            files.parquet(results, given.parquet)
+        for format_name, path in given.export:
+            files.exported(results, format_name, path)
         _print(results, sys.stdout, given.baseline)
     except StoreError as error:
         return refuse(error)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import sys
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends import describe, name_of
+from backends import name_of
 from suite.case import PRESETS, plan
 from suite.options import USAGE, BadRequest, Request, parse
-from suite.schedule import LIMITS_S, MOST_S, Budget, Task, digest, tasks_of
+from suite.schedule import LIMITS_S, MOST_S, Budget, Task, tasks_of
 from suite.text import plain
 
 if TYPE_CHECKING:
     from suite.gpu_probe import CudaDevice
-    from suite.record import Environment
+    from suite.launch import Launch
+    from suite.record import Environment, Record
     from suite.store import Run
     from suite.supervisor import Supervisor
 
@@ -62,20 +61,23 @@ def _print_plan(tasks: Sequence[Task]) -> None:
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite import report
-    from suite.environment import available_bytes, cache_bytes
+    from suite.launch import Launch
+    from suite.processes import FEWEST
     from suite.record import Record
     from suite.store import StoreError
     from suite.supervisor import Supervisor
 
+    if 1 < request.processes < FEWEST:
+        said = f"of {FEWEST} or more the intervals are over processes, of fewer over rounds"
+        print(f"--processes: {request.processes}; {said}", file=sys.stderr)
     budget = _budget(request, len(tasks))
     _check_ids(request)
-    gpu = _gpu(request)
-    caches = {d: gpu.l2_bytes if gpu and d != "cpu" else cache_bytes() for d in {t.device for t in tasks}}
-    supervisor = Supervisor(request.timeout_s, int(0.92 * available_bytes()), request.threads)
+    launch = Launch(request, tasks, _gpu(request))
+    supervisor = Supervisor.of_this_machine(request.timeout_s, request.threads)
     try:
-        run = _open_run(request, tasks, argv, gpu)
-        run = _with_noise_floor(request, run, supervisor, tasks[0].device, caches)
-        _measure(request, tasks, run, supervisor, caches, budget)
+        run = _open_run(launch, argv)
+        run = _with_noise_floor(launch, run, supervisor)
+        _measure(launch, run, supervisor, budget)
         supervisor.close()
         report.write_csv([run.path], run.path / "records.csv")
         report.print_summary([run.path])
@@ -91,7 +93,8 @@ def _budget(request: Request, tasks: int) -> Budget:
     preset = request.preset
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    return Budget(request.time_budget_s, tasks, LIMITS_S[preset], most_s)
+    # In several processes a case takes as many times as long, unless there is a budget.
+    return Budget(request.time_budget_s, tasks, LIMITS_S[preset], most_s * request.processes)
 
 
 def _check_ids(request: Request) -> None:
@@ -121,7 +124,7 @@ def _gpu(request: Request) -> CudaDevice | None:
     return found
 
 
-def _open_run(request: Request, tasks: Sequence[Task], argv: Sequence[str], gpu: CudaDevice | None) -> Run:
+def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     """The run to go on with, or a new one.
 
     Raises:
@@ -130,9 +133,13 @@ def _open_run(request: Request, tasks: Sequence[Task], argv: Sequence[str], gpu:
     """
     from suite.store import Run
 
-    now = _environment(request, tasks, argv, gpu)
+    request, now = launch.request, launch.environment(argv)
+    untold = now.gpu.get("nvml_missing")
+    if untold:
+        said = f"gpu {request.gpu}: NVML tells no {untold}; times need none of it"
+        print(plain(said), file=sys.stderr)
     if request.resume is None:
-        return Run.create(request.out or _folder(now, gpu), now)
+        return Run.create(request.out or _folder(now, launch.gpu), now)
     run = Run.open(request.resume)
     if run.environment.machine != now.machine or run.environment.devices != now.devices:
         raise BadRequest(f"{request.resume}: measured on another machine; start a new run with --out")
@@ -141,36 +148,6 @@ def _open_run(request: Request, tasks: Sequence[Task], argv: Sequence[str], gpu:
             f"{request.resume}: planned otherwise; repeat its options: {' '.join(run.environment.argv)}"
         )
     return run
-
-
-def _environment(
-    request: Request, tasks: Sequence[Task], argv: Sequence[str], gpu: CudaDevice | None
-) -> Environment:
-    from suite import environment
-    from suite.child import SPINS
-    from suite.nvml import Gpu
-
-    backends = {which for task in tasks for which in task.which}
-    settings = {
-        "precision": request.precision,
-        "time_budget_s": request.time_budget_s,
-        "timeout_s": request.timeout_s,
-        "threads": request.threads,
-        "sustain_s": request.sustain_s,
-        "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
-    }
-    found = environment.collect(
-        argv,
-        request.seed,
-        digest(request, tasks),
-        sorted({task.device for task in tasks}),
-        settings,
-        packages=[package for which in backends for package in describe(which).packages],
-        gpu=Gpu.open(gpu.uuid) if gpu else None,
-    )
-    if gpu:
-        found.gpu.update(name=gpu.name, l2_bytes=gpu.l2_bytes, memory_bytes=gpu.memory_bytes)
-    return found
 
 
 def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
@@ -185,53 +162,48 @@ def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
     return folder
 
 
-def _with_noise_floor(
-    request: Request, run: Run, supervisor: Supervisor, device: str, caches: Mapping[str, int]
-) -> Run:
+def _with_noise_floor(launch: Launch, run: Run, supervisor: Supervisor) -> Run:
     """The run with its machine's noise floor, measured now unless it is there or time is too short for it."""
+    request, device = launch.request, launch.tasks[0].device
     short = request.preset == "smoke" or (request.time_budget_s or NOISE_BUDGET_S) < NOISE_BUDGET_S
     if run.environment.noise_floor is not None or short:
         return run
     from suite.noise import measured_floor
 
-    return run.amended(noise_floor=measured_floor(device, supervisor, caches[device]))
+    return run.amended(noise_floor=measured_floor(device, supervisor, launch.cache_bytes(device)))
 
 
-def _measure(
-    request: Request,
-    tasks: Sequence[Task],
-    run: Run,
-    supervisor: Supervisor,
-    caches: Mapping[str, int],
-    budget: Budget,
-) -> None:
+def _measure(launch: Launch, run: Run, supervisor: Supervisor, budget: Budget) -> None:
     """Every task that is not on disk yet, in order; its records are on disk before the next one starts."""
-    from suite.measure import Settings
     from suite.progress import Progress
     from suite.record import Record
-    from suite.worker import Job
 
+    tasks = launch.tasks
     done = {
         (r.case, r.device, r.backend) for r in run.read() if isinstance(r, Record) and r.role == "backend"
     }
     left = [task for task in (each.without(done) for each in tasks) if task.which]
-    budget.left = len(left)
+    budget.left = len(left) * launch.request.processes
     with Progress(len(tasks), len(tasks) - len(left)) as progress:
         for task in left:
             what = f"{task.device} {task.case}"
             progress.start(what)
-            settings = Settings(
-                request.precision,
-                budget.next_limit_s(),
-                request.seed,
-                caches[task.device],
-                request.sustain_s,
-            )
-            job = Job(task.case, task.device, task.which, uuid.uuid4().hex[:12], settings, request.ids_file)
-            records = supervisor.measure(job)
+            records = _measured(launch, task, supervisor, budget)
             run.append(records)
-            budget.finished()
             progress.finish(what, records)
+
+
+def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget) -> list[Record]:
+    """The records of a task, by one worker or by as many new ones as were asked for."""
+    from suite.processes import together
+
+    parts, asked = [], launch.request
+    for number in range(asked.processes):
+        if asked.processes > 1:
+            supervisor.close()
+        parts.append(supervisor.measure(launch.job(task, budget.next_limit_s(), counted=number == 0)))
+        budget.finished()
+    return together(parts, asked.precision)
 
 
 if __name__ == "__main__":

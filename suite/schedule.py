@@ -12,9 +12,9 @@ from backends import describe, name_of
 from suite.case import Case
 from suite.options import BadRequest, Request
 
-LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0}
+LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
 """Time for the rounds of a case when no budget is given, by preset."""
-MOST_S = {"smoke": 60.0, "default": 228.0}
+MOST_S = {"smoke": 60.0, "default": 228.0, "cliffs": 240.0}
 """Time for a whole run when no budget is given, by preset: on a slow machine its cases get less."""
 LEAST_S = 0.2
 _WEIGHT = 0.5
@@ -46,13 +46,14 @@ def tasks_of(request: Request) -> list[Task]:
         if not any(which in share for share in shares.values()):
             raise BadRequest(f"{which}: runs on {' and '.join(describe(which).devices)} only; give --gpu N")
     # Tables follow each other by device too, so that each is built once.
-    tables = dict.fromkeys(case.table for case in request.cases)
-    by_table = {table: [case for case in request.cases if case.table == table] for table in tables}
+    by_table: dict[tuple[object, ...], list[Case]] = {}
+    for case in request.cases:
+        by_table.setdefault(case.table, []).append(case)
     return [
         Task(case, device, shares[device])
-        for table in tables
+        for cases in by_table.values()
         for device in devices
-        for case in by_table[table]
+        for case in cases
         if shares[device]
     ]
 
@@ -61,6 +62,8 @@ def digest(request: Request, tasks: Iterable[Task]) -> str:
     """What identifies a plan: cases, devices, backends, and the settings that change a number."""
     words = [f"{t.case} {t.device} {' '.join(map(name_of, t.which))}" for t in tasks]
     words.append(f"{request.precision} {request.seed} {request.threads}")
+    if request.processes > 1:
+        words.append(f"{request.processes} processes")
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,8 @@ Rounds = Sequence[Sequence[float]]
 Verdict = Literal["SAME", "FASTER", "SLOWER", "UNCLEAR"]
 
 CONFIDENCE = 0.95
+ASSUMED_NOISE_FLOOR = 0.02
+"""What a machine is taken to make of equal things until that is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,11 @@ class Estimate:
 
 def round_medians(rounds: Rounds) -> list[float]:
     """The median of each round that has samples, in order."""
-    return [_middle(sorted(samples)) for samples in rounds if len(samples)]
+    return [_median(samples) for samples in rounds if len(samples)]
+
+
+def _median(samples: Sequence[float]) -> float:
+    return samples[0] if len(samples) == 1 else _middle(sorted(samples))
 
 
 def _middle(ordered: Sequence[float]) -> float:
@@ -41,10 +47,10 @@ def _middle(ordered: Sequence[float]) -> float:
 
 def median(rounds: Rounds) -> Estimate:
     """The median over rounds of the rounds' medians; the round is the unit of variation."""
-    return _order_statistics(round_medians(rounds))
+    return order_statistics(round_medians(rounds))
 
 
-def _order_statistics(values: Sequence[float]) -> Estimate:
+def order_statistics(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """The median of independent values and its interval (Conover, Practical Nonparametric Statistics, 3.2).
 
     It needs no law, and is unbounded while there are too few values for 95 %: under 6.
@@ -52,19 +58,19 @@ def _order_statistics(values: Sequence[float]) -> Estimate:
     ordered, n = sorted(values), len(values)
     if not n:
         return Estimate(math.nan, 0.0, math.inf)
-    rank = _rank(n)
+    rank = interval_rank(n, confidence)
     if rank < 1:
         return Estimate(_middle(ordered), 0.0, math.inf)
     return Estimate(_middle(ordered), ordered[rank - 1], ordered[n - rank])
 
 
 @functools.cache
-def _rank(n: int) -> int:
+def interval_rank(n: int, confidence: float = CONFIDENCE) -> int:
     """The largest r for which [x(r), x(n+1-r)] covers the median at the confidence asked; 0 if none does."""
     tail, rank, half = 0.0, 0, math.lgamma(n + 1) - n * math.log(2)
     while True:  # a term of the binomial law; by logarithms, as 0.5 ** n is 0 for a thousand rounds and more
         tail += math.exp(half - math.lgamma(rank + 1) - math.lgamma(n - rank + 1))
-        if 2 * tail > 1 - CONFIDENCE:
+        if 2 * tail > 1 - confidence:
             return rank
         rank += 1
 
@@ -79,7 +85,7 @@ def ratio(times: Rounds, base: Rounds) -> Estimate:
         times: samples in seconds, by round. base: the same rounds of what it is compared with.
     """
     both = [(a, b) for a, b in zip(times, base, strict=False) if len(a) and len(b)]
-    return _order_statistics([_middle(sorted(a)) / _middle(sorted(b)) for a, b in both])
+    return order_statistics([_median(a) / _median(b) for a, b in both])
 
 
 def quotient(a: Estimate, b: Estimate) -> Estimate:

@@ -15,6 +15,7 @@ from suite.record import Environment, Record, from_json, to_json
 
 MAX_LINE_BYTES = 8 * 2**20
 """No record is longer; a line that is, is not ours."""
+READ_BYTES = 2**20
 
 _ENVIRONMENT = "environment.json"
 _RECORDS = "records.jsonl"
@@ -125,7 +126,7 @@ class Run:
         """
         path = self.path / _RECORDS
         try:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=READ_BYTES) as file:
                 for number, line in enumerate(_lines(file), 1):
                     try:
                         yield _decode(Record, line)

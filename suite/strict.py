@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
-Decoder = Callable[[Any, str], Any]
+Read = Callable[[Any], Any]
+Kinds = dict[type, Read | None]
+"""The exact types a value may have, and how one of each is read; null where it is taken as it is."""
 
 _EXACT = 2**53
+_FLOATS, _LISTS = {float}, {list}
+
+
+class _Wrong(Exception):
+    """A value that can't be read: where it stands below the whole, and why."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where, self.why = where, why
+
+    def below(self, name: str) -> _Wrong:
+        return _Wrong(f".{name}{self.where}", self.why)
 
 
 def parse(line: str) -> dict[str, Any]:
@@ -38,8 +53,10 @@ def build(kind: type[T], tree: dict[str, Any]) -> T:
     Raises:
         ValueError: a field is unknown, missing or of the wrong type; the message says which.
     """
-    built: T = _decoder(typing.cast(Any, kind))(tree, kind.__name__)
-    return built
+    try:
+        return typing.cast(T, _fields(typing.cast(Any, kind))(tree))
+    except _Wrong as error:
+        raise ValueError(f"{kind.__name__}{error.where}: {error.why}") from None
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -56,79 +73,125 @@ def _no_constant(name: str) -> None:
 _JSON = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_no_constant)
 
 
-@functools.cache
-def _decoder(kind: Any) -> Decoder:
-    """How to read a type; made once, for a run may have 100,000 records. Its depth bounds what is read."""
-    if dataclasses.is_dataclass(kind):
-        return _fields_decoder(kind)
+def _kinds(kind: Any) -> Kinds:
+    """What may stand for a type. How deep types nest bounds what is read."""
     origin, args = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return {dict: _fields(typing.cast(Any, kind))}
     if origin in (types.UnionType, typing.Union):
-        return _union_decoder(args)
+        merged: Kinds = {}
+        for one in reversed(args):  # the first that takes a value reads it
+            merged |= _kinds(one)
+        return merged
     if origin is Literal:
-        return lambda value, where: value if value in args else _refuse(kind, value, where)
-    if kind is float:
-        return _float
+        return dict.fromkeys(map(type, args), _member(kind))
     if origin is tuple:
-        return _tuple_decoder(kind, args[0])
+        return {list: _floats if args[0] is float else _tuple(args[0])}
     if origin is dict:
-        each = _decoder(args[1])
-        return lambda value, where: (
-            {key: each(one, f"{where}.{key}") for key, one in value.items()}
-            if type(value) is dict
-            else _refuse(kind, value, where)
-        )
-    return lambda value, where: value if type(value) is kind else _refuse(kind, value, where)
+        return {dict: _mapping(args[1])}
+    if kind is float:
+        return {float: _float, int: _float}
+    return {kind: None}
 
 
-def _refuse(kind: Any, value: Any, where: str) -> NoReturn:
-    raise ValueError(f"{where}: {str(value)[:40]!r} is not {getattr(kind, '__name__', kind)}")
+def _wrong(kind: Any, value: object) -> _Wrong:
+    return _Wrong("", f"{str(value)[:40]!r} is not {getattr(kind, '__name__', kind)}")
 
 
-def _float(value: Any, where: str) -> float:
+def _float(value: float) -> float:
     if type(value) is float and math.isfinite(value):
         return value
     if type(value) is int and -_EXACT <= value <= _EXACT:
         return float(value)
-    _refuse(float, value, where)
+    raise _wrong(float, value)
 
 
-def _tuple_decoder(kind: Any, of: Any) -> Decoder:
-    each = _decoder(of)
-
-    def decode(value: Any, where: str) -> tuple[Any, ...]:
-        if type(value) is not list:
-            _refuse(kind, value, where)
-        if of is float and set(map(type, value)) == {float} and all(map(math.isfinite, value)):
-            return tuple(value)  # nearly all that a run consists of
-        return tuple([each(one, where) for one in value])
-
-    return decode
+def _floats(values: list[Any]) -> tuple[float, ...]:
+    return tuple(values) if _plain(values) else tuple(map(_float, values))
 
 
-def _union_decoder(kinds: tuple[Any, ...]) -> Decoder:
-    exact = {kind: _decoder(kind) for kind in kinds if isinstance(kind, type) and kind is not types.NoneType}
-    optional = types.NoneType in kinds
-    others = [_decoder(kind) for kind in kinds if kind is not types.NoneType]
-
-    def decode(value: Any, where: str) -> Any:
-        if value is None and optional:
-            return None
-        return exact.get(type(value), others[0])(value, where)
-
-    return decode
+def _plain(values: list[Any]) -> bool:
+    """Whether all are finite floats, as nearly all of a run are; a sum is finite only if every number is."""
+    return {*map(type, values)} == _FLOATS and math.isfinite(sum(values))
 
 
-def _fields_decoder(kind: Any) -> Decoder:
-    decoders = {name: _decoder(of) for name, of in typing.get_type_hints(kind).items()}
+def _member(kind: Any) -> Read:
+    known = get_args(kind)
 
-    def decode(value: Any, where: str) -> Any:
-        if type(value) is not dict:
-            raise ValueError(f"{where}: not an object")
-        if value.keys() != decoders.keys():
-            for name in sorted(value.keys() - decoders.keys()):
-                raise ValueError(f"{where}.{name}: unknown field")
-            for name in sorted(decoders.keys() - value.keys()):
-                raise ValueError(f"{where}.{name}: missing")
-        return kind(**{name: one(value[name], f"{where}.{name}") for name, one in decoders.items()})
+    def read(value: Any) -> Any:
+        if value in known:
+            return value
+        raise _wrong(kind, value)
 
-    return decode
+    return read
+
+
+def _tuple(of: Any) -> Read:
+    kinds = _kinds(of)
+    rounds = kinds == {list: _floats}
+
+    def read(values: list[Any]) -> tuple[Any, ...]:
+        if rounds and {*map(type, values)} == _LISTS and _plain([*itertools.chain.from_iterable(values)]):
+            return tuple(map(tuple, values))
+        return tuple([_any(of, kinds, value) for value in values])
+
+    return read
+
+
+def _mapping(of: Any) -> Read:
+    kinds = _kinds(of)
+
+    def read(tree: dict[str, Any]) -> dict[str, Any]:
+        name = ""
+        try:
+            return {name: _any(of, kinds, value) for name, value in tree.items()}
+        except _Wrong as error:
+            raise error.below(name) from None
+
+    return read
+
+
+def _any(of: Any, kinds: Kinds, value: Any) -> Any:
+    try:
+        read = kinds[type(value)]
+    except KeyError:
+        raise _wrong(of, value) from None
+    return value if read is None else read(value)
+
+
+@functools.cache
+def _fields(kind: Any) -> Read:
+    """How to read a dataclass; made once, for a run may have 100,000 records."""
+    hints = typing.get_type_hints(kind)
+    fields = [(field.name, _kinds(hints[field.name])) for field in dataclasses.fields(kind)]
+    late = {field.name for field in dataclasses.fields(kind) if field.metadata.get("may_be_absent")}
+
+    def read(tree: dict[str, Any]) -> Any:
+        due = fields
+        if len(tree) != len(fields):
+            due = [(name, kinds) for name, kinds in fields if name in tree or name not in late]
+        values = {}
+        name = ""
+        try:
+            for name, kinds in due:
+                value = tree[name]
+                then = kinds[type(value)]
+                values[name] = value if then is None else then(value)
+        except KeyError:
+            raise _unfit(hints, tree, name) from None
+        except _Wrong as error:
+            raise error.below(name) from None
+        if len(tree) != len(values):
+            raise _unfit(hints, tree, name)
+        return kind(**values)
+
+    return read
+
+
+def _unfit(hints: dict[str, Any], tree: dict[str, Any], name: str) -> _Wrong:
+    """Why an object is none of a kind: a field too many or too few, else the named one of a wrong type."""
+    for unknown in sorted(tree.keys() - hints.keys()):
+        return _Wrong(f".{unknown}", "unknown field")
+    if name not in tree:
+        return _Wrong(f".{name}", "missing")
+    return _wrong(hints[name], tree[name]).below(name)

@@ -8,10 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suite import outcomes, stats
+from suite import costs, outcomes, stats
 from suite.case import Case
 from suite.outcomes import Outcome, Results
-from suite.text import count, cut, plain, shown
+from suite.ranking import noise_floor, rank
+from suite.text import count, cut, digits, plain, shown
 
 PEERS = ("torch_index_select", "torch_embedding", "numpy_take")
 """What speed is compared with, unless asked otherwise: the first of these that completed a case."""
@@ -20,7 +21,8 @@ SAME = 0.02
 DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
 REASON_LENGTH = 120
 LEGEND = (
-    "* fastest, or not to be told from it · ± half the 95 % interval of the median · "
+    "* fastest, or not told from it: the interval of their ratio reaches the machine's noise floor · "
+    "± half the 95 % interval of the median · "
     "GB = 1e9 bytes of payload · of copy: against a contiguous copy of the same rows in the same rounds"
 )
 
@@ -44,9 +46,12 @@ class Table:
     sections: tuple[Section, ...]
 
 
-def places(results: Results) -> tuple[Place, ...]:
-    """The devices of each run, in the order met."""
-    return tuple(dict.fromkeys((o.run, o.record.device) for o in results.outcomes))
+def places(results: Results) -> dict[Place, tuple[Outcome, ...]]:
+    """The devices of each run, in the order met, with their outcomes."""
+    found: dict[Place, list[Outcome]] = defaultdict(list)
+    for outcome in results.outcomes:
+        found[outcome.run, outcome.record.device].append(outcome)
+    return {place: tuple(here) for place, here in found.items()}
 
 
 def table(results: Results) -> Table:
@@ -59,11 +64,12 @@ def _detail(results: Results) -> Table:
     groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
         groups[outcome.record.case, outcome.record.device].append(outcome)
-    return Table(DETAIL, tuple(_section(group, several) for group in groups.values()))
+    floors = {run: noise_floor(where) for run, where in results.environments.items()}
+    return Table(DETAIL, tuple(_section(group, several, floors[group[0].run]) for group in groups.values()))
 
 
-def _section(group: Sequence[Outcome], several_devices: bool) -> Section:
-    ranked, best = rank(group)
+def _section(group: Sequence[Outcome], several_devices: bool, floor: float) -> Section:
+    ranked, best = rank(group, floor)
     mixed = len({o.record.clock for o in group if o.record.clock}) > 1
     # What is not installed is so in every case; the sentences below the table say it once.
     rows = [
@@ -88,23 +94,13 @@ def _side_by_side(results: Results) -> Table:
     for case, by_place in groups.items():
         cells: dict[str, dict[Place, str]] = defaultdict(dict)
         for place, group in by_place.items():
-            ranked, best = rank(group)
+            ranked, best = rank(group, noise_floor(results.environments[place[0]]))
             for outcome in ranked:
                 mark = "* " if outcome.key in best else ""
                 cells[outcome.record.backend][place] = mark + _one_cell(outcome)
         rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
         sections.append(Section(plain(str(case)), tuple(rows)))
     return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
-
-
-def rank(group: Sequence[Outcome]) -> tuple[list[Outcome], set[outcomes.Key]]:
-    """One case's outcomes, fastest first, failures last; and which of them nothing tells from the fastest."""
-    done = [o for o in group if o.record.samples]
-    clocks = {o.record.clock for o in done}
-    clock = clocks.pop() if len(clocks) == 1 else "call"
-    done.sort(key=lambda o: stats.median(outcomes.rounds(o.record, clock)).value)
-    best = {o.key for o in done[1:] if 0 < outcomes.slowdown(o, done[0]).low <= 1}
-    return done + [o for o in group if not o.record.samples], best | {o.key for o in done[:1]}
 
 
 def _numbers(outcome: Outcome) -> tuple[str, ...]:
@@ -147,14 +143,6 @@ def interval(time: stats.Estimate) -> str:
     return f"±{time.precision:.1%}" if math.isfinite(time.high) else "±?"
 
 
-def digits(value: float) -> str:
-    """Three significant digits, or all before the point; thousands set apart, no exponent."""
-    if not value or not math.isfinite(value):
-        return f"{value:g}"
-    exponent = math.floor(math.log10(abs(float(f"{value:.2e}"))))
-    return f"{value:,.{max(0, 2 - exponent)}f}"
-
-
 def sentences(results: Results, baseline: str | None) -> list[str]:
     """Who won and by how much, what failed and what did not converge: for each run and device."""
     lines: list[str] = []
@@ -162,10 +150,10 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
     if baseline is not None and baseline not in known:
         lines += [f"baseline {plain(baseline)}: no such backend here; give one of {', '.join(sorted(known))}"]
         baseline = None
-    for place in places(results):
-        here = [o for o in results.outcomes if (o.run, o.record.device) == place]
-        found = [*_compared(here, baseline), *_failures(here), *_unconverged(here)]
-        if len(places(results)) > 1:
+    all_places = places(results)
+    for place, here in all_places.items():
+        found = [*_compared(here, baseline), *costs.sentences(here), *_failures(here), *_unconverged(here)]
+        if len(all_places) > 1:
             found = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in found)]
         lines += found
     return [shown(line) for line in lines]
@@ -216,14 +204,23 @@ def times(ratio: float, same: float = SAME) -> str:
 
 
 def _failures(here: Sequence[Outcome]) -> list[str]:
+    """A line for each way in which a backend failed; those that were never there share one."""
     failed = Counter(
         (o.record.backend, o.record.status, cut(o.record.reason or "", REASON_LENGTH))
         for o in here
         if o.record.samples is None
     )
-    return [
-        f"{name}: {status} on {count(n, 'case')}: {reason}" for (name, status, reason), n in failed.items()
+    absent = {name for name, _, _ in failed} - {
+        o.record.backend for o in here if o.record.status != "unavailable"
+    }
+    lines = [
+        f"{name}: {status} on {count(n, 'case')}: {reason}"
+        for (name, status, reason), n in failed.items()
+        if name not in absent
     ]
+    why = {name: reason for name, _, reason in failed if name in absent}
+    said = "; ".join(f"{name} ({reason})" for name, reason in why.items())
+    return [*lines, f"not available: {said}"] if why else lines
 
 
 def _unconverged(here: Sequence[Outcome]) -> list[str]:

@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from backends import Lookup
-from suite.case import Case
 from suite.nvml import Gpu, Reading, difference
+from suite.nvml_call import both
 from suite.record import Fact
 
 BURST_S = 0.01
+OFF = "turned off"
+GIVEN_BACK = "memory in use grew by less than the table: others gave some back meanwhile"
+_PER_ENERGY = ("joules_per_lookup", "joules_per_gb", "mean_power_w")
+_GAUGES = ("temperature_c", "memory_temperature_c", "sm_clock_hz", "memory_clock_hz")
+_OF_A_PHASE = (
+    *("energy_j", *_PER_ENERGY, "dram_bytes_per_s", "dram_bytes_per_lookup"),
+    *(f"{gauge}_{when}" for gauge in _GAUGES for when in ("before", "after")),
+)
 _ROOT = Path("/")
+_MAPPING = re.compile("([0-9a-f]+)-([0-9a-f]+) ")
 _PACKAGE = re.compile(r"intel-rapl:[0-9]+")
 
 
@@ -25,13 +34,23 @@ class Observer(Protocol):
     def held_bytes(self) -> Reading[int]:
         """Memory in use now: resident (CPU), or on the device by everybody (GPU)."""
 
+    def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
+        """Memory that a new array takes: of its first to last address, or more than was in use before it."""
+
     def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
         """The most memory in use at any time of a call, as far as this device tells."""
 
+    def watch(self) -> Callable[[], dict[str, Fact]]:
+        """Begin to watch the device; what is returned ends it, and says what held the clocks down."""
+
     def sustained(
-        self, case: Case, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
     ) -> dict[str, Fact]:
-        """Figures over ``seconds`` of nothing but these lookups; beside a null, ``<name>_missing``."""
+        """Figures over ``seconds`` of nothing but these lookups; beside a null, ``<name>_missing``.
+
+        Each is declared to move ``payload_bytes``; of the copy they are known, which tries the counters.
+        The lookups take turns as in a cold case, but no cache is swept between them.
+        """
 
 
 class HostObserver:
@@ -47,6 +66,20 @@ class HostObserver:
     def held_bytes(self) -> Reading[int]:
         return self._status("VmRSS")
 
+    def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
+        # Of its own pages: what the process holds goes up and down by megabytes of scratch memory besides.
+        resident, inside = 0, False
+        try:
+            with (self.root / "proc/self/smaps").open() as lines:
+                for line in lines:
+                    if mapping := _MAPPING.match(line):
+                        inside = int(mapping[1], 16) < span[1] and span[0] < int(mapping[2], 16)
+                    elif inside and line.startswith("Rss:"):
+                        resident += int(line.split()[1]) * 1024
+        except OSError as error:
+            return Reading(None, f"/proc/self/smaps can't be read ({error.strerror})")
+        return Reading(resident)
+
     def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
         try:
             # 5 resets the high-water mark of resident memory (proc_pid_clear_refs(5)).
@@ -57,13 +90,17 @@ class HostObserver:
         call()
         return self._status("VmHWM")
 
+    def watch(self) -> Callable[[], dict[str, Fact]]:
+        return dict
+
     def sustained(
-        self, case: Case, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
     ) -> dict[str, Fact]:
-        before = self._energy_j()
-        if before.value is None or seconds <= 0:
-            return facts({"energy_j": before if seconds > 0 else Reading(None, "turned off")})
-        began, count, burst = time.monotonic(), 0, _burst(lookups, wait)
+        before: Reading[float] = self._energy_j() if seconds > 0 else Reading(None, OFF)
+        if before.value is None:
+            return facts(dict.fromkeys(("energy_j", *_PER_ENERGY), before))
+        began, burst = time.monotonic(), _burst(lookups, wait)
+        count = burst()
         while time.monotonic() < began + seconds:
             count += burst()
         elapsed, after = time.monotonic() - began, self._energy_j()
@@ -76,7 +113,7 @@ class HostObserver:
                 "sustained_s": Reading(elapsed, None),
                 "energy_j": spent,
                 "joules_per_lookup": spent.then(lambda joules: joules / count),
-                "joules_per_gb": spent.then(lambda joules: joules / count / case.payload_bytes * 1e9),
+                "joules_per_gb": spent.then(lambda joules: joules / count / payload_bytes * 1e9),
                 "mean_power_w": spent.then(lambda joules: joules / elapsed),
             }
         )
@@ -112,16 +149,31 @@ class GpuObserver:
     def held_bytes(self) -> Reading[int]:
         return self.gpu.memory().used_bytes
 
+    def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
+        # Of the whole device, so what others take meanwhile is in it.
+        taken = both(before, self.held_bytes(), lambda a, b: b - a)
+        too_little = taken.value is not None and taken.value < span[1] - span[0]
+        return Reading(None, GIVEN_BACK) if too_little else taken
+
     def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
         # NVML has no high-water mark; pools give nothing back at once, so what is held after is the peak.
         call()
         return self.held_bytes()
 
+    def watch(self) -> Callable[[], dict[str, Fact]]:
+        before = self.gpu.counters()
+
+        def seen() -> dict[str, Fact]:
+            gained = difference(before, self.gpu.counters()).throttled_s
+            return facts({f"case_throttled_{cause}_s": held_down_s for cause, held_down_s in gained.items()})
+
+        return seen
+
     def sustained(
-        self, case: Case, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
     ) -> dict[str, Fact]:
         if seconds <= 0:
-            return facts({"energy_j": Reading(None, "turned off")})
+            return facts(dict.fromkeys(_OF_A_PHASE, Reading(None, OFF)))
         before = self.gpu.counters()
         seen = self.gpu.sustained(_burst(lookups, wait), seconds)
         after = self.gpu.counters()
@@ -129,20 +181,38 @@ class GpuObserver:
         figures: dict[str, Reading[Any]] = {
             "sustained_lookups": Reading(count, None),
             "sustained_s": Reading(elapsed, None),
-            "payload_bytes_per_s": Reading(count * case.payload_bytes / elapsed, None),
+            "payload_bytes_per_s": Reading(count * payload_bytes / elapsed, None),
             "dram_bytes_per_lookup": seen.dram_bytes_per_s.then(lambda rate: rate * elapsed / count),
-            "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / case.payload_bytes * 1e9),
+            "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / payload_bytes * 1e9),
         }
         for field in dataclasses.fields(seen):
             reading = getattr(seen, field.name)
             if isinstance(reading, Reading):
                 figures[field.name] = reading
-        for name in ("temperature_c", "memory_temperature_c", "sm_clock_hz", "memory_clock_hz"):
+        for name in _GAUGES:
             figures[f"{name}_before"] = getattr(before, name)
             figures[f"{name}_after"] = getattr(after, name)
         for cause, held_down_s in difference(before, after).throttled_s.items():
             figures[f"throttled_{cause}_s"] = held_down_s
         return facts(figures)
+
+
+def missing(gpu: Gpu) -> str | None:
+    """Which figures of a record NVML does not tell of this GPU, and why, in a line; None if it tells all."""
+    counters = gpu.counters()
+    figures: dict[str, Reading[Any]] = {
+        "memory": gpu.memory().used_bytes,
+        "energy": counters.energy_j,
+        "clocks": counters.sm_clock_hz,
+        "temperature": counters.temperature_c,
+        "throttling": next(iter(counters.throttled_ns.values())),
+        "DRAM traffic": gpu.bandwidth_counters(),
+    }
+    names: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        if figure.reason is not None:
+            names.setdefault(figure.reason, []).append(name)
+    return "; ".join(f"{', '.join(those)} ({reason})" for reason, those in names.items()) or None
 
 
 def facts(readings: Mapping[str, Reading[Any]]) -> dict[str, Fact]:

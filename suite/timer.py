@@ -13,7 +13,10 @@ import numpy as np
 from backends import Array, Lookup
 
 MAX_QUEUED = 256
-"""Launches behind one hold: the driver's queue takes about 1,000 before a launch blocks."""
+"""Lookups behind one hold, and samples."""
+MAX_ENTRIES = 512
+"""Launches and events behind one hold, a lookup counted as one launch. The driver's queue takes about 1,000
+before the next one blocks, so lookups of three launches still fit."""
 MAX_HOLD_S = 0.2
 MAX_TURN_NS = 300_000_000
 """A turn is cut short here: what it was sized by was a mistake, or the machine is held up."""
@@ -55,7 +58,8 @@ class HostClock:
     """Host time until the rows are there: ``call``.
 
     Args:
-        wait: returns when the rows are there, where a lookup's return does not mean that.
+        wait: returns when the device is idle, where a lookup's return does not mean that its rows are there.
+            A turn begins with it too: a library with streams of its own does not wait for a sweep on another.
         kept: how many results are held on to. Were each given up at once, a library that allocates would
             write to the same warm memory every time, and a cold lookup's output would not be cold.
     """
@@ -70,6 +74,8 @@ class HostClock:
 
     def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         taken = Turn()
+        if self.wait is not None:
+            self.wait()
         taken.settling_s, _ = self._time(settling, -(-len(settling) // SETTLING_READINGS))
         taken.call_s, taken.result = self._time(lookups, repeat)
         taken.whole = len(taken.call_s) == -(-len(lookups) // repeat)
@@ -131,7 +137,7 @@ class CudaClock:
     def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         taken = Turn()
         taken.settling_s = self.host.turn(settling, [], 1).settling_s
-        step = MAX_QUEUED // repeat * repeat
+        step = self._samples_behind_a_hold(repeat) * repeat
         for start in range(0, len(lookups), step):
             part = self._queue(lookups[start : start + step], repeat)
             taken.kernel_s += part.kernel_s
@@ -139,6 +145,11 @@ class CudaClock:
             taken.held = part.held if taken.held is None else taken.held and part.held
         taken.call_s, taken.result = self._calls(lookups)
         return taken
+
+    def _samples_behind_a_hold(self, repeat: int) -> int:
+        """So many that their lookups, their two events and their sweeps fit the queue; at least one."""
+        entries = repeat + 2 + (self.sweep is not None)
+        return max(1, min(MAX_QUEUED // repeat, MAX_ENTRIES // entries))
 
     def _queue(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
         """Kernel and enqueue times; once more with a longer hold for as long as the queue ran dry."""
@@ -179,7 +190,6 @@ class CudaClock:
         for lookup in lookups[-CALLS:]:
             if self.sweep is not None:
                 self.sweep()
-                self.cuda.synchronize()
             turn = self.host.turn([], [lookup], 1)
             times, result = times + turn.call_s, turn.result
         return times, result

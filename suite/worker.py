@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite import check, environment, measure, telemetry
+from suite import check, ids, measure
 from suite.case import Case
 from suite.record import Record, from_json, to_json
+from suite.tables import Tables, with_memory
 
 STATUS_BYTES = 4096
 ANSWER = "answer"
@@ -27,7 +28,6 @@ EXIT_PIPE = 97
 EXIT_TAMPERED = 96
 """Exit code of a worker that found the operands changed, by whom it can't tell."""
 _PR_SET_PDEATHSIG = 1
-_SETUP_BYTES = 2**27
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,14 @@ class Status:
 
 
 class Worker:
-    """Keeps one table at a time, and answers jobs."""
+    """Answers jobs; keeps the table of the last one, and the user's ids."""
 
     def __init__(self, status: Status, results: int) -> None:
         self.status = status
         self.results = results
         self.pipe = _identity(results)
-        self.table: tuple[tuple[Any, ...], Any, Any] | None = None
-        self.observers: dict[str, telemetry.Observer] = {}
+        self.tables = Tables()
+        self.ids: dict[str, ids.Ids] = {}
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
         self.folder = Path.cwd()
@@ -113,30 +113,29 @@ class Worker:
 
     def perform(self, job: Job) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit."""
-        from suite import ids
-
+        if job.ids_file is not None and job.ids_file not in self.ids:
+            self.notice(None, "read the ids")
+            self.ids = {job.ids_file: ids.read_file(job.ids_file)}
         self.notice(None, f"build the table {job.case.table}")
-        short = self._shortage(job)
+        place = self.tables.place(job.device)
+        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:
             return [failed(job, which, "out_of_memory", short) for which in job.which]
-        arrays, table = self._table(job)
-        file_ids = ids.read_file(job.ids_file) if job.ids_file else None
-        return measure.measure(
+        table = self.tables.of(job.case, job.device)
+        seen = place.observer.watch()
+        records = measure.measure(
             job.case,
             job.which,
-            arrays,
-            table,
-            self._observer(job.device),
+            place.arrays,
+            table.rows,
+            place.observer,
             job.settings,
             job.measurement,
             self.notice,
-            file_ids,
+            self.ids[job.ids_file] if job.ids_file else None,
         )
-
-    def _observer(self, device: str) -> telemetry.Observer:
-        if device not in self.observers:
-            self.observers[device] = telemetry.HostObserver() if device == "cpu" else _gpu_observer(device)
-        return self.observers[device]
+        known = {**place.facts(), **seen()}
+        return [with_memory(record, table.allocated, known) for record in records]
 
     def notice(self, backend: str | None, step: str) -> None:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
@@ -149,43 +148,6 @@ class Worker:
         self.status.write(self.step)
         with contextlib.suppress(OSError):
             os.chdir(self.folder)  # where the paths of backends begin
-
-    def _table(self, job: Job) -> tuple[Any, Any]:
-        from suite import data
-
-        key = (job.device, *job.case.table)
-        if self.table is None or self.table[0] != key:
-            self.table = None  # before the next one is made, so that two never stand in memory
-            arrays = data.arrays_on(job.device)
-            self.table = (key, arrays, data.build_table(arrays, *job.case.table))
-        return self.table[1], self.table[2]
-
-    def _shortage(self, job: Job) -> str | None:
-        case, key = job.case, (job.device, *job.case.table)
-        held = self.table is not None and self.table[0] == key
-        need = case.table_bytes * (not held) + 4 * case.rows_bytes + 4 * job.settings.cache_bytes
-        if job.device == "cpu":
-            # What is held now goes before the next table comes.
-            ours = self.table[2].nbytes if self.table and not held and self.table[0][0] == "cpu" else 0
-            there = environment.available_bytes() + ours - _SETUP_BYTES
-        else:
-            import torch
-
-            self.table = self.table if held else None
-            torch.cuda.empty_cache()
-            there = torch.cuda.mem_get_info(int(job.device.partition(":")[2]))[0]
-        if need <= there:
-            return None
-        return f"needs {need / 1e9:.1f} GB on {job.device}, {there / 1e9:.1f} GB are free"
-
-
-def _gpu_observer(device: str) -> telemetry.Observer:
-    import torch
-
-    from suite.nvml import Gpu
-
-    # By UUID, since an index can mean another GPU to NVML than to CUDA.
-    return telemetry.GpuObserver(Gpu.open(f"GPU-{torch.cuda.get_device_properties(device).uuid}"))
 
 
 def failed(job: Job, which: str, status: Any, reason: str) -> Record:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from suite.case import Case
-from suite.record import Environment, Memory, Record, Samples, Traffic
+from suite.record import Environment, Fact, Memory, Record, Samples, Traffic
 from suite.store import Run
 
 CASES = (
@@ -55,6 +55,29 @@ def samples(seconds: float, draw: random.Random, clock: str = "call", **shape) -
 def traffic(case: Case) -> Traffic:
     distinct = max(1, int(case.batch * 0.9))
     return Traffic(distinct, case.compulsory_bytes(distinct), 32 * 2**20, case.table_bytes < 2**25, 8, False)
+
+
+def counted(case: Case, seconds: float, dram: float = 1.0, joules_per_gb: float = 0.1) -> dict[str, Fact]:
+    """What a GPU's counters would say of such lookups; ``dram``: bytes moved in times of those declared."""
+    rate, lookups = case.payload_bytes / seconds, int(1.5 / seconds)
+    joules = joules_per_gb * case.payload_bytes / 1e9
+    return {
+        "sustained_lookups": lookups,
+        "sustained_s": lookups * seconds,
+        "payload_bytes_per_s": rate,
+        "dram_bytes_per_s": dram * rate,
+        "dram_bytes_per_lookup": dram * case.payload_bytes,
+        "dram_utilisation_fraction": dram * rate / 3.35e12,
+        "energy_j": joules * lookups,
+        "joules_per_lookup": joules,
+        "joules_per_gb": joules_per_gb,
+        "mean_power_w": joules / seconds,
+        "sm_clock_hz_before": 1_980_000_000,
+        "sm_clock_hz_after": 1_755_000_000,
+        "case_throttled_software_power_cap_s": 0.0,
+        "case_throttled_hardware_thermal_s": None,
+        "case_throttled_hardware_thermal_s_missing": "not supported",
+    }
 
 
 def record(

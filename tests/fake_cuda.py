@@ -15,7 +15,10 @@ class FakeCuda:
 
     Args:
         cycles_per_s: how fast ``_sleep`` counts.
-        depth: launches that wait at most; one more makes the host wait, as the driver does.
+        depth: entries (launches, events) that wait at most; one more makes the host wait, as the driver does.
+
+    Attributes:
+        most_waiting: the most entries that ever waited together.
     """
 
     def __init__(self, cycles_per_s: float = 1.5e9, depth: int = 1000) -> None:
@@ -23,18 +26,32 @@ class FakeCuda:
         self.depth = depth
         self.free_s = 0.0
         self.ends_s: list[float] = []
+        self.most_waiting = 0
         self.log: list[str] = []
 
     def launch(self, device_s: float, dispatch_s: float = 0.0, word: str = "kernel") -> None:
         """Enqueue a kernel that takes ``device_s``, which costs the host ``dispatch_s``."""
         busy(dispatch_s)
-        now = time.perf_counter()
-        self.ends_s = [end for end in self.ends_s if end > now]
+        self.enter(device_s, word)
+
+    def enter(self, device_s: float, word: str) -> float:
+        """Put one entry into the queue, as soon as there is room; when the device will be through with it."""
+        if len(self.ends_s) >= self.depth:
+            self.forget_past()
         if len(self.ends_s) >= self.depth:
             wait_until(self.ends_s[-self.depth])
         self.free_s = max(self.free_s, time.perf_counter()) + device_s
         self.ends_s.append(self.free_s)
+        if len(self.ends_s) > self.most_waiting:
+            self.forget_past()
+            self.most_waiting = max(self.most_waiting, len(self.ends_s))
         self.log.append(word)
+        return self.free_s
+
+    def forget_past(self) -> None:
+        """Drop the entries that the device has come past."""
+        now = time.perf_counter()
+        self.ends_s = [end for end in self.ends_s if end > now]
 
     def kernel(self, device_s: float, dispatch_s: float = 0.0, result: object = None) -> Callable[[], object]:
         """A lookup of one kernel."""
@@ -68,8 +85,7 @@ class FakeEvent:
 
     def record(self) -> None:
         """Enqueue it."""
-        self.at_s = self.cuda.free_s = max(self.cuda.free_s, time.perf_counter())
-        self.cuda.log.append("record")
+        self.at_s = self.cuda.enter(0.0, "record")
 
     def query(self) -> bool:
         """Whether the device has come past it."""

@@ -1,4 +1,4 @@
-"""The generated parts of README.md. Run as `python tests/generated.py` to write them anew."""
+"""The generated parts of README.md and results/README.md; `python tests/generated.py` writes them anew."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+import headline  # noqa: E402
+import schema  # noqa: E402
 
 from backends import DTYPES, describe, names  # noqa: E402
 from suite.case import PRESETS, plan  # noqa: E402
@@ -42,9 +45,15 @@ def _size(count: int) -> str:
     return f"{count} B"
 
 
-def renewed(text: str) -> str:
-    """README.md with its generated parts as they should be."""
-    for name, made in (("backends", backends), ("presets", presets)):
+GENERATED = {
+    "README.md": {"headline": lambda: headline.text(ROOT), "backends": backends, "presets": presets},
+    "results/README.md": {"record fields": schema.record_fields, "columns": schema.columns},
+}
+
+
+def renewed(path: str, text: str) -> str:
+    """A page with its generated parts as they should be."""
+    for name, made in GENERATED[path].items():
         start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
         before, _, rest = text.partition(start)
         assert rest, name
@@ -53,5 +62,7 @@ def renewed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(renewed(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in GENERATED:
+        file = ROOT / page
+        file.write_text(renewed(page, file.read_text(encoding="utf-8")), encoding="utf-8")
+    (ROOT / headline.PICTURE).write_bytes(headline.picture(ROOT))

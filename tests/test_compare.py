@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from suite import compare, pairs, stats
 from suite.case import Case
+from suite.record import METHOD
 from suite.stats import Estimate
 from suite.store import Run
 
@@ -199,10 +200,10 @@ def test_normalized_pairs_devices_of_different_names(tmp_path, said):
 
 
 def test_times_taken_by_different_methods_are_never_compared(tmp_path, said):
-    a, b = two(tmp_path, 1.0, environment=replace(fabricate.ENVIRONMENT, method=2))
+    a, b = two(tmp_path, 1.0, environment=replace(fabricate.ENVIRONMENT, method=METHOD + 1))
     for flags in ([], ["--normalized"]):
         code, _, err = said(a, b, *flags)
-        assert code == 2 and "method 1 and 2" in err
+        assert code == 2 and f"method {METHOD} and {METHOD + 1}" in err
 
 
 @pytest.mark.parametrize(

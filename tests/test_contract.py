@@ -54,9 +54,9 @@ LONG = {
 
 
 @functools.cache
-def table_of(vocab: int, dim: int, dtype: str) -> Any:
+def table_of(vocab: int, dim: int, dtype: str, offset: int) -> Any:
     """One table of bits; backends share it."""
-    return build_table(HostArrays(), vocab, dim, dtype)
+    return build_table(HostArrays(), vocab, dim, dtype, offset)
 
 
 def laid_out(case: Case, batch: Any = None) -> Field:
@@ -114,6 +114,18 @@ def test_the_last_row_the_first_and_one_alone(name: str) -> None:
         for index_dtype in INDEX_BYTES:
             case = Case(VOCAB, 129, "bfloat16", len(batch), index_dtype)
             assert verdict(name, laid_out(case, batch)) is None, batch[:3]
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CPU)
+def test_a_table_off_its_alignment(name: str, dtype: str) -> None:
+    if dtype not in load(name).dtypes:
+        pytest.skip(f"does not move {dtype}")
+    width = DTYPE_BYTES[dtype]
+    for offset in (width,) if name in COMPILED else (width, 8, 16, 64 - width):
+        case = Case(VOCAB, 64, dtype, 17, offset=offset)
+        assert verdict(name, laid_out(case)) is None, case
 
 
 @pytest.mark.parametrize("name", CPU)

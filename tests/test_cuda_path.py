@@ -59,6 +59,9 @@ def run(arrays: data.CudaArrays, which: list[str], case: Case = CASE, **more: fl
 def test_tables_are_the_same_on_both_sides(arrays: data.CudaArrays) -> None:
     host = data.build_table(data.HostArrays(), 300, 129, "float16")
     assert np.array_equal(data.build_table(arrays, 300, 129, "float16").numpy(), host)
+    off = data.build_table(arrays, 300, 129, "float16", 6)
+    assert off.data_ptr() % 64 == 6
+    assert np.array_equal(off.numpy(), host)
 
 
 @pytest.mark.parametrize("cache", ["cold", "hot"])

@@ -133,6 +133,43 @@ def test_a_table_is_the_formula_and_read_only() -> None:
     assert table.ctypes.data % 64 == 0
 
 
+@pytest.mark.parametrize("offset", [2, 16, 62, 4094])
+def test_a_table_off_its_alignment_is_the_same_and_read_only(offset: int) -> None:
+    arrays = HostArrays()
+    table = build_table(arrays, 3001, 17, "float16", offset)
+    assert table.ctypes.data % 4096 == offset
+    assert np.array_equal(table, rows_of(np.arange(3001), 17, "float16"))
+    start, end = arrays.span(table)
+    assert not writable(start) and not writable(end - 1), "its first and last page are protected too"
+    arrays.invert_row(table, 3000)
+    assert not writable(start) and not writable(end - 1), "and are so again after a row was turned over"
+
+
+def test_a_large_table_lies_on_huge_pages_and_stays_there() -> None:
+    """A lookup is slower without them, and turning a row over must not break them up."""
+    choice = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not choice.is_file() or "[never]" in choice.read_text():
+        pytest.skip("the kernel gives no huge pages")
+    arrays = HostArrays()
+    table = build_table(arrays, 2**20, 64, "int8")
+    before = arrays.huge_pages(table)
+    assert before is not None and before > 0.9
+    for row in range(0, len(table), 2**15):
+        arrays.invert_row(table, row)
+    assert arrays.huge_pages(table) == before
+    assert arrays.huge_pages(build_table(arrays, 100, 64, "int8")) == 0.0
+
+
+def writable(address: int) -> bool:
+    """Whether this process may write to an address."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, access = line.split()[:2]
+        first, end = (int(one, 16) for one in span.split("-"))
+        if first <= address < end:
+            return "w" in access
+    raise AssertionError("not mapped")
+
+
 def test_shares_of_parallel_work_cover_all_rows_once() -> None:
     numbers = list(range(4097))
     for rows in (1, 2, 7, 1000, 4097):
@@ -447,7 +484,7 @@ def test_axes_that_are_given_take_the_place_of_the_presets() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_models_are_tables_with_decode_and_prefill_batches(name: str) -> None:
     cases = plan([model_sweep(name)])
-    assert {case.table for case in cases} == {MODELS[name]}
+    assert {case.table for case in cases} == {(*MODELS[name], 0)}
     assert {1, 8192} <= {case.batch for case in cases}
 
 
@@ -475,6 +512,9 @@ def test_bytes_are_those_of_the_definition() -> None:
         ("distribution", "zipf--1", "uniform"),
         ("distribution", "normal", "zipf-EXPONENT"),
         ("vocab", 2**31 + 1, "int32"),
+        ("offset", 2, "multiple of 4 bytes, as float32 needs"),
+        ("offset", -4, "from 0 to 4095"),
+        ("offset", 4096, "from 0 to 4095"),
     ],
 )
 def test_a_case_that_cannot_be(axis: str, value: object, says: str) -> None:
@@ -484,8 +524,30 @@ def test_a_case_that_cannot_be(axis: str, value: object, says: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_an_offset_is_said_where_there_is_one() -> None:
+    plain, off = Case(10, 4), Case(10, 4, offset=12)
+    assert "offset" not in str(plain)
+    assert str(off) == f"{plain} offset 12"
+    assert off.table != plain.table, "it is another table"
+
+
+def test_the_cliffs_are_there() -> None:
+    cases = plan(PRESETS["cliffs"])
+    assert len(cases) < 60
+    assert {16, 17} <= {case.batch for case in cases}
+    assert {16, 32, 64, 128, 256, 512} <= {case.row_bytes for case in cases}
+    assert {1, 7, 129, 1601} <= {case.dim for case in cases}
+    assert {case.offset % 16 > 0 for case in cases} == {False, True}
+    assert {"sorted", "equal"} <= {case.distribution for case in cases}
+    for size in ("table_bytes", "rows_bytes"):
+        sizes = [getattr(case, size) - 2**31 for case in cases if case.dtype == "int8"]
+        assert {one > 0 for one in sizes if abs(one) < 2**14} == {False, True}, (
+            f"{size} on both sides of 2^31"
+        )
+
+
 def test_axes_are_the_fields_of_a_case() -> None:
-    assert AXES == ("vocab", "dim", "dtype", "batch", "index_dtype", "distribution", "cache")
+    assert AXES == ("vocab", "dim", "dtype", "batch", "index_dtype", "distribution", "cache", "offset")
 
 
 # --- cold and hot -------------------------------------------------------------------------------------

@@ -201,8 +201,13 @@ def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
         "max_sm_clock_hz": 1_980_000_000,
         "max_memory_clock_hz": 2_619_000_000,
         "pci_bus_id": "00000000:17:00.0",
+        "name": "NVIDIA H100",
+        "driver_version": "580.95.05",
+        "theoretical_peak_bytes_per_s": 3_352_320_000_000,
     } | (identity or {})
-    numbers: Memory = Memory(*[reading(0)] * 5, processes=reading(more.get("processes", ())))
+    sizes = {"total_bytes": reading(85_899_345_920), "used_bytes": reading(more.get("used", 2_500_000_000))}
+    others = dict.fromkeys(("struct_version", "free_bytes", "reserved_bytes"), reading(0))
+    numbers = Memory(**sizes, **others, processes=reading(more.get("processes", ())))
     counters = Counters(
         at_s=1.0,
         energy_j=reading(1.0),
@@ -216,7 +221,8 @@ def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
     causes = more.get("throttled", {"software_power_cap": 0.0, "hardware_thermal": 0.0})
     throttled = {cause: reading(value) for cause, value in causes.items()}
     during = Difference(0.5, reading(1.0), reading(1.0), reading(1.0), throttled)
-    return GpuState({key: reading(value) for key, value in told.items()}, numbers, counters, during)
+    identity = {key: reading(value) for key, value in told.items()}
+    return GpuState(identity, numbers, counters, during, more.get("missing"))
 
 
 def reading(value: Any) -> Reading[Any]:
@@ -226,7 +232,12 @@ def reading(value: Any) -> Reading[Any]:
 
 def test_a_quiet_gpu_is_ok() -> None:
     every = gpu_findings(gpu())
-    assert {finding.grade for finding in every} == {"ok"} and len(every) == 7
+    assert {finding.grade for finding in every} == {"ok"} and len(every) == 8
+
+
+def test_a_gpu_that_can_not_be_divided_has_nothing_said_of_it() -> None:
+    state = gpu({"mig_enabled": "not supported", "ecc_enabled": "not supported"})
+    assert not [one for one in gpu_findings(state) if "MIG" in one.subject or "ECC" in one.state]
 
 
 PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not available")))
@@ -243,8 +254,14 @@ PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not ava
         ),
         ("persistence mode", gpu({"persistence_enabled": "not supported"}), "unknown", "not supported"),
         ("MIG", gpu({"mig_enabled": True}), "warn", "not divided"),
-        ("MIG", gpu({"mig_enabled": "not supported"}), "unknown", "not supported"),
-        ("ECC", gpu({"ecc_enabled": False}), "ok", "off"),
+        ("kind", gpu(), "ok", "NVIDIA H100, driver 580.95.05, ECC on"),
+        ("kind", gpu({"ecc_enabled": False}), "ok", "ECC off"),
+        ("kind", gpu({"name": "not supported", "driver_version": "not told"}), "ok", "driver unknown"),
+        ("memory", gpu(), "ok", "85.9 GB, 2.5 GB in use; at most 3352 GB/s"),
+        ("memory", gpu({"theoretical_peak_bytes_per_s": "not told"}), "ok", "2.5 GB in use"),
+        ("memory", gpu(used="not permitted"), "unknown", "not permitted"),
+        ("counters", gpu(), "ok", "all told"),
+        ("counters", gpu(missing="energy (not supported)"), "unknown", "no energy (not supported)"),
         ("power limit", gpu(drawn=690.0), "warn", "700 W, 690 W drawn"),
         ("power limit", gpu(drawn="not supported"), "ok", "700 W"),
         ("power limit", gpu({"power_limit_w": "not of an instance"}), "unknown", "not of an instance"),

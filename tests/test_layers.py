@@ -13,16 +13,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From pure values down to the commands. A module may import, at any depth, only from modules above it.
 FLOORS = (
-    "text command case strict record stats",
+    "text command case strict record stats processes",
     "formula ids data cache ceiling check",
     "nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml",
     "timer turns",
     "environment_files environment_cgroup environment_cpu environment_privacy",
     "environment_software environment",
-    "telemetry contender measure worker child supervisor store",
-    "outcomes summary frame pairs page_data page report compare",
+    "telemetry tables contender measure worker child supervisor store",
+    "fields counters bulk outcomes ranking costs summary frame drawing_parts drawing",
+    "pairs page_data page export files report compare",
     "doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise noise doctor",
-    "options schedule listing gpu_probe progress replay run",
+    "options schedule listing gpu_probe launch progress replay run",
 )
 ROOMS = " ".join(FLOORS).split()
 
@@ -42,7 +43,7 @@ TORCH = {
     "timer": "owns events and waits for the device",
     "ceiling": "one of the plain copies is torch's",
     "gpu_probe": "asks in a child process",
-    "worker": "asks how much device memory is free",
+    "tables": "asks how much device memory is free, and for the GPU's UUID",
 }
 
 LONG = {"data": "host and device arrays side by side, so that each can be read against the other"}
@@ -54,16 +55,47 @@ READERS = (
     "stats",
     "store",
     "record",
+    "fields",
+    "counters",
+    "bulk",
     "outcomes",
+    "ranking",
+    "costs",
     "summary",
     "frame",
+    "drawing_parts",
+    "drawing",
     "pairs",
     "page",
     "page_data",
+    "export",
+    "files",
     "report",
     "compare",
 )
 MOST_LINES = 250
+
+# The claims put the suite to use as anybody could: they stand below every room, and no room knows of them.
+CLAIM_FLOORS = (
+    "names finding words",
+    "judged half_length rules model process",
+    "place options",
+    "one_thread lexicon real_rows glove corpus encoder meaning_rules geometry learned contextual",
+    "lookups timed steps training_steps probe size",
+    "bandwidth cheapest training ids_out_of_range meaning",
+    "stages child drawing render terminal __main__",
+)
+CLAIM_ROOMS = " ".join(CLAIM_FLOORS).split()
+CLAIM_PRINT = {"__main__": "a command", "terminal": "what the command answers"}
+CLAIM_TORCH = {
+    "size": "asks how much device memory is free",
+    "steps": "the other steps of a forward pass are torch's",
+    "training_steps": "backward and update are torch's",
+    "probe": "asks whether the device still answers",
+    "learned": "trains a table",
+    "one_thread": "keeps torch to one thread, so that sums come out the same",
+    "encoder": "runs a trained model's layers",
+}
 
 
 def tree(path: Path) -> ast.Module:
@@ -98,6 +130,7 @@ def at_import(module: ast.Module) -> set[str]:
 
 SUITE = {path.stem: tree(path) for path in sorted((ROOT / "suite").glob("*.py"))}
 BACKENDS = {path.stem: tree(path) for path in sorted((ROOT / "backends").glob("*.py"))}
+CLAIMS = {path.stem: tree(path) for path in sorted((ROOT / "suite/claims").glob("*.py"))}
 CONCRETE = {f"backends.{name}" for name in BACKENDS} - {"backends.__init__", "backends.base"}
 
 
@@ -117,6 +150,37 @@ def test_the_package_itself_only_opens_the_reading_door() -> None:
     known = {i.split(".")[1] for i in imports(SUITE["__init__"]) if i.startswith("suite.")} & set(SUITE)
     assert known <= set(READERS)
     assert not at_import(SUITE["__init__"]) - {"__future__", "typing"}
+
+
+def test_nothing_knows_of_the_claims() -> None:
+    for name, module in {**SUITE, **BACKENDS}.items():
+        assert not [i for i in imports(module) if i.startswith("suite.claims")], f"{name} knows of the claims"
+
+
+def test_every_module_of_the_claims_has_its_room() -> None:
+    assert len(CLAIM_ROOMS) == len(set(CLAIM_ROOMS))
+    assert set(CLAIM_ROOMS) == set(CLAIMS) - {"__init__"}, "give a new module its place in CLAIM_FLOORS"
+    assert not set(imports(CLAIMS["__init__"]))
+
+
+@pytest.mark.parametrize("name", CLAIM_ROOMS)
+def test_a_claim_imports_only_from_above(name: str) -> None:
+    above = set(CLAIM_ROOMS[: CLAIM_ROOMS.index(name)])
+    known = {i.split(".")[2] for i in imports(CLAIMS[name]) if re.match(r"suite\.claims\.\w", i)} & set(
+        CLAIMS
+    )
+    assert known <= above, f"suite.claims.{name} imports from below: {', '.join(sorted(known - above))}"
+
+
+def test_claims_import_what_looks_up_and_what_draws_where_they_use_it() -> None:
+    for name, module in CLAIMS.items():
+        assert not at_import(module) & (LIBRARIES | HEAVY_OUTPUT), f"suite.claims.{name}"
+        assert not CONCRETE & set(imports(module)), f"suite.claims.{name} names a concrete backend"
+
+
+def test_of_the_claims_only_the_named_modules_import_torch_and_print() -> None:
+    assert {name for name, module in CLAIMS.items() if "torch" in set(imports(module))} == set(CLAIM_TORCH)
+    assert {name for name, module in CLAIMS.items() if _prints(module)} == set(CLAIM_PRINT)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -162,7 +226,7 @@ def test_readers_of_results_need_neither_torch_nor_a_gpu(name: str) -> None:
 
 def test_tables_and_plots_are_imported_where_they_are_made() -> None:
     found = {name for name, module in SUITE.items() if at_import(module) & HEAVY_OUTPUT}
-    assert found <= {"frame"}, "frame is pandas' room; everything else imports it when needed"
+    assert found <= {"frame", "drawing", "drawing_parts"}, "only they may; all else imports when needed"
 
 
 def test_only_the_named_modules_import_torch() -> None:
@@ -172,21 +236,21 @@ def test_only_the_named_modules_import_torch() -> None:
 
 
 def test_only_commands_print() -> None:
-    found = {
-        name
-        for name, module in SUITE.items()
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-    }
+    found = {name for name, module in SUITE.items() if _prints(module)}
     assert found <= set(PRINT), f"print in {', '.join(sorted(found - set(PRINT)))}"
     for name, module in BACKENDS.items():
         assert "print(" not in ast.unparse(module), f"backends.{name} prints"
 
 
+def _prints(module: ast.Module) -> bool:
+    calls = [n.func for n in ast.walk(module) if isinstance(n, ast.Call)]
+    return any(isinstance(called, ast.Name) and called.id == "print" for called in calls)
+
+
 def test_files_are_short() -> None:
     lines = {
         path.stem: len(path.read_text(encoding="utf-8").splitlines())
-        for folder in ("suite", "backends")
+        for folder in ("suite", "suite/claims", "backends")
         for path in (ROOT / folder).glob("*.py")
     }
     long = {name for name, count in lines.items() if count > MOST_LINES}
@@ -194,9 +258,16 @@ def test_files_are_short() -> None:
     assert set(LONG) - long == set(), "no longer over the limit; take it out of LONG"
 
 
-@pytest.mark.parametrize("name", [*SUITE, *BACKENDS])
+DOCUMENTED = {
+    f"{f}.{n}": m
+    for f, of in (("suite", SUITE), ("claims", CLAIMS), ("backends", BACKENDS))
+    for n, m in of.items()
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
 def test_a_docstring_says_in_its_first_line_what_the_room_is_for(name: str) -> None:
-    module = SUITE.get(name) if name in SUITE else BACKENDS[name]
+    module = DOCUMENTED[name]
     first = (ast.get_docstring(module) or "").partition("\n")[0]
     assert len(first) > 15
     assert re.search(r"[.?]$|[.:] +python -m \S", first), f"{name}: {first!r} is no sentence"

@@ -22,24 +22,24 @@ CANARY = -91
 
 class OneThread(NumbaCpu):
     parallel_bytes = 1 << 60
-    stream_cache_fraction = 1e9
+    stream_cache_fraction = stream_short_fraction = 1e9
 
 
 class AllThreads(NumbaCpu):
     parallel_bytes = 0
     chunk_bytes = 1
     chunks_per_thread = 1000
-    stream_cache_fraction = 1e9
+    stream_cache_fraction = stream_short_fraction = 1e9
 
 
 class OneThreadStreaming(OneThread):
-    stream_cache_fraction = 0
-    stream_row_bytes = 64
+    stream_cache_fraction = stream_short_fraction = 0
+    stream_ragged_row_bytes = 64
 
 
 class AllThreadsStreaming(AllThreads):
-    stream_cache_fraction = 0
-    stream_row_bytes = 64
+    stream_cache_fraction = stream_short_fraction = 0
+    stream_ragged_row_bytes = 64
 
 
 PATHS = (NumbaCpu, OneThread, AllThreads, OneThreadStreaming, AllThreadsStreaming)
@@ -95,8 +95,7 @@ def test_every_path_at_misaligned_bases(path: type[Backend], dim: int, dtype: ty
         table = filled((97, dim), dtype, (offset * 3) % 64)
         for batch in (1, 17, 301):
             ids = np.random.default_rng(batch).integers(0, len(table), batch).astype(np.int64)
-            if path.__dict__.get("stream_row_bytes", 0) <= dim * width:
-                check(path, table, ids, offset)
+            check(path, table, ids, offset)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -160,3 +159,22 @@ def test_the_address_of_ids_and_job_need_not_be_aligned() -> None:
     ids = raw[1 : 1 + 8 * 300].view(np.int64)
     ids[:] = np.random.default_rng(3).integers(0, 97, 300)
     check(NumbaCpu, filled((97, 129), np.int8, 3), ids, 5)
+
+
+@pytest.mark.parametrize(
+    ("size", "out_bytes", "address", "streamed"),
+    [
+        *[(size, 1 << 30, 0, size >= 64) for size in (32, 64, 128, 192, 4096)],
+        *[(size, 1 << 30, 0, size >= 1024) for size in (65, 96, 1000, 1030)],  # parts of lines: at a loss
+        *[(size, 1 << 30, 4, size >= 1024) for size in (64, 128, 1024)],
+        *[(size, 1 << 10, 0, False) for size in (64, 4096)],
+    ],
+)
+def test_lines_are_streamed_whole(size: int, out_bytes: int, address: int, streamed: bool) -> None:
+    assert NumbaCpu().streams(size, out_bytes, address) == streamed
+
+
+def test_short_rows_are_streamed_into_less() -> None:
+    short, long = ([NumbaCpu().streams(size, 1 << n, 0) for n in range(10, 31)] for size in (64, 256))
+    assert short == sorted(short) and long == sorted(long)
+    assert sum(short) > sum(long) > 0

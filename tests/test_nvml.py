@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nvml_stub.build import build
 
 from suite.nvml_call import NOT_INSTALLED, REASONS, Reading, both
 from suite.nvml_fields import OF_OLD_DRIVER
@@ -76,16 +76,7 @@ class Child:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler to build the stand-in for NVML")
-    folder = tmp_path_factory.mktemp("nvml")
-    target = folder / "libnvidia-ml.so.1"
-    source = STUB / "nvml_stub.c"
-    subprocess.run(
-        [compiler, "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", target, source], check=True
-    )
-    return folder
+    return build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +175,10 @@ def test_sustained_phase(child: Child) -> None:
         "pcie_tx_bytes_per_s": reading(20.5 * 1048576),
         "pcie_rx_bytes_per_s": reading(21.5 * 1048576),
     }
+
+
+def test_however_short_a_phase_is_lookups_are_counted(child: Child) -> None:
+    assert child("Gpu.open().sustained(lambda: 7, 0.0).lookups") == 7
 
 
 def test_gpm_samples_are_given_back_even_when_the_lookups_fail(child: Child) -> None:
@@ -578,6 +573,7 @@ def test_an_index_beyond_the_last_gpu(child: Child) -> None:
     [
         (GPUS[3], GPUS[3]),
         (GPUS[3].removeprefix("GPU-"), GPUS[3]),
+        (MIG.removeprefix("MIG-"), MIG),
         ("GPU-a0000001", GPUS[1]),
         ("a0000001", GPUS[1]),
         ("00000000:12:00.0", GPUS[2]),

@@ -8,6 +8,7 @@ import re
 import string
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from suite import ids
-from suite.case import Case
-from suite.options import BadRequest, Request, parse
+from suite.case import Case, Sweep, plan
+from suite.options import SUSTAIN_S, BadRequest, Request, parse
 from suite.run import main
+from suite.schedule import tasks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,7 +73,7 @@ def nothing_left(folder: Path) -> bool:
 # --- any words at all ---------------------------------------------------------------------------------
 
 NAMES = (
-    "gpu backend preset model vocab dim batch dtype index-dtype distribution cache indices out resume "
+    "gpu backend preset model vocab dim batch dtype index-dtype distribution cache offset indices out resume "
     "precision time-budget timeout threads seed dry-run list help"
 )
 OPTIONS = NAMES.split()
@@ -206,6 +208,11 @@ VALUES = {
     "unknown option": (["--vocabulary", "5"], "--vocabulary"),
     "an option cut short": (["--voc", "5"], "--voc"),
     "a stray word": (["smoke"], "smoke"),
+    "a sweep of millions": (
+        ["--batch", ",".join(map(str, range(1, 5001))), "--dim", ",".join(map(str, range(1, 101)))],
+        "cases; give fewer values, at most 100,000 cases",
+    ),
+    "a phase as long as a step may be": (["--sustain", "60"], "give a longer --timeout"),
     "model and preset": (["--model", "gpt2", "--preset", "smoke"], "give one of them"),
     "ids and law": (["--indices", "x", "--distribution", "zipf"], "give one of them"),
     "resume and out": (["--resume", "x", "--out", "y"], "give one of them"),
@@ -293,6 +300,27 @@ def test_a_folder_for_a_backend(tmp_path: Path, capsys: pytest.CaptureFixture[st
 # --- ids of the user's own ----------------------------------------------------------------------------
 
 
+def test_a_sweep_just_small_enough_is_planned_at_once() -> None:
+    many = ["--vocab", ",".join(map(str, range(1, 317))), "--dim", ",".join(map(str, range(1, 317)))]
+    began = time.perf_counter()
+    tasks = tasks_of(parse([*many, "--backend", "numpy_take"]))
+    assert len(tasks) == 316 * 316
+    assert time.perf_counter() - began < 20, "a table a case, each looked for among all would take minutes"
+
+
+def test_what_the_axes_come_to_is_known_without_a_case() -> None:
+    wide = tuple(range(1, 20_001))
+    assert Sweep(wide, wide, batch=wide).size == 20_000**3
+    with pytest.raises(ValueError, match="8,000,000,000,000 cases"):
+        plan([Sweep((1,), (1,))], vocab=wide, dim=wide, batch=wide)
+
+
+def test_a_phase_is_shorter_than_a_step_may_be() -> None:
+    assert parse([]).sustain_s == SUSTAIN_S
+    assert parse(["--timeout", "1s"]).sustain_s == 0.5
+    assert parse(["--timeout", "1s", "--sustain", "0.9"]).sustain_s == 0.9
+
+
 def npy_header(shape: str) -> bytes:
     """The start of an .npy file that promises more than it holds."""
     header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
@@ -309,6 +337,7 @@ IDS: dict[str, tuple[str, bytes, str]] = {
     "binary": ("ids.txt", bytes(range(256)), "not ids"),
     "utf-16": ("ids.txt", "1 2".encode("utf-16"), "not ids"),
     "very long number": ("ids.txt", b"9" * 5000, "not ids"),
+    "a word without an end": ("ids.txt", b"1 " + b"9" * 2**21, "not ids"),
     "over 64 bits": ("ids.txt", b"9" * 30, "not ids"),
     "out of range": ("ids.txt", b"0 99 100", "reach from 0 to 100, the table has rows 0 to 99"),
     "negative": ("ids.txt", b"-1 3", "reach from -1"),
@@ -367,6 +396,27 @@ def test_arrays_that_hold_no_ids(tmp_path: Path, capsys: pytest.CaptureFixture[s
         np.savez(file, a=np.arange(3))
     assert "not integers" in refused(capsys, [*SMALL, "--indices", str(archive)])
     assert nothing_left(elsewhere), "the pickle was not loaded"
+
+
+def test_more_ids_than_are_held(tmp_path: Path, capsys: pytest.CaptureFixture[str], elsewhere: Path) -> None:
+    path = tmp_path / "ids.npy"
+    np.lib.format.open_memmap(path, "w+", np.int8, (ids.MAX_IDS + 1,))
+    assert "more than 134,217,728 ids; give a part of it" in refused(capsys, [*SMALL, "--indices", str(path)])
+    assert nothing_left(elsewhere)
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 2**20])
+def test_text_is_read_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(ids, "_BLOCK", block)
+    monkeypatch.setattr(ids, "MAX_IDS", 300)
+    path, numbers = tmp_path / "ids.txt", [*range(0, 30000, 100)]
+    for between in (" ", "\n", " \r\n\t "):
+        for end in ("", between):
+            path.write_text(between.join(map(str, numbers)) + end)
+            assert ids.read_file(str(path)).tolist() == numbers
+    path.write_text(f"{path.read_text()} 5")
+    with pytest.raises(ValueError, match="more than 300 ids"):
+        ids.read_file(str(path))
 
 
 def test_paths_that_are_no_file_of_ids(

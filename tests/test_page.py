@@ -70,6 +70,24 @@ def gpu_run(path: Path) -> None:
         run.append(fabricate.measurement(case, number + 100, speed={"numpy_take": 1.0}))
 
 
+def counted_run(path: Path) -> None:
+    """A GPU whose counters were read."""
+    run, draw = Run.create(path, GPU), random.Random(0)
+    known = {"clock": "kernel", "device": "cuda:0"}
+    for number, case in enumerate(CASES):
+        copy = fabricate.record("copy_torch", case, 1e-5, draw, f"m{number}", role="ceiling", **known)
+        one = fabricate.record("cupy_rawkernel", case, 2e-5, draw, f"m{number}", **known)
+        run.append([copy, replace(one, telemetry=fabricate.counted(case, 2e-5, dram=0.5))])
+
+
+def tied_run(path: Path) -> None:
+    """Three tables at one batch; ``b`` is slower on the first, and can't be told from ``a`` on the others."""
+    run = Run.create(path, fabricate.ENVIRONMENT)
+    for number, vocab in enumerate((1000, 2000, 3000)):
+        speed = {"a": 1.0, "b": 1.001 if number else 2.0}
+        run.append(fabricate.measurement(Case(vocab, 64, batch=512), number, speed))
+
+
 def evil_run(path: Path) -> None:
     """Every text that a file can hold is hostile."""
     facts = {text: text for text in EVIL}
@@ -89,7 +107,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fabricate.run(root / "host", CASES)
     gpu_run(root / "gpu")
     evil_run(root / "evil <b class=evil>")
-    for name, runs in {"host": ["host"], "two": ["host", "gpu"], "evil": ["evil *"]}.items():
+    counted_run(root / "counted")
+    tied_run(root / "tied")
+    pages = {
+        "host": ["host"],
+        "two": ["host", "gpu"],
+        "evil": ["evil *"],
+        "counted": ["counted"],
+        "tied": ["tied"],
+    }
+    for name, runs in pages.items():
         html = page.html(outcomes.read([root / run for run in runs]))
         (root / f"{name}.html").write_bytes(html.encode("utf-8"))
     return root
@@ -175,7 +202,7 @@ def test_the_policy_names_every_script_and_style_and_nothing_else(folder: Path, 
 
 @pytest.mark.parametrize("name", page.SCRIPTS)
 def test_no_script_makes_markup_of_text_or_reaches_out(name: str) -> None:
-    source = page._part(name)
+    source = page.part(name)
     for word in (
         "innerHTML",
         "outerHTML",
@@ -305,7 +332,22 @@ def test_every_failure_is_a_cross_and_a_line_with_its_reason(at: Any) -> None:
         "[...document.querySelectorAll('#figure-limit .cross')]"
         ".map(c => c.getAttribute('d').match(/M/g).length)"
     )
-    assert browser.run(crosses) == [len(CASES)] * len(FAILURES)
+    assert browser.run(crosses) == [len(CASES)] * (len(FAILURES) - 1)  # but of what is not there at all
+
+
+def test_what_is_not_available_is_told_once_and_drawn_when_asked_for(at: Any) -> None:
+    name = f"odd_{FAILURES.index('unavailable')}"
+    browser = at("two", "#device=cuda:0")
+    for figure in ("map", "limit", "share", "batch", "cost"):
+        assert name not in browser.run(f"document.querySelector('#figure-{figure} .key').textContent")
+    card = "document.querySelector('[data-place=\"1\"]').textContent"
+    assert f"not available: {name} (unavailable on purpose)" in browser.run(card)
+    assert "1 backend not available" in browser.run(card)
+    assert name in column(browser, "backend", "#grid-failures")
+    browser.run("state.page = 1e9; drawRecords()")
+    assert column(browser, "backend")[-1] == name
+    browser = at("two", "#status=unavailable")
+    assert browser.run("document.querySelectorAll('#figure-limit .cross').length") == 1
 
 
 def test_the_arrow_keys_tell_of_each_mark(at: Any) -> None:
@@ -340,6 +382,45 @@ def test_the_map_says_who_wins_and_what_is_unclear(at: Any) -> None:
     cell = browser.run("document.querySelector('#figure-map tr:not(.total) td.unclear').textContent")
     assert "cupy_rawkernel" in cell
     assert "triton_gather" in cell
+
+
+def test_where_most_is_unclear_nobody_is_called_the_fastest(at: Any) -> None:
+    """Of three tables ``a`` wins one; on the others nothing tells it from ``b``."""
+    browser = at("tied")
+    cells = (
+        "[...document.querySelectorAll('#figure-map tr.total td')].map(td => td.className + td.textContent)"
+    )
+    assert browser.run(cells) == ["unclearnot beatenawins 1 of 3, 2 unclear"]
+    assert browser.run("document.querySelectorAll('#figure-map tbody td.won').length") == 1
+    assert browser.run("document.querySelector('.answer').textContent") == "Fastest by batch:512 anot beaten"
+
+
+def test_declared_bytes_stand_beside_those_the_counters_saw(at: Any) -> None:
+    browser = at("counted")
+    titles = browser.run("[...document.querySelectorAll('#figure-cost h4')].map(h => h.textContent)")
+    assert [title.partition(" (")[0] for title in titles] == [
+        "extra memory of a lookup",
+        "energy",
+        "memory traffic the counters saw",
+    ]
+    text = browser.run("document.getElementById('figure-cost').textContent")
+    assert "cupy_rawkernel: median 0.1 J/GB" in text and "cupy_rawkernel: median 0.5×" in text
+    assert "GB/s of DRAM traffic" in browser.run("document.querySelector('.card').textContent")
+    unfold(browser, "#figure-cost details")
+    grid = "#figure-cost-numbers"
+    declared, seen = (column(browser, heading, grid) for heading in ("declared GB/s", "DRAM GB/s"))
+    assert [number(a) / number(b) for a, b in zip(declared, seen, strict=True)] == pytest.approx(
+        [2.0] * len(CASES), rel=0.01
+    )
+    assert column(browser, "DRAM / declared", grid) == ["0.500×"] * len(CASES)
+
+
+def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
+    browser = at("host", width=390, height=844, phone=True)
+    wide = "document.querySelector('#figure-map .scroll').scrollWidth"
+    assert browser.run(wide) <= 390
+    seen = "getComputedStyle(document.querySelector('#figure-map td.won'), '::before').content"
+    assert browser.run(seen) == '"batch 1"'
 
 
 def test_each_plot_has_its_numbers(at: Any) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import generated
 import pytest
@@ -98,14 +99,25 @@ def test_setup_commands_are_constrained_and_run_by_ci() -> None:
     assert setup[1].endswith("-m pytest") and setup[0].endswith("-m suite.run")
 
 
-def test_generated_parts_are_current() -> None:
-    assert generated.renewed(README) == README, "run python tests/generated.py"
+@pytest.mark.parametrize("page", generated.GENERATED)
+def test_generated_parts_are_current(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert generated.renewed(page, text) == text, "run python tests/generated.py"
 
 
 def test_all_commands_are_tested() -> None:
     known = r"python -m suite\.(run|report|compare|doctor)|python3 -m venv|pip install -e '\.\[cuda1[23]\]'"
     known += r"|python -m pytest --benchmark-only"
     assert [c for c in COMMANDS if not re.match(known, c)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_python_works_as_written(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(block, known)
+    assert len(known["table"]) > 0 and known["table"].status.eq("ok").any()
 
 
 def test_links_lead_somewhere() -> None:

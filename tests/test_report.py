@@ -21,10 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import suite
-from suite import frame, outcomes, report, summary
+from suite import export, frame, outcomes, page, page_data, report, summary
 from suite.case import AXES, Case
 from suite.store import Run, StoreError
-from suite.text import csv_cell, cut, markdown_cell, plain, shown
+from suite.text import csv_cell, cut, digits, markdown_cell, plain, shown
 
 ROOT = Path(__file__).parent.parent
 CASE = fabricate.CASES[0]
@@ -145,7 +145,7 @@ def test_too_few_rounds_give_a_median_and_no_interval(tmp_path):
     assert table.median_us.notna().all()
     assert table[["ci_low_us", "ci_high_us", "fraction_of_ceiling_low"]].isna().all().all()
     text = printed(tmp_path / "r")
-    assert "±?" in text and text.count("\n* ") == 2  # the fastest, and the legend
+    assert "±?" in text and text.count("\n* ") == 4  # nothing tells the three apart; and the legend
 
 
 def test_without_a_ceiling_there_is_no_fraction_and_it_is_said(tmp_path):
@@ -192,6 +192,20 @@ def test_every_sample_in_order(tmp_path):
     assert list(ours.seconds) == [s for one in made[1].samples.kernel_s for s in one]
     assert list(ours["round"].unique()) == list(range(12))
     assert set(table.time) == {"kernel", "enqueue", "call"} and set(table.role) == {"backend", "ceiling"}
+
+
+def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder, tmp_path):
+    fabricate.run(tmp_path / "bad" / "run one", [CASE], speed={"\ud800": 1.0})
+    with (folder / "records.jsonl").open("a") as file:
+        file.write("hello\n")
+    with pytest.warns(UserWarning) as warned:
+        table = suite.samples(folder, tmp_path / "bad" / "run one", tmp_path / "missing")
+    said = [str(one.message) for one in warned]
+    assert ["records.jsonl:13" in said[0], "no such folder" in said[1], len(said)] == [True, True, 2]
+    assert set(table.run) == {str(folder), str(tmp_path / "bad" / "run one")}
+    assert set(map(str, table.dtypes)) == {"string", "Int64", "float64"}
+    with pytest.raises(StoreError, match="no such folder"):
+        suite.samples(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(
@@ -339,6 +353,19 @@ def test_failures_and_what_did_not_converge_are_counted(tmp_path):
     assert "not converged" in text
 
 
+def test_backends_that_were_never_there_share_a_line(tmp_path):
+    gone = [
+        fabricate.failure(name, case, "m", status="unavailable", reason=f"needs {name}")
+        for case in fabricate.CASES
+        for name in ("jax", "warp")
+    ]
+    here = fabricate.failure("numba_cpu", Case(7, 7), "m", status="unavailable", reason="of late")
+    lines = summary.sentences(outcomes.read([fabricate.run(tmp_path / "r", extra=[*gone, here]).path]), None)
+    assert "not available: jax (needs jax); warp (needs warp)" in lines
+    assert "numba_cpu: unavailable on 1 case: of late" in lines
+    assert len([line for line in lines if "jax" in line]) == 1
+
+
 def test_the_fastest_is_marked_and_what_can_not_be_told_from_it(tmp_path):
     speed = {"a": 1.0, "b": 1.0001, "c": 1.5}
     results = outcomes.read([fabricate.run(tmp_path / "r", [CASE], speed=speed).path])
@@ -378,7 +405,7 @@ def test_a_cpu_reference_beside_a_gpu_is_not_ranked_with_it(tmp_path):
     [(0.01234, "0.0123"), (1, "1.00"), (9.999, "10.0"), (99.95, "100"), (12345.6, "12,346"), (0, "0")],
 )
 def test_three_digits(value, text):
-    assert summary.digits(value) == text
+    assert digits(value) == text
 
 
 # --- the command line ---
@@ -420,6 +447,94 @@ def test_what_is_amiss_is_named_in_a_report_of_the_rest(folder, tmp_path):
     code, out, _ = said(tmp_path, folder, "missing")
     assert code == 0 and "2.00x faster" in out
     assert "missing: no such folder" in out and "records.jsonl:13:" in out and "2 more lines" in out
+
+
+def _torn(run):
+    data = (run / "records.jsonl").read_bytes()
+    (run / "records.jsonl").write_bytes(data[: data.index(b"\n") - 40])
+
+
+def _foreign(run):
+    (run / "records.jsonl").write_text("backend,median_us\nnumpy_take,1.5\n")
+
+
+def _edited(run):
+    lines = (run / "records.jsonl").read_text().splitlines(keepends=True)
+    (run / "records.jsonl").write_text(lines[1].replace('"batch":512', '"batch":"512"'))
+
+
+def _older(run):
+    text = (run / "environment.json").read_text()
+    (run / "environment.json").write_text(text.replace('"schema": 1', '"schema": 0'))
+
+
+def _older_records(run):
+    lines = (run / "records.jsonl").read_text().splitlines(keepends=True)
+    (run / "records.jsonl").write_text(lines[1].replace('"schema":1', '"schema":0'))
+
+
+def _foreign_environment(run):
+    (run / "environment.json").write_text('{"machine_info": {}, "benchmarks": []}')
+
+
+def _empty(run):
+    (run / "records.jsonl").write_text("")
+
+
+def _no_records(run):
+    (run / "records.jsonl").unlink()
+
+
+AMISS = {
+    _torn: "records.jsonl:1: cut short by an interrupted write; the line is left out",
+    _foreign: "records.jsonl:1: Expecting value",
+    _edited: "records.jsonl:1: Record.case.batch: '512' is not int; the line is left out",
+    _older: "environment.json: schema 0, this reader knows 1; read it with the version of the suite",
+    _older_records: "records.jsonl:1: schema 0, this reader knows 1; the line is left out",
+    _foreign_environment: "environment.json: schema None, this reader knows 1",
+    _empty: "holds no records; nothing of it to show",
+    _no_records: "is no run, records.jsonl is missing; give a folder that suite.run made",
+}
+
+
+@pytest.mark.parametrize("spoil", AMISS)
+def test_a_spoiled_run_is_a_line_of_a_report_and_alone_no_report(folder, tmp_path, capsys, spoil):
+    bad = fabricate.run(tmp_path / "bad", [CASE]).path
+    spoil(bad)
+    written = [tmp_path / name for name in ("r.csv", "r.md", "r.html")]
+    asked = [f"--{name}={path}" for name, path in zip(("csv", "markdown", "html"), written, strict=True)]
+    assert report.main([str(bad), *asked]) == 2
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == "" and AMISS[spoil] in lines[0] and all(line.startswith(str(bad)) for line in lines)
+    assert not any(path.exists() for path in written)
+    assert report.main([str(bad), str(folder), *asked]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and "2.00x faster" in out
+    assert len([line for line in out.splitlines() if AMISS[spoil] in line]) == 1
+    assert lines[0].partition(": ")[2].partition(" ")[0] in written[1].read_text()
+    assert set(pd.read_csv(written[0]).run) == {folder.name}
+
+
+def test_devices_and_machines_stand_side_by_side_in_every_file(folder, tmp_path, capsys):
+    """A run with a GPU and the host, and one of another machine: no row and no sentence holds two of them."""
+    other = replace(fabricate.ENVIRONMENT, machine="b" * 16, devices=("cuda:0", "cpu"))
+    mixed = fabricate.run(tmp_path / "mixed", environment=other, device="cuda:0", clock="kernel")
+    mixed.append(fabricate.measurement(CASE, 7, {"numpy_take": 9.0}))
+    assert report.main([str(folder), str(mixed.path), f"--csv={tmp_path / 'r.csv'}"]) == 0
+    out = capsys.readouterr().out
+    for title in ("run one on cpu:", "mixed on cuda:0:", "mixed on cpu:"):
+        assert out.splitlines().count(title) == 1
+    table = pd.read_csv(tmp_path / "r.csv")
+    keys = ["run", "device", "backend", *AXES]
+    assert len(table) == len(table.drop_duplicates(keys)) == 9 + 9 + 1
+
+
+def test_a_missing_baseline_is_said_once_and_the_report_goes_on(folder, capsys):
+    assert report.main([str(folder), "--baseline", "nope"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.count("baseline nope: no such backend here; give one of numba_cpu, ") == 1
+    assert "numba_cpu is 2.00x faster than torch_index_select" in out
 
 
 def test_a_run_of_failures_only_is_a_report(tmp_path):
@@ -474,3 +589,52 @@ def test_a_thousand_records_are_quick(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(suite.load(run.path)) == 900
+
+
+def _lines_run(function, *arguments):
+    """How many lines of Python a call runs: the same every time, whatever the machine does beside."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        result = function(*arguments)
+    finally:
+        sys.settrace(before)
+    return result, count
+
+
+@pytest.fixture(scope="module")
+def many_runs_and_twice_as_many(tmp_path_factory):
+    """Paths of as many runs of one case, each of them small."""
+    root, shape = tmp_path_factory.mktemp("many"), {"count": 6, "each": 1}
+    speed = {"a": 1.0, "b": 2.0}
+    runs = [fabricate.run(root / str(k), [CASE], speed=speed, seed=k, shape=shape) for k in range(160)]
+    return [run.path for run in runs[:80]], [run.path for run in runs]
+
+
+LINEAR = {
+    "frame": frame.columns,
+    "sentences": lambda results: summary.sentences(results, None),
+    "table": summary.table,
+    "figures": page_data.figures,
+    "page": page.html,
+    "bmf": lambda results: export.texts(results, "bmf"),
+    "asv": lambda results: export.texts(results, "asv"),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_twice_the_runs_are_twice_the_work(many_runs_and_twice_as_many, name):
+    once, twice = (_lines_run(LINEAR[name], outcomes.read(paths))[1] for paths in many_runs_and_twice_as_many)
+    assert twice < 2.2 * once
+
+
+def test_twice_the_runs_are_twice_the_reading(many_runs_and_twice_as_many):
+    once, twice = (_lines_run(outcomes.read, paths)[1] for paths in many_runs_and_twice_as_many)
+    assert twice < 2.2 * once

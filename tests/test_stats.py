@@ -50,14 +50,14 @@ def test_the_ranks_are_those_of_the_binomial_law() -> None:
     """The widest of the tables' ranks (Conover, table A3) for 95 %: x(r) and x(n+1-r)."""
     for n in range(1, 400):
         tails = np.cumsum([math.comb(n, k) / 2**n for k in range(n // 2 + 1)])
-        assert stats._rank(n) == int(np.sum(2 * tails <= 0.05)), n
-    assert [stats._rank(n) for n in (0, 5, 6, 8, 9, 10, 30, 100)] == [0, 0, 1, 1, 2, 2, 10, 40]
+        assert stats.interval_rank(n) == int(np.sum(2 * tails <= 0.05)), n
+    assert [stats.interval_rank(n) for n in (0, 5, 6, 8, 9, 10, 30, 100)] == [0, 0, 1, 1, 2, 2, 10, 40]
 
 
 @pytest.mark.parametrize("n", [1074, 1075, 5000, 100_000])
 def test_the_ranks_of_very_many_rounds(n: int) -> None:
     """0.5 ** n is nothing there; the normal approximation is good to a rank or two."""
-    assert stats._rank(n) == pytest.approx(n / 2 - 1.96 * math.sqrt(n) / 2, abs=2)
+    assert stats.interval_rank(n) == pytest.approx(n / 2 - 1.96 * math.sqrt(n) / 2, abs=2)
 
 
 @pytest.mark.parametrize("n", range(7))

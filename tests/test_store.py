@@ -143,6 +143,14 @@ FOREIGN = {
 }
 
 
+def test_a_record_from_before_offsets_is_of_an_aligned_table(run):
+    older = LINE.replace(',"offset":0', "")
+    assert older != LINE
+    with (run.path / "records.jsonl").open("a") as file:
+        file.write(older + "\n")
+    assert run.records() == ([block()[1]], [])
+
+
 @pytest.mark.parametrize("line", FOREIGN.values(), ids=FOREIGN.keys())
 def test_a_foreign_line_is_refused_alone(run, line):
     run.append(block(0))
@@ -153,6 +161,36 @@ def test_a_foreign_line_is_refused_alone(run, line):
     assert found == [*block(0), *block(1)]
     assert [(r.path, r.line_number) for r in refused] == [(run.path / "records.jsonl", len(block()) + 1)]
     assert refused[0].why and "\n" not in refused[0].why
+
+
+@pytest.mark.parametrize(
+    ("samples", "read"),
+    [
+        ("[[1.5,2],[],[3]]", ((1.5, 2.0), (), (3.0,))),
+        ("[[1e308,1e308],[1e308]]", ((1e308, 1e308), (1e308,))),
+        ("[]", ()),
+        ("[[1.5,1e999]]", None),
+        ("[[1e999],[-1e999]]", None),
+        ("[[1.5,true]]", None),
+        ('[[1.5,"2"]]', None),
+        ("[[1.5,null]]", None),
+        ("[[1.5],[[2.5]]]", None),
+        ("[[1.5],2.5]", None),
+        ("[[1.5],{}]", None),
+        ("[1.5,2.5]", None),
+        ("{}", None),
+        ("[[9007199254740993]]", None),
+    ],
+)
+def test_samples_are_finite_numbers_in_rounds(run, samples, read):
+    ours = json.dumps(json.loads(LINE)["samples"]["call_s"], separators=(",", ":"))
+    (run.path / "records.jsonl").write_text(LINE.replace(ours, samples) + "\n")
+    (item,) = run.read()
+    if read is None:
+        assert isinstance(item, Refused) and "Record.samples.call_s: " in item.why
+    else:
+        assert item.samples.call_s == read
+        assert {type(one) for taken in item.samples.call_s for one in taken} <= {float}
 
 
 @quick

@@ -70,7 +70,13 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
-    return [child for child in descendants(pid) if "suite.worker" in child.cmdline()]
+    def is_worker(child: psutil.Process) -> bool:
+        try:
+            return "suite.worker" in child.cmdline()
+        except psutil.Error:  # gone, or not waited for yet
+            return False
+
+    return [child for child in descendants(pid) if is_worker(child)]
 
 
 def waited(holds: Callable[[], bool], limit_s: float) -> float:

@@ -9,7 +9,7 @@ import pytest
 from fake_cuda import FakeCuda, busy
 
 from suite import timer
-from suite.timer import CALLS, MAX_HOLD_S, MAX_QUEUED, SETTLING_READINGS, CudaClock, HostClock
+from suite.timer import CALLS, MAX_ENTRIES, MAX_HOLD_S, MAX_QUEUED, SETTLING_READINGS, CudaClock, HostClock
 
 US = 1e-6
 
@@ -209,9 +209,10 @@ def test_the_sweep_is_before_each_sample_and_outside_its_events() -> None:
     assert queued[-4:] == ["sweep", "synchronize", "kernel", "synchronize"]
 
 
+@pytest.mark.parametrize("swept", [False, True])
 @pytest.mark.parametrize("repeat", [1, 7, MAX_QUEUED])
-def test_more_lookups_than_the_queue_takes(repeat: int) -> None:
-    cuda = FakeCuda(depth=2 * MAX_QUEUED)
+def test_more_lookups_than_the_queue_takes(repeat: int, swept: bool) -> None:
+    cuda = FakeCuda()
     count = 2 * MAX_QUEUED + 3
     durations = [(1 + n % 5) * US for n in range(count)]
     order: list[int] = []
@@ -223,16 +224,45 @@ def test_more_lookups_than_the_queue_takes(repeat: int) -> None:
 
         return call
 
-    turn = cuda_clock(cuda).turn([], [lookup(n) for n in range(count)], repeat)
+    clock = cuda_clock(cuda, (lambda: cuda.launch(2 * US, word="sweep")) if swept else None)
+    cuda.most_waiting, cuda.ends_s = 0, []
+    turn = clock.turn([], [lookup(n) for n in range(count)], repeat)
     assert turn.held is True
-    means = []
-    step = MAX_QUEUED // repeat * repeat
-    for part in range(0, count, step):
-        ours = durations[part : part + step]
-        means += [sum(ours[n : n + repeat]) / len(ours[n : n + repeat]) for n in range(0, len(ours), repeat)]
-    assert turn.kernel_s == [near(mean) for mean in means]
+    assert cuda.most_waiting <= MAX_ENTRIES + 1, "the hold is an entry too"
+    assert turn.kernel_s == [
+        near(sum(ours) / len(ours)) for ours in (durations[n : n + repeat] for n in range(0, count, repeat))
+    ]
     assert len(turn.enqueue_s) == len(turn.kernel_s)
     assert set(order) == set(range(count)), "every lookup has its sample"
+
+
+@pytest.mark.parametrize("launches", [1, 2, 3])
+def test_lookups_of_several_launches_fit_the_queue_behind_sweeps(launches: int) -> None:
+    cuda = FakeCuda(depth=1000)
+    clock = cuda_clock(cuda, lambda: cuda.launch(2 * US, word="sweep"))
+
+    def lookup() -> None:
+        for _ in range(launches):
+            cuda.launch(3 * US)
+
+    turn = clock.turn([], [lookup] * MAX_QUEUED, 1)
+    assert turn.held is True, "a host that waits for room finds the first sample past"
+    assert turn.kernel_s == [near(launches * 3 * US)] * MAX_QUEUED
+
+
+def test_a_turn_by_the_host_begins_when_the_sweep_is_over() -> None:
+    """A library with streams of its own does not wait for the one that sweeps."""
+    cuda = FakeCuda()
+    clock = HostClock(cuda.synchronize)
+    swept: list[bool] = []
+
+    def lookup() -> None:
+        swept.append(time.perf_counter() >= cuda.free_s)
+
+    cuda.launch(5e-3, word="sweep")
+    turn = clock.turn([], [lookup], 1)
+    assert swept == [True]
+    assert turn.call_s[0] < 4e-3, "nor is the sweep in the first call"
 
 
 def test_device_settling_is_set_apart_and_waited_for() -> None:
@@ -260,6 +290,6 @@ def test_the_queue_is_empty_before_a_hold_begins() -> None:
     cuda.log.clear()
     began = time.perf_counter()
     turn = clock.turn([], [cuda.kernel(3 * US)] * 3, 1)
-    assert cuda.log[:2] == ["synchronize", "sleep"]
+    assert cuda.log[cuda.log.index("sleep") - 1] == "synchronize"
     assert turn.kernel_s == [near(3 * US)] * 3
     assert time.perf_counter() - began >= 0.02

@@ -1,9 +1,11 @@
 """Why backends/numba_cpu.py is as it is: its choices measured, then compared with C, torch, NumPy, a copy.
 
-    python tests/tune_cpu.py [distance|stream|threads|pages|compare ...]
+    python tests/tune_cpu.py [calls|near|distance|chunks|stream|threads|pages|compare ...]
+
+writes what it measures into results/tuning/<processor>.md, a section each; other sections stay as they are.
 
 Rows are cold: the ids of each call are new, the table is far larger than the caches, and outputs rotate.
-Competitors take turns in shuffled order; a figure is the median over the turns of the mean time of a call.
+Competitors take turns in shuffled order, each call is timed, and a figure is the median of all of them.
 GB/s counts bytes read and written, 2 x batch x row.
 
 Run it on an idle machine. OpenMP's threads spin at the end of each call, so where anything else wants a core,
@@ -13,26 +15,31 @@ one of them waits for the scheduler and every parallel call of every library tak
 import ctypes
 import mmap
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numba
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, installed or not
+
+from tuning import Section, report_of, write
 
 from backends.base import Lookup
-from backends.numba_cpu import NumbaCpu, _compiled, _last_level_cache_bytes
+from backends.numba_cpu import LINE, NumbaCpu, _compiled, _last_level_cache_bytes
 
 Prepare = Callable[[np.ndarray, np.ndarray, np.ndarray], Lookup]
 TABLE_BYTES = 2 << 30
 ROTATE_BYTES = 64 << 20
 NEVER = 1 << 60
-SECONDS_PER_CASE = 0.4
+SECONDS_PER_CASE = 1.0
 random = np.random.default_rng(1)
 
 
@@ -67,12 +74,12 @@ def take_turns(prepares: dict[str, Prepare], memory: np.ndarray, size: int, batc
                 ids[:] = random.integers(0, len(table), ids.shape)
             first, *rest = [lookups[name][0]] * 13 if hot else lookups[name]
             first()  # wakes the threads of this library
-            before = time.perf_counter()
             for lookup in rest:
+                before = time.perf_counter()
                 lookup()
-            seconds[name].append((time.perf_counter() - before) / len(rest))
+                seconds[name].append(time.perf_counter() - before)
         turn += 1
-    return {name: float(np.median(s[1:])) for name, s in seconds.items()}
+    return {name: float(np.median(s)) for name, s in seconds.items()}
 
 
 def index_select(table: np.ndarray, ids: np.ndarray, out: np.ndarray) -> Lookup:
@@ -117,9 +124,9 @@ def c_kernel(folder: str) -> Prepare:
 
     def prepare(table: np.ndarray, ids: np.ndarray, out: np.ndarray) -> Lookup:
         size, mine = table.shape[1] * table.itemsize, NumbaCpu
-        ahead = max(1, min(mine.ahead_rows, mine.ahead_bytes // size))
-        stream = size >= mine.stream_row_bytes
-        stream = stream and out.nbytes >= mine.stream_cache_fraction * _last_level_cache_bytes()
+        ahead = mine.ahead_short_rows if size <= LINE else mine.ahead_rows
+        ahead = max(1, min(ahead, mine.ahead_bytes // size))
+        stream = mine().streams(size, out.nbytes, out.ctypes.data)
         every = len(ids) * (size + mine.row_cost_bytes) >= mine.parallel_bytes
         address = [ctypes.c_void_p(a.ctypes.data) for a in (table, ids, out)]
         whole = [ctypes.c_int64(n) for n in (size, len(ids), ahead)]
@@ -129,25 +136,77 @@ def c_kernel(folder: str) -> Prepare:
     return prepare
 
 
-def show(title: str, names: list[str]) -> None:
-    print(f"\n{title}\n{'row B':>6} {'batch':>7} {'out KB':>7} " + " ".join(f"{n:>9}" for n in names))
-
-
-def row(size: int, batch: int, figures: list[float]) -> None:
-    cells = " ".join(f"{f:9.2f}" if f < 100 else f"{f:9.0f}" for f in figures)
-    print(f"{size:6} {batch:7} {size * batch >> 10:7} {cells}", flush=True)
-
-
 def rates(size: int, batch: int, seconds: dict[str, float]) -> list[float]:
     return [2 * size * batch / s / 1e9 for s in seconds.values()]
 
 
-def distance(memory: np.ndarray) -> None:
-    rows = (1, 2, 4, 8, 16, 32, 64)
-    show("prefetch distance in rows: GB/s", [str(r) for r in rows])
-    for size, batch in ((32, 65536), (64, 16384), (128, 16384), (512, 4096), (1024, 4096), (4096, 1024)):
-        tried = {str(r): variant(ahead_rows=r, ahead_bytes=NEVER) for r in rows}
-        row(size, batch, rates(size, batch, take_turns(tried, memory, size, batch)))
+def calls(memory: np.ndarray) -> Section:
+    section = Section(
+        "calls", "ns of a lookup of one row of 64 bytes, hot: what a call costs.", ["who", "ns"]
+    )
+    table, ids, out = memory[:8192].reshape(-1, 64), np.zeros(1, np.int64), np.zeros((1, 64), np.int8)
+    for name, prepare in {"numba": variant(), "torch": index_select, "numpy": take}.items():
+        lookup, samples = prepare(table, ids, out), []
+        for _ in range(300):
+            before = time.perf_counter()
+            for _ in range(100):
+                lookup()
+            samples.append((time.perf_counter() - before) / 100)
+        section.add(name, float(np.median(samples)) * 1e9)
+    return section
+
+
+def distance(memory: np.ndarray) -> Section:
+    rows = (1, 2, 4, 8, 16, 32, 64, 128)
+    about = (
+        "GB/s by how many rows ahead are prefetched, on one thread: `ahead_short_rows` of rows within a line"
+        ", else `ahead_rows`, or as many as `ahead_bytes` hold. Of rows of 2 KB and more the processor's own "
+        "prefetching does as well."
+    )
+    section = Section("distance", about, ["row B", "batch", *map(str, rows), "chosen"])
+    own = {"ahead_bytes": NEVER, "parallel_bytes": NEVER}
+    tried = {str(r): variant(ahead_rows=r, ahead_short_rows=r, **own) for r in rows}
+    tried["chosen"] = variant(parallel_bytes=NEVER)
+    for size in (16, 32, 64, 128, 256, 512, 1024, 2048, 4096):
+        batch = min(8192, (2 << 20) // size)
+        section.add(str(size), str(batch), *rates(size, batch, take_turns(tried, memory, size, batch)))
+    return section
+
+
+def near(memory: np.ndarray) -> Section:
+    about = (
+        "GB/s by where rows are prefetched to (`prefetch_near`), on one thread: the first level waits "
+        "for fewer lines at a time than the second."
+    )
+    section = Section("near", about, ["row B", "batch", "first level", "second", "third"])
+    tried = {str(near): variant(prefetch_near=near, parallel_bytes=NEVER) for near in (3, 2, 1)}
+    for size, batch in ((32, 8192), (64, 8192), (64, 128), (256, 8192), (1024, 2048), (4096, 512)):
+        section.add(str(size), str(batch), *rates(size, batch, take_turns(tried, memory, size, batch)))
+    return section
+
+
+def chunks(memory: np.ndarray) -> Section:
+    per_thread = (1, 2, 4, 8, 16, 32, 64)
+    about = (
+        "us on all threads by how many chunks a thread's share is cut into (`chunks_per_thread`), of any "
+        "size or (chosen) of `chunk_bytes` at least. Of few, one that comes late holds up all; of "
+        "many, each costs its count."
+    )
+    section = Section("chunks", about, ["row B", "batch", *map(str, per_thread), "chosen"])
+    own = {"chunk_bytes": 1, "parallel_bytes": 0}
+    tried = {str(n): variant(chunks_per_thread=n, **own) for n in per_thread} | {"chosen": variant()}
+    for size, batch in (
+        (64, 1024),
+        (64, 8192),
+        (64, 65536),
+        (512, 1024),
+        (512, 8192),
+        (4096, 256),
+        (4096, 4096),
+    ):
+        seconds = take_turns(tried, memory, size, batch)
+        section.add(str(size), str(batch), *(s * 1e6 for s in seconds.values()))
+    return section
 
 
 def then_read(prepare: Prepare) -> Prepare:
@@ -160,46 +219,68 @@ def then_read(prepare: Prepare) -> Prepare:
     return both
 
 
-def stream(memory: np.ndarray) -> None:
-    tried = {"plain": variant(stream_cache_fraction=1e9)}
-    tried["streamed"] = variant(stream_cache_fraction=0, stream_row_bytes=64)
-    show("streamed stores: us of a plain call; times faster streamed", ["plain", "cold", "+ read", "hot"])
-    for size in (64, 128, 512, 4096):
-        for out in (1 << 20, 1 << 22, 1 << 23, 1 << 25):
-            cold = take_turns(tried, memory, size, out // size)
-            read = take_turns({n: then_read(p) for n, p in tried.items()}, memory, size, out // size)
-            hot = take_turns(tried, memory, size, out // size, hot=True)
+def stream(memory: np.ndarray) -> Section:
+    tried = {"plain": variant(stream_cache_fraction=1e9, stream_short_fraction=1e9)}
+    least = {"stream_cache_fraction": 0, "stream_short_fraction": 0, "stream_ragged_row_bytes": LINE}
+    tried["streamed"] = variant(**least)
+    about = (
+        "Times faster with streaming stores, by what comes before and after: cold rows; a reader of all the "
+        "output after them; the same rows again. Rows of whole lines are streamed into an output of "
+        "`stream_cache_fraction` of the last-level cache, short ones (`stream_short_row_bytes`) from "
+        "`stream_short_fraction` on, others if they are of `stream_ragged_row_bytes` at least."
+    )
+    columns = ["row B", "batch", "output KB", "plain us", "cold", "and read", "hot", "chosen"]
+    section = Section("stream", about, columns)
+    for size in (64, 96, 128, 192, 260, 512, 1032, 4096):
+        for out in (1 << 20, 1 << 22, 1 << 24):
+            batch = out // size
+            cold = take_turns(tried, memory, size, batch)
+            read = take_turns({n: then_read(p) for n, p in tried.items()}, memory, size, batch)
+            hot = take_turns(tried, memory, size, batch, hot=True)
             gains = [s["plain"] / s["streamed"] for s in (cold, read, hot)]
-            row(size, out // size, [cold["plain"] * 1e6, *gains])
+            what = "streamed" if NumbaCpu().streams(size, batch * size, 0) else "plain"
+            section.add(str(size), str(batch), str(out >> 10), cold["plain"] * 1e6, *gains, what)
+    return section
 
 
-def threads(memory: np.ndarray) -> None:
-    tried = {"one": variant(parallel_bytes=NEVER), "all": variant(parallel_bytes=0)}
+def threads(memory: np.ndarray) -> Section:
+    tried = {"one": variant(parallel_bytes=NEVER), "all": variant(parallel_bytes=0), "chosen": variant()}
     tried |= {"torch": index_select, "numpy": take}
-    show("threads: us; cost = batch x (row + 256) in KB", ["cost", *tried])
+    about = (
+        "us on one thread and on all, by the cost of a batch, batch x (row + `row_cost_bytes`): all threads "
+        "from `parallel_bytes` on, where they pay whatever the row."
+    )
+    section = Section("threads", about, ["row B", "batch", "cost KB", *tried])
     for size in (32, 64, 256, 1024, 4096):
         for cost in (16, 32, 64, 128):
             batch = max(1, (cost << 10) // (size + 256))
             seconds = take_turns(tried, memory, size, batch)
-            row(size, batch, [cost, *(s * 1e6 for s in seconds.values())])
+            section.add(str(size), str(batch), str(cost), *(s * 1e6 for s in seconds.values()))
+    return section
 
 
-def huge_pages(memory: np.ndarray) -> None:
+def huge_pages(memory: np.ndarray) -> Section:
     names = ["numba", "torch", "numpy"]
-    show("a table of huge pages: times faster than one of 4-KB pages", names)
+    about = (
+        "How many times faster from a table of huge pages than from one of 4-KB pages; the suite's are huge."
+    )
+    section = Section("pages", about, ["row B", "batch", *names])
     small = pages(len(memory), huge=False)
     for size, batch in ((64, 16384), (128, 16384), (512, 4096), (4096, 1024)):
         tried = dict(zip(names, (variant(), index_select, take), strict=True))
         slow, fast = (take_turns(tried, m, size, batch) for m in (small, memory))
-        row(size, batch, [slow[n] / fast[n] for n in names])
+        section.add(str(size), str(batch), *(slow[n] / fast[n] for n in names))
+    return section
 
 
-def compare(memory: np.ndarray) -> None:
+def compare(memory: np.ndarray) -> Section:
     missed = []
     with tempfile.TemporaryDirectory() as folder:
         tried = {"numba": variant(), "C": c_kernel(folder), "torch": index_select, "numpy": take}
         tried |= {"torchcopy": torch_copy, "numpycopy": numpy_copy}
-        show("against others: GB/s", [*tried, "x best", "x torch", "of copy", "of C"])
+        about = "GB/s beside others; C is tests/c_gather/gather.c. Then how many times as fast as each."
+        columns = ["row B", "batch", *tried, "x best", "x torch", "of copy", "of C"]
+        section = Section("compare", about, columns)
         for size in (32, 64, 128, 256, 512, 3072, 16384):
             for batch in (16, 128, 1024, 8192, 65536):
                 if size * batch > 1 << 28:
@@ -207,39 +288,55 @@ def compare(memory: np.ndarray) -> None:
                 s = take_turns(tried, memory, size, batch)
                 best, copy = min(s["torch"], s["numpy"]), min(s["torchcopy"], s["numpycopy"])
                 ratios = [x / s["numba"] for x in (best, s["torch"], copy, s["C"])]
-                wanted = [1, 2 if size <= 64 else 1.5 if size <= 512 else 1, 0.9 if size >= 4096 else 0, 0.9]
-                row(size, batch, [*rates(size, batch, s), *ratios])
+                wanted = [1, 2 if size == 64 else 1.5 if size <= 512 else 1, 0.9 if size >= 4096 else 0, 0.9]
+                section.add(str(size), str(batch), *rates(size, batch, s), *ratios)
                 names = zip(("best", "torch", "copy", "C"), ratios, wanted, strict=True)
                 missed += [f"{size} B x {batch}: {r:.2f} of {n}, wanted {w}" for n, r, w in names if r < w]
-    print("\ntargets missed: " + ("; ".join(missed) or "none"))
+    section.say("Short of what is wanted: " + ("; ".join(missed) or "none") + ".")
+    return section
+
+
+def report_path() -> Path:
+    """results/tuning/<processor>.md."""
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return report_of(found[1] if found else "cpu")
+
+
+def _facts(load: float) -> str:
+    cache = f"{_last_level_cache_bytes() >> 20} MB of last-level cache"
+    versions = f"numba {numba.__version__}, torch {torch.__version__}, NumPy {np.__version__}"
+    machine = f"{torch.get_num_threads()} threads, {cache}, load {load:.1f}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {versions}"
+
+
+SECTIONS: dict[str, Callable[[np.ndarray], Section]] = {
+    "calls": calls,
+    "near": near,
+    "distance": distance,
+    "chunks": chunks,
+    "stream": stream,
+    "threads": threads,
+    "pages": huge_pages,
+    "compare": compare,
+}
 
 
 def main() -> None:
+    wanted = sys.argv[1:] or list(SECTIONS)
+    unknown = [name for name in wanted if name not in SECTIONS]
+    if unknown:
+        raise SystemExit(f"{unknown[0]}: no such section; give {', '.join(SECTIONS)}")
     start = time.perf_counter()
-    _compiled()
-    compiled_s = time.perf_counter() - start
-    memory = pages(TABLE_BYTES)
-    table, ids, out = memory[:8192].reshape(-1, 64), np.zeros(1, np.int64), np.zeros((1, 64), np.int8)
-    call_s = {}
-    for name, prepare in {"numba": variant(), "torch": index_select, "numpy": take}.items():
-        lookup = prepare(table, ids, out)
-        samples = []
-        for _ in range(200):
-            before = time.perf_counter()
-            for _ in range(100):
-                lookup()
-            samples.append((time.perf_counter() - before) / 100)
-        call_s[name] = float(np.median(samples))
-    print(f"compiled in {compiled_s:.2f} s; {torch.get_num_threads()} threads; ", end="")
-    print(f"last-level cache {_last_level_cache_bytes() >> 20} MB; load {os.getloadavg()[0]:.1f}")
-    print("one row, hot: " + ", ".join(f"{n} {s * 1e9:.0f} ns" for n, s in call_s.items()))
+    _compiled(NumbaCpu.prefetch_near)
+    print(f"compiled in {time.perf_counter() - start:.2f} s")
     if os.getloadavg()[0] > 1:
         print("others are using this machine; figures of parallel calls below may be theirs")
-    sections = {"distance": distance, "stream": stream, "threads": threads, "pages": huge_pages}
-    sections["compare"] = compare
-    for name in sys.argv[1:] or sections:
-        sections[name](memory)
-    print(f"\n{time.perf_counter() - start:.0f} s")
+    memory = pages(TABLE_BYTES)
+    for name in wanted:
+        load = os.getloadavg()[0]
+        section = SECTIONS[name](memory)
+        write(report_path(), "python tests/tune_cpu.py", section, _facts(load), list(SECTIONS))
+    print(f"\n{time.perf_counter() - start:.0f} s; {report_path()}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ class Finding:
         number: the figure that decides, with its unit, in a few words.
         why: one sentence; of NOT MEASURED, what is missing and what to do.
         rule: the thresholds by which the verdict was reached, in words.
-        notes: what a careful reader should know: smaller shapes, multiplied figures, arithmetic that disagrees.
+        notes: what a careful reader should know: smaller shapes, multiplied figures, arithmetic that
+            disagrees.
     """
 
     name: str

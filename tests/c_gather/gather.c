@@ -25,11 +25,23 @@ static inline void copy_line(char *to, const char *from) {
 #endif
 }
 
+/* Less than a line: two pieces, which may overlap. */
+static inline void copy_short(char *to, const char *from, int64_t size) {
+#define TWO(width)                                              \
+    if (size >= width) {                                        \
+        memcpy(to, from, width);                                \
+        memcpy(to + size - width, from + size - width, width);  \
+        return;                                                 \
+    }
+    TWO(32) TWO(16) TWO(8) TWO(4) TWO(2) TWO(1)
+#undef TWO
+}
+
 static inline void prefetch(const char *address) { __builtin_prefetch(address, 0, 2); }
 
 static inline void copy_row(char *to, const char *from, const char *later, int64_t size, int stream) {
     int64_t done = stream ? -(intptr_t)to & 63 : 0;
-    if (done) memcpy(to, from, done);
+    if (done) copy_short(to, from, done);
     for (; done <= size - 64; done += 64) {
         prefetch(later + done);
         if (stream)
@@ -40,7 +52,7 @@ static inline void copy_row(char *to, const char *from, const char *later, int64
     prefetch(later + size - 1);
     if (done < size) {
         prefetch(later + done);
-        memcpy(to + done, from + done, size - done);
+        copy_short(to + done, from + done, size - done);
     }
 }
 

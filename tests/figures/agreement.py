@@ -1,13 +1,16 @@
 """The suite's median against timeit's and torch.utils.benchmark's of the same hot lookup, minutes apart.
 
-Run as `python tests/figures/agreement.py`; prints a line a lookup with the relative differences of the
-medians of three turns each.
+Run as `python tests/figures/agreement.py [PAIRS]`. A pair is a worker of the suite and then a process of the
+others, each new, since where memory and threads come to lie is chosen once a process; it prints, for every
+lookup, the medians over the pairs and the relative difference, with the smallest and largest of the pairs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import subprocess
 import sys
 import timeit
 from pathlib import Path
@@ -15,14 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # as in the suite's worker
-
-import torch  # noqa: E402
-from torch.utils.benchmark import Timer  # noqa: E402
-
-from backends import load  # noqa: E402
-from suite import data, ids, stats  # noqa: E402
+from suite import stats  # noqa: E402
 from suite.case import Case, Sweep, plan  # noqa: E402
+from suite.child import SPINS  # noqa: E402
 from suite.environment import available_bytes, cache_bytes  # noqa: E402
 from suite.measure import Settings  # noqa: E402
 from suite.supervisor import Supervisor  # noqa: E402
@@ -31,53 +29,84 @@ from suite.worker import Job  # noqa: E402
 CASES = plan(
     [
         Sweep((50257,), (64,), ("float32",), (8192, 16384), cache=("hot",)),
+        Sweep((50257,), (768,), ("float32",), (2048,), cache=("hot",)),
         Sweep((100_000,), (129,), ("bfloat16",), (8192,), cache=("hot",)),
     ]
 )
 BACKENDS = ("numpy_take", "torch_index_select")
-TURNS = 3
+LIMIT_S = 4.0
+OTHERS_S = 2.0
+Times = dict[str, dict[str, float]]
+"""By backend: the median of each harness, in seconds."""
 
 
-def main() -> None:
+def main(pairs: int) -> None:
     threads = len(os.sched_getaffinity(0))
-    torch.set_num_threads(threads)
-    supervisor = Supervisor(60, available_bytes(), threads)
-    found: dict[tuple[Case, str], list[tuple[float, float, float]]] = {}
-    for case in CASES * TURNS:
-        settings = Settings(limit_s=4, cache_bytes=cache_bytes())
-        for record in supervisor.measure(Job(case, "cpu", BACKENDS, "agreement", settings)):
-            if record.samples is not None and record.role == "backend":
-                ours = stats.median(record.samples.call_s).value
-                others = _others(case, record.backend, threads)
-                found.setdefault((case, record.backend), []).append((ours, *others))
-    supervisor.close()
-    for case in CASES:
+    print(f"{threads} threads, {pairs} pairs of processes")
+    for number, case in enumerate(CASES):
+        ours, theirs = [], []
+        for _ in range(pairs):
+            ours.append(of_the_suite(case, threads))
+            command = [sys.executable, __file__, "--others", str(number), str(threads)]
+            environment = {"GOMP_SPINCOUNT": str(SPINS), **os.environ, "OMP_NUM_THREADS": str(threads)}
+            printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+            theirs.append(json.loads(printed.stdout))
         for name in BACKENDS:
-            ours, theirs, torchs = (
-                statistics.median(column) for column in zip(*found[case, name], strict=True)
-            )
-            print(
-                f"{name} {case.dim} {case.dtype} batch {case.batch}: suite {ours * 1e6:.1f} us, "
-                f"timeit {theirs * 1e6:.1f} us ({ours / theirs - 1:+.1%}), "
-                f"torch {torchs * 1e6:.1f} us ({ours / torchs - 1:+.1%})"
-            )
+            print(f"{name} {case.dim} {case.dtype} batch {case.batch}:", *_said(name, ours, theirs))
 
 
-def _others(case: Case, name: str, threads: int) -> tuple[float, float]:
-    """Medians of timeit and torch.utils.benchmark, in seconds."""
+def _said(name: str, ours: list[Times], theirs: list[Times]) -> list[str]:
+    mine = [times[name]["suite"] for times in ours]
+    said = [f"suite {statistics.median(mine) * 1e6:.1f} us"]
+    for harness in ("timeit", "torch"):
+        other = [times[name][harness] for times in theirs]
+        apart = [a / b - 1 for a, b in zip(mine, other, strict=True)]
+        middle = statistics.median(mine) / statistics.median(other) - 1
+        said.append(
+            f"{harness} {statistics.median(other) * 1e6:.1f} us "
+            f"({middle:+.1%}; pairs {min(apart):+.1%} to {max(apart):+.1%})"
+        )
+    return said
+
+
+def of_the_suite(case: Case, threads: int) -> Times:
+    """A new worker's medians."""
+    supervisor = Supervisor(60, available_bytes(), threads)
+    settings = Settings(limit_s=LIMIT_S, cache_bytes=cache_bytes())
+    records = supervisor.measure(Job(case, "cpu", BACKENDS, "agreement", settings))
+    supervisor.close()
+    return {r.backend: {"suite": stats.median(r.samples.call_s).value} for r in records if r.samples}
+
+
+def of_the_others(case: Case, threads: int) -> Times:
+    """The medians of timeit and torch.utils.benchmark in this process."""
+    import torch
+    from torch.utils.benchmark import Timer
+
+    from backends import load
+    from suite import data, ids
+
+    torch.set_num_threads(threads)
     arrays = data.HostArrays()
-    table = data.build_table(arrays, *case.table)
-    field = data.lay_out(case, arrays, table, [ids.draw(case, 0, 0)])
-    backend = load(name)
-    lookup = backend().prepare(*field.operands(field.slots[0], backend.view))
-    timer = timeit.Timer(lookup)
-    number, _ = timer.autorange()
-    once = statistics.median(timer.repeat(30, max(1, number // 5))) / max(1, number // 5)
-    torchs = Timer("lookup()", globals={"lookup": lookup}, num_threads=threads).blocked_autorange(
-        min_run_time=3
-    )
-    return once, torchs.median
+    field = data.lay_out(case, arrays, data.build_table(arrays, *case.table), [ids.draw(case, 0, 0)])
+    found: Times = {}
+    for name in BACKENDS:
+        backend = load(name)
+        lookup = backend().prepare(*field.operands(field.slots[0], backend.view))
+        timer = timeit.Timer(lookup)
+        number, took_s = timer.autorange()
+        number = max(1, number // 20)
+        repeats = max(10, int(OTHERS_S / (took_s / 20)))
+        torchs = Timer("lookup()", globals={"lookup": lookup}, num_threads=threads)
+        found[name] = {
+            "timeit": statistics.median(timer.repeat(repeats, number)) / number,
+            "torch": torchs.blocked_autorange(min_run_time=OTHERS_S).median,
+        }
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--others"]:
+        print(json.dumps(of_the_others(CASES[int(sys.argv[2])], int(sys.argv[3]))))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

@@ -26,10 +26,11 @@ from suite.record import Record  # noqa: E402
 from suite.supervisor import Supervisor  # noqa: E402
 from suite.worker import Job  # noqa: E402
 
+BATCHES = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 32768)
 GRID = plan(
     [
-        Sweep((200_000,), (64, 768), ("float32",), (64, 512, 2048, 8192, 32768), cache=("cold", "hot")),
-        Sweep((100_000,), (129, 2048), ("bfloat16",), (64, 512, 2048, 8192, 32768), cache=("cold", "hot")),
+        Sweep((200_000,), (64, 768), ("float32",), BATCHES, cache=("cold", "hot")),
+        Sweep((100_000,), (129, 2048), ("bfloat16",), BATCHES, cache=("cold", "hot")),
         Sweep((50_000,), (256,), ("float32",), (64, 512, 4096, 16384), distribution=("text", "zipf")),
     ]
 )

@@ -15,9 +15,10 @@ from typing import Any
 if os.environ.get("NVML_STUB_BLOCK"):
     sys.modules["pynvml"] = None  # type: ignore[assignment]  # importing it now raises ImportError
 
-from suite import nvml, nvml_call, nvml_gpm
+from suite import nvml, nvml_call, nvml_gpm, telemetry
 
 Gpu = nvml.Gpu
+missing = telemetry.missing
 
 
 def plain(value: Any) -> Any:
@@ -55,6 +56,22 @@ def patched_ask(limit_s: float, function: Any) -> Any:
 def burst(seconds: float = 0.01, lookups: int = 3) -> int:
     time.sleep(seconds)
     return lookups
+
+
+def records(which: str, sustain_s: float) -> list[Any]:
+    """What a worker new to the GPU measures of one backend, as it would send it."""
+    from suite import measure, record, tables, worker
+    from suite.case import Case
+
+    tables.NVML_LIMIT_S = 0.1
+    Gpu.open.__func__.__kwdefaults__["open_limit_s"] = 0.1
+    settings = measure.Settings(limit_s=0.05, cache_bytes=2**16, sustain_s=sustain_s)
+    job = worker.Job(Case(5000, 33, "bfloat16", 40, "int32"), "cuda:0", (which,), "m", settings)
+    fd = os.memfd_create("status")
+    os.ftruncate(fd, worker.STATUS_BYTES)
+    found = worker.Worker(worker.Status(fd), fd).perform(job)
+    os.close(fd)
+    return [json.loads(record.to_json(one)) for one in found]
 
 
 for line in sys.stdin:

@@ -2,7 +2,8 @@
  *
  * The file (environment variable NVML_STUB) is read again at each call, so a test changes the machine
  * between two calls. "<function>=15" makes that function fail with this nvmlReturn_t, "<function>=hang"
- * makes it never return; other keys are values, with the defaults that stand beside their use. A key for one
+ * makes it never return; other keys are values, with the defaults that stand beside their use. "every=4" makes
+ * all functions fail so, "lost_after=9" those after this process's ninth call with 15. A key for one
  * GPU is prefixed by its number: "1.uuid". Layouts are written from NVML's documented structures, not from
  * pynvml, so that a wrong one on either side shows. */
 #include <stdint.h>
@@ -14,12 +15,12 @@
 typedef struct { int number; int is_instance; } Device;
 typedef struct { int order; int instance; const Device *device; } Sample;
 
-enum { UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMALL = 7, VERSION = 25 };
+enum { UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMALL = 7, LOST = 15, VERSION = 25 };
 
 static Device gpus[8] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}, {6, 0}, {7, 0}};
 static Device instance = {0, 1};
 static int initialized, samples_alive, samples_taken;
-static uint64_t energy_reads;
+static uint64_t energy_reads, memory_reads, calls;
 
 static const char *setting(const char *key, const char *otherwise) {
     static __thread char found[8][256];
@@ -52,7 +53,8 @@ static uint64_t number(const char *key, const char *otherwise) {
 }
 
 static int outcome(const char *function) {
-    const char *asked = setting(function, "0");
+    const char *asked = setting(function, setting("every", "0"));
+    if (++calls > number("lost_after", "-1")) return LOST;
     if (!strcmp(asked, "hang")) for (;;) pause();
     if (strcmp(asked, "0")) return atoi(asked);
     if (!initialized && strcmp(function, "nvmlInitWithFlags")) return UNINITIALIZED;
@@ -69,6 +71,7 @@ static int text(char *buffer, unsigned size, const char *value) {
 }
 
 /* What the tests ask about the stub itself. */
+int stub_begin(void) { calls = memory_reads = 0; return 0; }
 int stub_samples_alive(void) { return samples_alive; }
 int stub_samples_taken(void) { return samples_taken; }
 int stub_initialized(void) { return initialized; }
@@ -173,7 +176,9 @@ int nvmlDeviceGetMemoryInfo_v2(Device *device, struct memory_v2 *info) {
     ENTER;
     if (info->version != (sizeof *info | 2u << 24)) return VERSION;
     info->total = device->is_instance ? 10737418240 : 85899345920;
-    info->reserved = 1001; info->used = 2002; info->free = info->total - 3003;
+    /* More is in use at each reading: used + reads * used_step. */
+    info->used = number("used", "2002") + memory_reads++ * number("used_step", "0");
+    info->reserved = 1001; info->free = info->total - 1001 - info->used;
     return 0;
 }
 

@@ -1,0 +1,175 @@
+"""Samples of very many records reduced at once: the definitions are in suite.stats, the speed is here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from suite import stats
+from suite.processes import by_process
+from suite.record import Record, Samples
+from suite.stats import Rounds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+
+BATCH_SAMPLES = 50_000
+"""So many are held in memory at a time, and whatever the last record has beyond."""
+
+
+class Condensed(NamedTuple):
+    """What is kept of a record's samples by one clock.
+
+    Attributes:
+        medians: of each round, in order; none where the round is empty.
+        samples: how many there were. least, most: of them, in seconds; both 0 for none.
+        autocorrelation: as ``stats.autocorrelation`` has it.
+    """
+
+    medians: tuple[tuple[float, ...], ...]
+    samples: int
+    least: float
+    most: float
+    autocorrelation: float | None
+
+
+class Estimates(NamedTuple):
+    """As ``stats.Estimate``, a place in each array for each that was asked for."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+Taken = Mapping[str, Condensed]
+"""What is kept of a record, by clock."""
+
+
+def medians(many: Sequence[Sequence[float]]) -> Estimates:
+    """The medians of independent values with their intervals, as ``stats.median`` gives them.
+
+    Args:
+        many: values of one sort, such as the medians of a record's rounds; as often as there are records.
+    """
+    import numpy as np
+
+    found = Estimates(*(np.full(len(many), bound) for bound in (np.nan, 0.0, np.inf)))
+    lengths = np.fromiter(map(len, many), np.int64, len(many))
+    flat = np.fromiter(itertools.chain.from_iterable(many), np.float64, int(lengths.sum()))
+    for which, rows in _ordered(flat, lengths):
+        n = rows.shape[1]
+        found.value[which] = _middle(rows)
+        rank = stats.interval_rank(n)
+        if rank >= 1:
+            found.low[which], found.high[which] = rows[:, rank - 1], rows[:, n - rank]
+    return found
+
+
+def condensed(records: Iterable[Record]) -> Iterator[tuple[Record, Taken]]:
+    """The records, each with what is kept of its samples; a batch of them in memory at a time."""
+    batch: list[tuple[Record, dict[str, Rounds]]] = []
+    size = 0
+    for record in records:
+        s = record.samples
+        times = {"kernel": s.kernel_s, "enqueue": s.enqueue_s, "call": s.call_s} if s else {}
+        batch.append((record, {clock: rounds for clock, rounds in times.items() if rounds is not None}))
+        size += sum(map(len, itertools.chain.from_iterable(batch[-1][1].values())))
+        if size >= BATCH_SAMPLES:
+            yield from _batch(batch)
+            batch, size = [], 0
+    yield from _batch(batch)
+
+
+def _batch(batch: Sequence[tuple[Record, dict[str, Rounds]]]) -> Iterator[tuple[Record, Taken]]:
+    few = iter(_condensed([rounds for _, times in batch for rounds in times.values()]))
+    for record, times in batch:
+        yield record, {clock: next(few) for clock in times}
+
+
+def reduced(record: Record, taken: Taken) -> Record:
+    """The record with one sample a round (of many processes: one a process), the median, none set apart."""
+    if record.samples is None:
+        return record
+    s = record.samples
+    units = {clock: by_process(one.medians, s.processes) for clock, one in taken.items()}
+    few = Samples(
+        call_s=units["call"],
+        kernel_s=units.get("kernel"),
+        enqueue_s=units.get("enqueue"),
+        calls_per_sample=s.calls_per_sample,
+        held=s.held,
+        overhead_s=s.overhead_s,
+    )
+    return replace(record, samples=few)
+
+
+def _condensed(many: Sequence[Rounds]) -> list[Condensed]:
+    import numpy as np
+
+    taken = [samples for rounds in many for samples in rounds if samples]
+    lengths = np.fromiter(map(len, taken), np.int64, len(taken))
+    flat = np.fromiter(itertools.chain.from_iterable(taken), np.float64, int(lengths.sum()))
+    middles = np.empty(len(taken))
+    for which, rows in _ordered(flat, lengths):
+        middles[which] = _middle(rows)
+    counts = [sum(map(len, rounds)) for rounds in many]
+    wholes = iter(_wholes(flat, lengths, np.array([count for count in counts if count], np.int64)))
+    each = iter(middles.tolist())
+    nothing = (0.0, 0.0, None)
+    return [
+        Condensed(
+            tuple([(next(each),) if samples else () for samples in rounds]),
+            count,
+            *(next(wholes) if count else nothing),
+        )
+        for rounds, count in zip(many, counts, strict=True)
+    ]
+
+
+def _wholes(flat: Floats, lengths: Counts, counts: Counts) -> Iterator[tuple[float, float, float | None]]:
+    """Least, most and autocorrelation of runs of ``counts`` samples, which are in rounds of ``lengths``."""
+    import numpy as np
+
+    if not flat.size:
+        return iter(())
+    rounds, starts = _starts(lengths), _starts(counts)
+    # From each round's first sample, so that equal samples come to nothing exactly.
+    centred = flat - np.repeat(flat[rounds], lengths)
+    centred -= np.repeat(np.add.reduceat(centred, rounds) / lengths, lengths)
+    with np.errstate(over="ignore", invalid="ignore"):  # of times that can't be; they are found by the most
+        products = centred[:-1] * centred[1:]
+        products[rounds[1:] - 1] = 0.0  # no neighbours: they are of two rounds
+        pairs = np.add.reduceat(np.append(products, 0.0), starts)
+        above = np.add.reduceat(centred * centred, starts)
+        ratios = np.divide(pairs, above, out=np.full(len(starts), np.nan), where=above > 0).tolist()
+    least, most = np.minimum.reduceat(flat, starts).tolist(), np.maximum.reduceat(flat, starts).tolist()
+    known = (None if ratio != ratio else ratio for ratio in ratios)  # noqa: PLR0124 - nan
+    return zip(least, most, known, strict=True)
+
+
+def _starts(lengths: Counts) -> Counts:
+    starts: Counts = lengths.cumsum() - lengths
+    return starts
+
+
+def _ordered(flat: Floats, lengths: Counts) -> Iterator[tuple[Counts, Floats]]:
+    """The pieces of an array, each in ascending order: those of one length together, and which they are."""
+    import numpy as np
+
+    starts = _starts(lengths)
+    for length in np.unique(lengths):
+        if length:
+            which = np.flatnonzero(lengths == length)
+            yield which, np.sort(flat[starts[which, None] + np.arange(length)], axis=1)
+
+
+def _middle(rows: Floats) -> Floats:
+    n = rows.shape[1]
+    middle: Floats = rows[:, n // 2] if n % 2 else (rows[:, n // 2 - 1] + rows[:, n // 2]) / 2
+    return middle

@@ -1,0 +1,81 @@
+"""argv to what is asked of the claims: values only, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suite.claims.model import MODELS
+from suite.command import Parser
+from suite.options import _duration, _known, _list, _path, _whole
+
+DEFAULT_MODEL = "llama-3-70b"
+FOLDER = "claims"
+LEAST_S = 10.0
+"""With less time than this nothing can be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked; ``only`` holds names and groups, empty for all."""
+
+    only: tuple[str, ...]
+    gpu: int | None
+    time_budget_s: float | None
+    model: str
+    out: str
+    seed: int
+    threads: int
+
+    def wants(self, name: str, group: str) -> bool:
+        """Whether a claim is to be judged."""
+        return not self.only or name in self.only or group in self.only
+
+
+def parse(argv: Sequence[str], known: Sequence[str]) -> Request:
+    """The request in argv.
+
+    Args:
+        known: what ``--only`` may name: claims and groups.
+
+    Raises:
+        SystemExit: after ``--help`` (0), and after a complaint of one line (2).
+    """
+    given = _parser(known).parse_args(argv)
+    return Request(
+        only=given.only or (),
+        gpu=given.gpu,
+        time_budget_s=given.time_budget,
+        model=given.model,
+        out=given.out,
+        seed=given.seed,
+        threads=given.threads or len(os.sched_getaffinity(0)),
+    )
+
+
+def _parser(known: Sequence[str]) -> Parser:
+    parser = Parser(
+        prog="python -m suite.claims",
+        description="What people say of embedding lookup, measured here: TRUE, FALSE or IT DEPENDS.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--only", type=_list(_known("claim", known)), metavar="NAME,…", help=f"of {', '.join(known)}")
+    add("--gpu", type=_whole("gpu", 0, 1023), metavar="N", help="on this GPU, not on the CPU")
+    shape = f"whose table and layers, of {', '.join(MODELS)} (default: {DEFAULT_MODEL})"
+    add("--model", type=_known("model", MODELS), default=DEFAULT_MODEL, metavar="NAME", help=shape)
+    add("--time-budget", type=_budget, metavar="T", help="take about this long: 90s, 4m (default: under 6m)")
+    folder = f"folder for claims.html and claims.json; those in it are replaced (default: {FOLDER})"
+    add("--out", type=_path, default=FOLDER, metavar="DIR", help=folder)
+    add("--threads", type=_whole("threads", 1, 4096), metavar="N", help="threads a library may use")
+    add("--seed", type=_whole("seed", 0, 2**32 - 1), default=0, metavar="N", help="of ids and orders")
+    return parser
+
+
+def _budget(text: str) -> float:
+    seconds = _duration(text)
+    if seconds < LEAST_S:
+        raise argparse.ArgumentTypeError(f"time {text!r} is too short; give {LEAST_S:g}s or more")
+    return seconds

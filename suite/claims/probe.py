@@ -1,0 +1,129 @@
+"""One backend looks up one id that is not in the table, in a process of its own; what came back is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.claims.process import Spec
+
+VOCAB, DIM, BATCH, PLACE = 1024, 64, 32, 3
+"""The table, its lookup, and where in the batch the id stands that is not in the table."""
+GUARD = 2**20
+"""Bytes before and after the table that are ours too: rows that are read there are known as such."""
+OUT_BYTE = 0x33
+SAID = 80
+"""So much of an error's message is kept."""
+DTYPE = "float32"
+
+Bits = npt.NDArray[np.int32]
+
+
+def probe(spec: Spec) -> Iterator[Any]:
+    """Look up ``spec["id"]`` with ``spec["backend"]`` on ``spec["device"]``.
+
+    Yields:
+        ``{"did": what it did, in words}``; before that ``{"ready": true}``, when all is prepared.
+    """
+    from backends import BackendUnavailable, Unsupported, load, missing_packages
+    from suite import data
+    from suite.case import Case
+
+    backend = load(spec["backend"])
+    missing = missing_packages(backend.packages)
+    if missing:
+        yield {"unavailable": f"needs {', '.join(missing)}, not installed"}
+        return
+    case = Case(VOCAB, DIM, DTYPE, BATCH)
+    arrays = data.arrays_on(spec["device"])
+    table, around = _surrounded(arrays, case)
+    ids = np.arange(7, 7 + BATCH, dtype=np.int64)
+    field = data.lay_out(case, arrays, table, [ids])
+    slot = field.slots[0]
+    try:
+        lookup = backend().prepare(*field.operands(slot, backend.view))
+        lookup()  # compiles, loads, warms up: what is judged is the next call
+        arrays.synchronize()
+    except (Unsupported, BackendUnavailable) as error:
+        yield {"unavailable": " ".join(str(error).split())}
+        return
+    ids[PLACE] = spec["id"]
+    arrays.put(slot.indices, ids)
+    arrays.view(slot.out.reshape(-1), "uint8")[...] = OUT_BYTE
+    yield {"ready": True}
+    try:
+        result = lookup()
+        arrays.synchronize()
+        rows = _on_host(arrays.snapshot(result, case))
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:SAID]
+        yield {"did": f"raises: {text}{_lost_device(spec['device'])}"}
+        return
+    known = _on_host(field.table)
+    yield {"did": classify(rows[PLACE], known, around, spec["id"]) + _rest(rows, known, ids)}
+
+
+def _surrounded(arrays: Any, case: Any) -> tuple[Any, Bits]:
+    """The suite's table in the middle of memory of ours, and the rows that stand around it, (n, dim) bits."""
+    memory = arrays.bytes(2 * GUARD + case.table_bytes)
+    row = 4 * DIM
+    strange = np.random.default_rng(1).integers(2**29, 2**30, (GUARD // row, DIM)).astype(np.int32)
+    for start in (0, GUARD + case.table_bytes):
+        arrays.put(arrays.view(memory[start : start + GUARD], "int32").reshape(-1, DIM), strange)
+    table = arrays.view(memory[GUARD : GUARD + case.table_bytes], "int32").reshape(VOCAB, DIM)
+    arrays.fill_table(table, case.dtype)
+    return table, strange
+
+
+def _on_host(bits: Any) -> Bits:
+    return np.array(bits.cpu() if hasattr(bits, "cpu") else bits).view(np.int32)
+
+
+def classify(row: Bits, table: Bits, around: Bits, number: int) -> str:
+    """What a returned row is.
+
+    Args:
+        row: (dim,) bits of float32. table: (vocab, dim) bits. around: (n, dim) bits of what stands before and
+            after the table. number: the id that was asked for.
+    """
+    if np.isnan(row.view(np.float32)).all():
+        return "NaN: a row of it"
+    if not row.any():
+        return "zeros: a row of them"
+    same = np.flatnonzero((table == row).all(axis=1))
+    if len(same):
+        found = int(same[0])
+        if found == number % len(table):
+            return f"wraps: row {found:,}"
+        if found == min(max(number, 0), len(table) - 1):
+            return f"clips: row {found:,}"
+        return f"another row: row {found:,}"
+    if (around == row).all(axis=1).any():
+        return "reads outside: memory beside the table"
+    if (row.view(np.uint8) == OUT_BYTE).all():
+        return "writes nothing: the output is as it was"
+    return "garbage: bits from somewhere else"
+
+
+def _rest(rows: Bits, table: Bits, ids: npt.NDArray[np.int64]) -> str:
+    others = np.arange(BATCH) != PLACE
+    return (
+        "" if np.array_equal(rows[others], table[ids[others]]) else "; other rows of the batch are wrong too"
+    )
+
+
+def _lost_device(device: str) -> str:
+    """Whether the device can still be used after the error."""
+    if device == "cpu":
+        return ""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).add_(1)
+        torch.cuda.synchronize()
+    except Exception:
+        return ", and the process can't use the GPU any more"
+    return ""

@@ -1,0 +1,156 @@
+"""Tuning: every launch that would be tried covers all rows and runs as planned; what the report keeps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import fabricate
+import pytest
+import tune_gpu
+import tuning
+from figures import limits
+from test_cuda_path import arrays  # noqa: F401 - a fixture
+
+from suite import data
+from suite.case import Case
+
+
+@pytest.mark.parametrize(("row_bytes", "batch"), tune_gpu.SHAPES)
+def test_choices_cover_every_element(row_bytes: int, batch: int) -> None:
+    for name in tune_gpu.BACKENDS:
+        found = tune_gpu.choices(name, row_bytes, batch)
+        assert len(found) > 10, "its own and others"
+        for label, geometry in found.items():
+            if label != tune_gpu.CHOSEN:
+                rows, bytes_ = COVERED[name](geometry(row_bytes, 8, batch, 0, 132))
+                assert rows >= min(batch, 65535) and bytes_ >= row_bytes, label
+
+
+def cupy_covers(made: Any) -> tuple[int, int]:
+    """Rows and bytes of a row that one pass of a grid reaches."""
+    vector, tokens, columns = re.fullmatch(r"gather_rows<(.*), long long, (\d), (\d)>", made.kernel).groups()
+    width = {text: width for width, text in tune_gpu.cupy_rawkernel.VECTORS.items()}[vector]
+    assert made.block[0] * made.block[1] <= 256
+    reached = made.grid[0] * made.block[0] * int(columns) * width
+    return made.grid[1] * made.block[1] * int(tokens), reached
+
+
+def numba_covers(made: Any) -> tuple[int, int]:
+    along = 1 if made.tall else 4
+    reached = made.grid[0] * made.block[0] * along * made.view.itemsize
+    return made.grid[1] * made.block[1] * (4 if made.tall else 1), reached
+
+
+def triton_covers(made: Any) -> tuple[int, int]:
+    return made.grid[0] * made.tile[0], made.grid[1] * made.tile[1] * made.width
+
+
+COVERED = {"cupy_rawkernel": cupy_covers, "numba_cuda": numba_covers, "triton_gather": triton_covers}
+
+
+def test_a_launch_is_put_in_place_of_the_backends_own() -> None:
+    module = tune_gpu.BACKENDS["cupy_rawkernel"][0]
+    own = module.geometry
+    with tune_gpu.launched(module, max):
+        assert module.geometry is max
+    assert module.geometry is own
+
+
+@pytest.mark.usefixtures("hasty_sweep")
+def test_a_gpu_would_be_tuned(arrays: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # noqa: F811
+    stub = SimpleNamespace(geometry=min)
+    others = {"fine": max, "broken": None}
+
+    def load(_: str) -> type:
+        return type("Stub", (), {"view": "bits", "clock": "device", "prepare": prepare})
+
+    def prepare(_self: Any, table: Any, ids: Any, out: Any) -> Any:
+        if stub.geometry is None:
+            raise ValueError("too many threads\nand more")
+        return lambda: out.copy_(table[ids.long()])
+
+    monkeypatch.setattr(data, "arrays_on", lambda _: arrays)
+    monkeypatch.setattr(tune_gpu, "load", load)
+    monkeypatch.setattr(tune_gpu, "BACKENDS", {"stub": (stub, lambda *_: others)})
+    monkeypatch.setattr(tune_gpu, "SHAPES", ((64, 17), (516, 3)))
+    monkeypatch.setattr(tune_gpu, "TABLE_BYTES", 2**20)
+    section = tune_gpu.tune("stub", ("cuda:0", 2**16), 0.01, tmp_path / "gpu.md")
+    assert len([line for line in section.lines if re.match(r"\| (64|516) \|", line)]) == 2
+    lines = (tmp_path / "gpu-stub.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 3
+    assert [line.partition("chosen,")[2] for line in lines if "broken" in line] == ["", ""]
+    assert sum("ValueError: too many threads" in line and "more" not in line for line in lines) == 2
+
+
+@pytest.fixture
+def hasty_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    from suite import check
+
+    monkeypatch.setattr(check, "_LATE_S", 1e-4)
+
+
+def test_without_a_gpu_there_is_a_plan_and_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune_gpu.main(["--dry-run", "--backend", "triton_gather"]) == 0
+    assert f"{len(tune_gpu.SHAPES)} shapes" in capsys.readouterr().out.splitlines()[-1]
+    assert tune_gpu.main(["--gpu", "1000"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gpu 1000: not there") and said.count("\n") == 1
+
+
+def test_a_report_keeps_what_is_not_measured_anew(tmp_path: Path) -> None:
+    path, order = tmp_path / "deep" / "amd-epyc.md", ["one", "two"]
+    for heading, figure in (("two", 1.0), ("one", 2.0), ("two", 12345.6)):
+        section = tuning.Section(heading, f"about {heading}", ["row", "GB/s"])
+        section.add("64", figure)
+        section.say(f"said of {figure}")
+        tuning.write(path, "python x.py", section, "facts", order)
+    text = path.read_text()
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == order
+    assert "| 64 | 12346 |" in text and "| 64 | 2 |" in text and "said of 1.0" not in text
+    assert text.count("*facts*") == 2
+
+
+def test_a_device_has_a_file_name() -> None:
+    assert tuning.report_of("AMD EPYC Processor").name == "amd-epyc.md"
+    assert tuning.report_of("../..").parent == tuning.FOLDER
+
+
+# --- the targets --------------------------------------------------------------------------------------
+
+
+def lines_of(folder: Path, case: Case, ours_us: float, other_us: float, sure: bool = True) -> list[str]:
+    run = fabricate.run(folder, [])
+    records = fabricate.measurement(case, 7, {limits.OURS: ours_us, limits.COMMON: other_us})
+    run.append(replace(one, converged=sure) for one in records)
+    return list(limits.read([str(run.path)]))
+
+
+def test_targets_are_met_or_missed(tmp_path: Path) -> None:
+    short = Case(16_000_000, 16, batch=1024)
+    for factor, met, sign in ((3.0, 1, ""), (1.5, 0, "missed")):
+        found = lines_of(tmp_path / sign / "run", short, 10.0, 10.0 * factor)
+        (line,) = [line for line in found if line.startswith("2 x")]
+        assert f"1 cases, 1 converged, {met} meet it, {1 - met} miss it" in line
+        assert any(sign in line and "16000000x16" in line for line in found) == bool(sign)
+    (line,) = [line for line in found if line.startswith("1.5 x")]
+    assert "0 cases" in line, "other rows are another target"
+
+
+def test_what_has_not_converged_is_counted_apart(tmp_path: Path) -> None:
+    found = lines_of(tmp_path / "run", Case(16_000_000, 16, batch=1024), 10.0, 30.0, sure=False)
+    (line,) = [line for line in found if line.startswith("2 x")]
+    assert "0 converged, 0 meet it" in line and line.endswith("of 1 others 1 meet it, 0 miss it")
+
+
+def test_the_grid_is_cold_and_far_larger_than_a_cache() -> None:
+    from suite.options import parse
+
+    for command in limits.commands("folder", 850):
+        request = parse(command[3:])
+        assert len(request.cases) == 20
+        assert all(case.cache == "cold" and 2**28 < case.table_bytes < 4e9 for case in request.cases)
+        assert request.time_budget_s == 170
