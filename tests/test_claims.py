@@ -19,6 +19,7 @@ import pytest
 from suite import strict
 from suite.claims import drawing, meaning, names, render, stages, terminal
 from suite.claims.finding import VERDICTS, Finding, Mark, Plot, Point, Series, Table
+from suite.claims.judged import plotted
 from suite.claims.options import parse
 from suite.claims.place import Place, Unmeasured, settle
 from suite.claims.stages import Stage
@@ -311,6 +312,11 @@ def test_the_page_is_quiet_fits_and_runs_nothing(tmp_path: Path, width: int, pho
         assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") != "none"
     finally:
         browser.close()
+
+
+def test_a_plot_s_table_has_every_point() -> None:
+    plot = replace(PLOT, series=(Series("a", (Point(1, 2.5), Point(8, 3.0))), Series("b", (Point(8, 4.0),))))
+    assert plotted(plot) == Table("Speed (GB/s)", ("batch", "a", "b"), ((1, 2.5, None), (8, 3.0, 4.0)))
 
 
 def test_names_at_the_ends_of_lines_do_not_cover_each_other() -> None:

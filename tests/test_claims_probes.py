@@ -42,6 +42,7 @@ class Toy(Backend):
 '''
 BODIES = {
     "raise IndexError('no such row')": "raises: IndexError: no such row",
+    "raise OSError('at /home/who/x.py:3, ' + 90 * 'y')": "raises: OSError: at … " + 55 * "y" + "…",
     "raise SystemExit(0)": "ends the process: with code 0",
     "os.kill(os.getpid(), signal.SIGSEGV)": "kills the process: ended by SIGSEGV",
     "os._exit(3)": "ends the process: ended with code 3",

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from suite.claims import rules
+from suite.claims import rules, words
 from suite.claims.half_length import crossing, fit
 from suite.claims.rules import Part
 from suite.stats import Estimate
@@ -172,6 +172,29 @@ def test_training(dense: tuple[float, float], sparse: tuple[float, float], verdi
 def test_out_of_range(did: tuple[str, str], verdict: str, number: str) -> None:
     judged = rules.out_of_range({("a", "-1"): did[0], ("b", "-1"): did[1]})
     assert (judged.verdict, judged.number) == (verdict, number)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.0, "0 %"),
+        (4.4e-7, "0.000044 %"),
+        (0.00044, "0.044 %"),
+        (0.01, "1 %"),
+        (0.0999, "10 %"),
+        (0.333, "33 %"),
+    ],
+)
+def test_a_share_has_two_digits_and_no_exponent(value: float, said: str) -> None:
+    assert words.share(value) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3.2e-9, "3.20 ns"), (0.99e-3, "990 µs"), (1e-3, "1.00 ms"), (0.0625, "62.5 ms"), (172.0, "172 s")],
+)
+def test_a_time_has_the_unit_that_fits(seconds: float, said: str) -> None:
+    assert words.time_of(seconds) == said
 
 
 def test_rules_in_words_say_the_thresholds() -> None:

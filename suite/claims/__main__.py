@@ -50,8 +50,8 @@ def _carry_out(request: Request, argv: Sequence[str]) -> int:
     from suite import page
     from suite.claims import render, terminal
 
-    folder = _folder(request.out)
     gpu = _gpu(request)
+    folder = _folder(request.out)
     place = _place(request, gpu)
     environment = _environment(request, argv, place, gpu)
     found = _judged(request, place)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from suite import outcomes, stats
 from suite.claims import half_length, lookups, rules
 from suite.claims.finding import Cell, Finding, Mark, Plot, Point, Series, Table
-from suite.claims.judged import finding, point
+from suite.claims.judged import finding, plotted, point
 from suite.claims.lookups import Sweep
 from suite.claims.place import Place, Unmeasured
 from suite.claims.words import share, spread, time_of
@@ -62,7 +62,8 @@ def _index(place: Place, sweep: Sweep) -> Finding:
         "by side: a page's address has to be found for each, and the processor can't foresee the next.",
         "A library that allocates its result pays for fresh pages; the copy writes to memory that is there.",
     )
-    tables = (Table("Lookup and copy, by batch", headings, tuple(rows)), *_called(sweep), *_missing(sweep))
+    table = Table("Lookup and copy, by batch", headings, tuple(rows))
+    tables = (table, plotted(plot), *_called(sweep), *_missing(sweep))
     return finding("index", judged, rules.INDEX, tables, (plot,), (*place.notes, *notes, *_unsure(sweep)))
 
 
@@ -108,7 +109,7 @@ def _bandwidth(place: Place, sweep: Sweep) -> Finding:
         log_y=True,
     )
     table = Table("Speed of the fastest lookup, by batch", headings, rows)
-    tables = (table, *_text(sweep), *_missing(sweep))
+    tables = (table, plotted(plot), *_text(sweep), *map(plotted, _text_plot(sweep)), *_missing(sweep))
     notes = (*place.notes, *_fitted(place, best), *_text_note(sweep), *_unsure(sweep))
     return finding("bandwidth", judged, rules.BANDWIDTH, tables, (plot, *_text_plot(sweep)), notes)
 

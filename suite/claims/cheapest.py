@@ -212,7 +212,7 @@ def _cut_notes(steps: Steps) -> Iterator[str]:
         yield (
             f"Timed in part, for want of time or memory: {', '.join(cut)}, over the first columns only, as "
             "the table marks. Such a time counts as it is, so that a pass with it takes at least, and the "
-            "lookup's share is at most, what is said."
+            "lookup's share is at most, what is said. The plot leaves such times out."
         )
 
 

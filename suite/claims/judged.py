@@ -41,3 +41,14 @@ def point(x: float, value: Estimate, factor: float = 1.0) -> Point:
     low, high = bounds(value)
     ends = (None, None) if low is None or high is None else (low * factor, high * factor)
     return Point(x, value.value * factor, *ends)
+
+
+def plotted(plot: Plot) -> Table:
+    """The points of a plot as a table: a row for each x, a column for each series."""
+    known = [{p.x: p.y for p in series.points} for series in plot.series]
+    rows = (
+        (int(x) if x.is_integer() else x, *(ys.get(x) for ys in known))
+        for x in sorted(float(x) for x in set().union(*known))
+    )
+    headings = (plot.x_label, *(series.name for series in plot.series))
+    return Table(f"{plot.title} ({plot.y_label})", headings, tuple(rows))

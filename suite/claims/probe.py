@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,16 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from suite.claims.process import Spec
+from suite.text import cut
 
 VOCAB, DIM, BATCH, PLACE = 1024, 64, 32, 3
 """The table, its lookup, and where in the batch the id stands that is not in the table."""
 GUARD = 2**20
 """Bytes before and after the table that are ours too: rows that are read there are known as such."""
 OUT_BYTE = 0x33
-SAID = 80
+SAID = 70
 """So much of an error's message is kept."""
 DTYPE = "float32"
 
+_PATH = re.compile(r"\S*/\S*")
+"""The name of a file: where it lies is nobody's business."""
 Bits = npt.NDArray[np.int32]
 
 
@@ -59,8 +63,8 @@ def probe(spec: Spec) -> Iterator[Any]:
         arrays.synchronize()
         rows = _on_host(arrays.snapshot(result, case))
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:SAID]
-        yield {"did": f"raises: {text}{_lost_device(spec['device'])}"}
+        said = cut(_PATH.sub("…", f"{type(error).__name__}: {error}"), SAID)
+        yield {"did": f"raises: {said}{_lost_device(spec['device'])}"}
         return
     known = _on_host(field.table)
     yield {"did": classify(rows[PLACE], known, around, spec["id"]) + _rest(rows, known, ids)}

@@ -203,7 +203,7 @@ def out_of_range(behaviours: Mapping[tuple[str, str], str]) -> Judged:
     if not raised:
         return Judged("FALSE", number, f"no backend refuses such an id; what they do: {', '.join(others)}")
     names = ", ".join(sorted({backend for backend, _ in raised}))
-    why = f"refused by {names}, not by each of them always; what else happens: {', '.join(others)}"
+    why = f"an error comes from {names}; what else happens: {', '.join(others)}"
     return Judged("IT DEPENDS", number, why)
 
 

@@ -19,7 +19,7 @@ SHARES = {1: 0.15, 32: 0.2, 512: 0.28, 8192: 0.37}
 LEAST_S = 0.5
 MOST_SLOTS = 8192
 MEMORY_SHARE = 0.6
-CALLS = 16
+CALLS = 24
 """A matrix step is cut until so many of its calls fit the time, those for finding that out among them."""
 SMALLEST = 256
 Cut = Callable[[int], list[Call]]

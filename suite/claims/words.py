@@ -22,8 +22,11 @@ def size_of(size: float) -> str:
 
 
 def share(value: float) -> str:
-    """A part of a whole in per cent: two digits, however small."""
-    return f"{100 * value:.2g} %" if value < 0.1 else f"{100 * value:.0f} %"
+    """A part of a whole in per cent: two digits, however small, and no exponent."""
+    if value >= 0.1:
+        return f"{100 * value:.0f} %"
+    text = f"{float(f'{100 * value:.2g}'):.12f}"
+    return f"{text.rstrip('0').rstrip('.')} %"
 
 
 def bounds(estimate: Estimate) -> tuple[float | None, float | None]:
