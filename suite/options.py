@@ -153,49 +153,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     one = "measure on this GPU, the reference beside it"
-    add("--gpu", type=_whole("gpu", 0, 1023), metavar="N", help=one)
-    add("--backend", type=_path, action="extend", nargs="+", metavar="NAME|FILE", help="these backends only")
-    add("--preset", type=_known("preset", PRESETS), help=f"{', '.join(PRESETS)} (default: default)")
-    add("--model", type=_list(_known("model", MODELS)), metavar="NAME,…", help="published token tables")
+    add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=one)
+    add("--backend", type=path_of, action="extend", nargs="+", metavar="NAME|FILE", help="only these")
+    add("--preset", type=named("preset", PRESETS), help=f"{', '.join(PRESETS)} (default: default)")
+    add("--model", type=list_of(named("model", MODELS)), metavar="NAME,…", help="published token tables")
     size = "comma-separated; takes the place of the preset's"
     for axis in ("vocab", "dim", "batch"):
-        add(f"--{axis}", type=_list(_whole(axis, 1, 2**40)), metavar="N,…", help=size)
-    add("--dtype", type=_list(_known("dtype", DTYPE_BYTES)), metavar="T,…", help=", ".join(DTYPE_BYTES))
+        add(f"--{axis}", type=list_of(whole_of(axis, 1, 2**40)), metavar="N,…", help=size)
+    add("--dtype", type=list_of(named("dtype", DTYPE_BYTES)), metavar="T,…", help=", ".join(DTYPE_BYTES))
     ints = ", ".join(INDEX_BYTES)
-    add("--index-dtype", type=_list(_known("index dtype", INDEX_BYTES)), metavar="T,…", help=ints)
+    add("--index-dtype", type=list_of(named("index dtype", INDEX_BYTES)), metavar="T,…", help=ints)
     laws = f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT"
-    add("--distribution", type=_list(str), metavar="D,…", help=laws)
-    add("--cache", type=_list(_known("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
+    add("--distribution", type=list_of(str), metavar="D,…", help=laws)
+    add("--cache", type=list_of(named("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
     off = "bytes by which the table lies off its alignment (default: 0)"
-    add("--offset", type=_list(_whole("offset", 0, MAX_OFFSET)), metavar="B,…", help=off)
+    add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=off)
     ids = "ids of your own: whole numbers in text, or an .npy of integers"
-    add("--indices", type=_path, metavar="FILE", help=ids)
+    add("--indices", type=path_of, metavar="FILE", help=ids)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"
-    add("--out", type=_path, metavar="DIR", help=folder)
-    add("--resume", type=_path, metavar="DIR", help="go on with a run that was cut short")
+    add("--out", type=path_of, metavar="DIR", help=folder)
+    add("--resume", type=path_of, metavar="DIR", help="go on with a run that was cut short")
     add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
-    add("--time-budget", type=_duration, metavar="T", help="end within this time: 90s, 8m, 2h")
-    add("--timeout", type=_duration, default=60.0, metavar="T", help="limit of one step (default: 60s)")
+    add("--time-budget", type=seconds_of, metavar="T", help="end within this time: 90s, 8m, 2h")
+    add("--timeout", type=seconds_of, default=60.0, metavar="T", help="limit of one step (default: 60s)")
     phase = f"phase for energy counters; 0 for none (default: {SUSTAIN_S:g})"
     add("--sustain", type=_seconds, metavar="S", help=phase)
-    add("--threads", type=_whole("threads", 1, 4096), metavar="N", help="threads a library may use")
+    add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
     more = "measure every case in so many processes, one after another (default: 1)"
-    add("--processes", type=_whole("processes", 1, 100), default=1, metavar="K", help=more)
-    seed = _whole("seed", 0, 2**32 - 1)
+    add("--processes", type=whole_of("processes", 1, 100), default=1, metavar="K", help=more)
+    seed = whole_of("seed", 0, 2**32 - 1)
     add("--seed", type=seed, default=0, metavar="N", help="of ids and orders (default: 0)")
     add("--dry-run", action="store_true", help="print the plan and end")
     add("--list", action="store_true", help="print the backends and end")
     return parser
 
 
-def _list(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+def list_of(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
     def several(text: str) -> tuple[object, ...]:
         return tuple(dict.fromkeys(one(word.strip()) for word in text.split(",")))
 
     return several
 
 
-def _whole(what: str, low: int, high: int) -> Callable[[str], int]:
+def whole_of(what: str, low: int, high: int) -> Callable[[str], int]:
     def whole(text: str) -> int:
         if not re.fullmatch(r"[0-9](_?[0-9]){0,30}", text) or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"{what} {text!r} is no whole number from {low} to {high}")
@@ -204,7 +204,7 @@ def _whole(what: str, low: int, high: int) -> Callable[[str], int]:
     return whole
 
 
-def _known(what: str, known: Iterable[str]) -> Callable[[str], str]:
+def named(what: str, known: Iterable[str]) -> Callable[[str], str]:
     values = list(known)
 
     def one(text: str) -> str:
@@ -217,7 +217,7 @@ def _known(what: str, known: Iterable[str]) -> Callable[[str], str]:
     return one
 
 
-def _path(text: str) -> str:
+def path_of(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("a name is needed, not ''")
     return text
@@ -231,7 +231,7 @@ def _fraction(text: str) -> float:
     return value
 
 
-def _duration(text: str) -> float:
+def seconds_of(text: str) -> float:
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h|)", text)
     value = float(found[1]) * {"s": 1, "m": 60, "h": 3600, "": 1}[found[2]] if found else 0.0
     if not 1 <= value <= 7 * 86400:

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import claimed  # noqa: E402
 import headline  # noqa: E402
 import schema  # noqa: E402
 
@@ -46,7 +47,12 @@ def _size(count: int) -> str:
 
 
 GENERATED = {
-    "README.md": {"headline": lambda: headline.text(ROOT), "backends": backends, "presets": presets},
+    "README.md": {
+        "headline": lambda: headline.text(ROOT),
+        "claims": lambda: claimed.text(ROOT),
+        "backends": backends,
+        "presets": presets,
+    },
     "results/README.md": {"record fields": schema.record_fields, "columns": schema.columns},
 }
 

@@ -14,6 +14,8 @@ import generated
 import pytest
 
 from suite import options, schedule
+from suite.claims import options as claims
+from suite.claims.names import CLAIMS, GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +43,13 @@ def test_run_commands_parse_and_plan(command: str, tmp_path: Path) -> None:
         argv[argv.index("path/to/my_backend.py")] = str(mine)
     request = options.parse(argv)
     assert schedule.tasks_of(request) or request.list_backends
+
+
+def test_claims_commands_parse() -> None:
+    commands = [c for c in COMMANDS if c.startswith("python -m suite.claims")]
+    assert commands
+    for command in commands:
+        claims.parse(words(command)[3:], (*GROUPS, *CLAIMS))
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +115,8 @@ def test_generated_parts_are_current(page: str) -> None:
 
 
 def test_all_commands_are_tested() -> None:
-    known = r"python -m suite\.(run|report|compare|doctor)|python3 -m venv|pip install -e '\.\[cuda1[23]\]'"
-    known += r"|python -m pytest --benchmark-only"
+    known = r"python -m suite\.(run|report|compare|doctor|claims)|python3 -m venv"
+    known += r"|pip install -e '\.\[cuda1[23]\]'|python -m pytest --benchmark-only"
     assert [c for c in COMMANDS if not re.match(known, c)] == []
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from suite.claims.model import MODELS
 from suite.command import Parser
-from suite.options import _duration, _known, _list, _path, _whole
+from suite.options import list_of, named, path_of, seconds_of, whole_of
 
 DEFAULT_MODEL = "llama-3-70b"
 FOLDER = "claims"
@@ -62,20 +62,20 @@ def _parser(known: Sequence[str]) -> Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--only", type=_list(_known("claim", known)), metavar="NAME,…", help=f"of {', '.join(known)}")
-    add("--gpu", type=_whole("gpu", 0, 1023), metavar="N", help="on this GPU, not on the CPU")
+    add("--only", type=list_of(named("claim", known)), metavar="NAME,…", help=f"of {', '.join(known)}")
+    add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help="on this GPU, not on the CPU")
     shape = f"whose table and layers, of {', '.join(MODELS)} (default: {DEFAULT_MODEL})"
-    add("--model", type=_known("model", MODELS), default=DEFAULT_MODEL, metavar="NAME", help=shape)
+    add("--model", type=named("model", MODELS), default=DEFAULT_MODEL, metavar="NAME", help=shape)
     add("--time-budget", type=_budget, metavar="T", help="take about this long: 90s, 4m (default: under 6m)")
     folder = f"folder for claims.html and claims.json; those in it are replaced (default: {FOLDER})"
-    add("--out", type=_path, default=FOLDER, metavar="DIR", help=folder)
-    add("--threads", type=_whole("threads", 1, 4096), metavar="N", help="threads a library may use")
-    add("--seed", type=_whole("seed", 0, 2**32 - 1), default=0, metavar="N", help="of ids and orders")
+    add("--out", type=path_of, default=FOLDER, metavar="DIR", help=folder)
+    add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
+    add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help="of ids and orders")
     return parser
 
 
 def _budget(text: str) -> float:
-    seconds = _duration(text)
+    seconds = seconds_of(text)
     if seconds < LEAST_S:
         raise argparse.ArgumentTypeError(f"time {text!r} is too short; give {LEAST_S:g}s or more")
     return seconds
