@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, NamedTuple
 
 from suite import stats
 from suite.processes import by_process
 from suite.record import Record, Samples
-from suite.stats import Rounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-BATCH_SAMPLES = 50_000
+BATCH_SAMPLES = 10_000
 """So many are held in memory at a time, and whatever the last record has beyond."""
 
 
@@ -73,63 +73,85 @@ def medians(many: Sequence[Sequence[float]]) -> Estimates:
 
 def condensed(records: Iterable[Record]) -> Iterator[tuple[Record, Taken]]:
     """The records, each with what is kept of its samples; a batch of them in memory at a time."""
-    batch: list[tuple[Record, dict[str, Rounds]]] = []
-    size = 0
+    batch = _Batch()
     for record in records:
+        batch.add(record)
+        if len(batch.flat) >= BATCH_SAMPLES:
+            yield from batch.condensed()
+            batch = _Batch()
+    yield from batch.condensed()
+
+
+class _Batch:
+    """Records with the samples of all of them in one list, to be reduced together."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[Record, list[str]]] = []
+        self.flat: list[float] = []
+        self.lengths: list[int] = []
+        self.ends: list[tuple[int, int]] = []
+        """Of each run of samples by one clock: how many rounds, and how many samples, lie before its end."""
+
+    def add(self, record: Record) -> None:
         s = record.samples
-        times = {"kernel": s.kernel_s, "enqueue": s.enqueue_s, "call": s.call_s} if s else {}
-        batch.append((record, {clock: rounds for clock, rounds in times.items() if rounds is not None}))
-        size += sum(map(len, itertools.chain.from_iterable(batch[-1][1].values())))
-        if size >= BATCH_SAMPLES:
-            yield from _batch(batch)
-            batch, size = [], 0
-    yield from _batch(batch)
+        times = (("kernel", s.kernel_s), ("enqueue", s.enqueue_s), ("call", s.call_s)) if s else ()
+        clocks = []
+        for clock, rounds in times:
+            if rounds is not None:
+                clocks.append(clock)
+                for samples in rounds:
+                    self.flat += samples
+                self.lengths += map(len, rounds)
+                self.ends.append((len(self.lengths), len(self.flat)))
+        self.records.append((record, clocks))
 
-
-def _batch(batch: Sequence[tuple[Record, dict[str, Rounds]]]) -> Iterator[tuple[Record, Taken]]:
-    few = iter(_condensed([rounds for _, times in batch for rounds in times.values()]))
-    for record, times in batch:
-        yield record, {clock: next(few) for clock in times}
+    def condensed(self) -> Iterator[tuple[Record, Taken]]:
+        few = iter(_condensed(self.flat, self.lengths, self.ends))
+        for record, clocks in self.records:
+            yield record, {clock: next(few) for clock in clocks}
 
 
 def reduced(record: Record, taken: Taken) -> Record:
     """The record with one sample a round (of many processes: one a process), the median, none set apart."""
-    if record.samples is None:
-        return record
     s = record.samples
+    if s is None:
+        return record
     units = {clock: by_process(one.medians, s.processes) for clock, one in taken.items()}
-    few = Samples(
-        call_s=units["call"],
-        kernel_s=units.get("kernel"),
-        enqueue_s=units.get("enqueue"),
-        calls_per_sample=s.calls_per_sample,
-        held=s.held,
-        overhead_s=s.overhead_s,
-    )
-    return replace(record, samples=few)
+    kernel, enqueue = units.get("kernel"), units.get("enqueue")
+    few = Samples(units["call"], kernel, enqueue, (), s.calls_per_sample, s.held, s.overhead_s)
+    values = [*_values(record)]
+    values[_SAMPLES] = few
+    return Record(*values)
 
 
-def _condensed(many: Sequence[Rounds]) -> list[Condensed]:
+_NAMES = tuple(field.name for field in fields(Record))
+_SAMPLES = _NAMES.index("samples")
+_values = operator.attrgetter(*_NAMES)
+
+
+def _condensed(
+    flat: Sequence[float], lengths: Sequence[int], ends: Sequence[tuple[int, int]]
+) -> list[Condensed]:
     import numpy as np
 
-    taken = [samples for rounds in many for samples in rounds if samples]
-    lengths = np.fromiter(map(len, taken), np.int64, len(taken))
-    flat = np.fromiter(itertools.chain.from_iterable(taken), np.float64, int(lengths.sum()))
-    middles = np.empty(len(taken))
-    for which, rows in _ordered(flat, lengths):
+    samples, rounds = np.fromiter(flat, np.float64, len(flat)), np.array(lengths, np.int64)
+    middles = np.zeros(len(lengths))
+    for which, rows in _ordered(samples, rounds):
         middles[which] = _middle(rows)
-    counts = [sum(map(len, rounds)) for rounds in many]
-    wholes = iter(_wholes(flat, lengths, np.array([count for count in counts if count], np.int64)))
-    each = iter(middles.tolist())
-    nothing = (0.0, 0.0, None)
-    return [
-        Condensed(
-            tuple([(next(each),) if samples else () for samples in rounds]),
-            count,
-            *(next(wholes) if count else nothing),
-        )
-        for rounds, count in zip(many, counts, strict=True)
-    ]
+    counts = np.diff([end for _, end in ends], prepend=0)
+    wholes = iter(_wholes(samples, rounds[rounds > 0], counts[counts > 0]))
+    each: list[tuple[float, ...]] = [*zip(middles.tolist(), strict=True)]
+    for empty in np.flatnonzero(rounds == 0).tolist():
+        each[empty] = ()
+    found = []
+    start = 0
+    for (end, _), count in zip(ends, counts.tolist(), strict=True):
+        found.append(Condensed(tuple(each[start:end]), count, *(next(wholes) if count else _NOTHING)))
+        start = end
+    return found
+
+
+_NOTHING = (0.0, 0.0, None)
 
 
 def _wholes(flat: Floats, lengths: Counts, counts: Counts) -> Iterator[tuple[float, float, float | None]]:

@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from suite.store import Run, StoreError
 
 Column = list[Any]
 
+TOGETHER = 500
+"""So many outcomes are looked at column by column while they are in the processor's cache, then the next."""
 NAN = math.nan
 PEAK = "theoretical_peak_bytes_per_s"
 
@@ -110,10 +113,33 @@ def _series(values: Column, kind: str) -> pd.Series[Any]:
 
 def columns(results: Results) -> dict[str, Column]:
     """The values of all outcomes by column, in the order of ``COLUMNS``; None or nan where there is none."""
-    heads = [_medians(outcomes.rounds(o.record, o.record.clock)) for o in results.outcomes]
-    found = _names(results) | _times(results, heads) | _speeds(results, heads)
-    found |= _bytes(results) | _counted(results)
-    return {name: found[name] for name in COLUMNS}
+    found: dict[str, Column] = {name: [] for name in COLUMNS}
+    for start in range(0, len(results.outcomes), TOGETHER):
+        some = replace(results, outcomes=results.outcomes[start : start + TOGETHER])
+        for name, values in _columns(some).items():
+            found[name] += values
+    return found
+
+
+def _columns(results: Results) -> dict[str, Column]:
+    records = [o.record for o in results.outcomes]
+    calls = [_medians(r.samples.call_s if r.samples else None) for r in records]
+    heads = [
+        calls[k] if r.clock == "call" else _medians(outcomes.rounds(r, r.clock))
+        for k, r in enumerate(records)
+    ]
+    found = bulk.medians(heads)
+    of_calls = found if heads == calls else bulk.medians(calls)
+    return {
+        **_names(results),
+        **_interval(found, "median_us", "ci_low_us", "ci_high_us"),
+        **_interval(of_calls, *_ends("call")),
+        **_taken(results),
+        "rounds": [len(head) or None for head in heads],
+        **_speeds(results, found),
+        **_bytes(results),
+        **_counted(results),
+    }
 
 
 def _names(results: Results) -> dict[str, Column]:
@@ -124,22 +150,20 @@ def _names(results: Results) -> dict[str, Column]:
     return {**values, "run": [o.run for o in results.outcomes]}
 
 
-def _times(results: Results, heads: Sequence[Sequence[float]]) -> dict[str, Column]:
+def _taken(results: Results) -> dict[str, Column]:
     taken = [o.record.samples for o in results.outcomes]
+    enqueues = [_medians(s.enqueue_s) if s else () for s in taken]
     return {
-        **_interval(bulk.medians(heads), "median_us", "ci_low_us", "ci_high_us"),
-        **_interval(bulk.medians([_medians(s.enqueue_s if s else None) for s in taken]), *_ends("enqueue")),
-        **_interval(bulk.medians([_medians(s.call_s if s else None) for s in taken]), *_ends("call")),
+        **_interval(bulk.medians(enqueues), *_ends("enqueue")),
         "samples": [o.samples if o.record.samples else None for o in results.outcomes],
-        "rounds": [len(head) or None for head in heads],
         "autocorrelation": _floats([o.autocorrelation for o in results.outcomes]),
         "held": [s.held if s else None for s in taken],
     }
 
 
-def _medians(reduced: Rounds | None) -> list[float]:
+def _medians(reduced: Rounds | None) -> Sequence[float]:
     """The medians of an outcome's rounds, which hold one sample each or none."""
-    return list(itertools.chain.from_iterable(reduced or ()))
+    return [*itertools.chain.from_iterable(reduced)] if reduced else ()
 
 
 def _ends(clock: str) -> tuple[str, str, str]:
@@ -155,14 +179,14 @@ def _interval(found: Estimates, *names: str, unit: float = 1e6) -> dict[str, Col
     }
 
 
-def _speeds(results: Results, heads: Sequence[Sequence[float]]) -> dict[str, Column]:
+def _speeds(results: Results, found: Estimates) -> dict[str, Column]:
     records = [o.record for o in results.outcomes]
     times = [outcomes.rounds(r, r.clock) for r in records]
     copies = [outcomes.rounds(o.ceiling, o.record.clock) if o.ceiling else () for o in results.outcomes]
     payload = np.array([r.case.payload_bytes for r in records], float)
     copied = np.array([outcomes.ceiling_bytes(r.case) for r in records], float)
     peak = np.array([_peak(o.record, results.environments[o.run]) for o in results.outcomes])
-    per_s = payload / bulk.medians(heads).value
+    per_s = payload / found.value
     slower, share = bulk.medians(list(map(_ratios, times, copies))), payload / copied
     with np.errstate(divide="ignore"):
         fraction = Estimates(share / slower.value, share / slower.high, share / slower.low)
@@ -207,7 +231,9 @@ def _floats(values: Iterable[float | None]) -> Column:
 
 def _peak(record: Record, environment: Environment) -> float:
     """Bytes a second that the GPU's memory could move by its data sheet; nan on a CPU or where unknown."""
+    if record.device.startswith("cpu"):
+        return NAN
     peak = record.telemetry.get(PEAK, environment.gpu.get(PEAK))
-    if record.device.startswith("cpu") or isinstance(peak, bool | str) or not peak or peak <= 0:
+    if isinstance(peak, bool | str) or not peak or peak <= 0:
         return NAN
     return float(peak)

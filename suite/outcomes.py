@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import glob
 import math
@@ -126,7 +127,7 @@ def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
     last: dict[Key, tuple[Record, int, float | None]] = {}
     ceilings: dict[tuple[str, str], Record] = {}
     refused: list[Refused] = []
-    doubles = 0
+    met = 0
     for item, taken in bulk.condensed(_records(run, refused)):
         if why := _impossible(item, taken):
             notes.append(f"{name}: {item.backend} on {item.case}: {why}; the record is left out")
@@ -134,13 +135,18 @@ def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
             if item.status == "ok":
                 ceilings[item.measurement, item.device] = bulk.reduced(item, taken)
         else:
-            key, head = (item.device, item.backend, item.case), taken.get(item.clock or "")
-            doubles += key in last
-            last[key] = bulk.reduced(item, taken), head.samples if head else 0, head and head.autocorrelation
+            head = taken.get(item.clock or "")
+            met += 1
+            last[item.device, item.backend, item.case] = (
+                bulk.reduced(item, taken),
+                head.samples if head else 0,
+                head and head.autocorrelation,
+            )
     notes += map(str, refused[:MAX_REFUSED_NAMED])
     if len(refused) > MAX_REFUSED_NAMED:
         more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
         notes.append(f"{run.path}: {more} that can't be read as records; left out")
+    doubles = met - len(last)
     if doubles:
         notes.append(
             f"{name}: {count(doubles, 'record')} replaced by a later one of the same backend and case"
@@ -167,7 +173,7 @@ def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
 
 def _impossible(record: Record, taken: bulk.Taken) -> str | None:
     """Why no machine can have made this record, well formed as it is."""
-    if record.case.table_bytes + record.case.payload_bytes >= HUGE:
+    if _is_huge(record.case):
         return "more bytes than any memory has"
     memory, traffic = record.memory, record.traffic
     sizes = [memory.table_bytes or 0, memory.prepare_bytes or 0, memory.extra_bytes or 0]
@@ -182,6 +188,11 @@ def _impossible(record: Record, taken: bulk.Taken) -> str | None:
     if record.clock not in taken or not taken[record.clock].samples:
         return "no samples by its clock"
     return None
+
+
+@functools.lru_cache(1024)
+def _is_huge(case: Case) -> bool:
+    return case.table_bytes + case.payload_bytes >= HUGE
 
 
 def rounds(record: Record, clock: Clock | None) -> Rounds:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from typing import Any
 
-from suite import frame, ranking
+import numpy as np
+from numpy.typing import NDArray
+
+from suite import frame, outcomes, ranking
 from suite.case import AXES, DTYPE_BYTES, INDEX_BYTES, Case
 from suite.outcomes import Outcome, Results
+from suite.record import Record
 from suite.text import cut
 
-Column = list[object]
+Column = list[Any]
+Floats = NDArray[np.float64]
 
 WORDS = ("run", "device", "backend", "status", "reason", "clock", "no_memory", "no_energy", "no_dram")
 """Columns of text: each holds places in a list of the texts that occur."""
@@ -47,15 +52,8 @@ def figures(results: Results) -> dict[str, object]:
         a case is its place in ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value.
         A column that is the same everywhere is that value instead of a list.
     """
-    cases = {case: place for place, case in enumerate(dict.fromkeys(o.record.case for o in results.outcomes))}
-    best = _best(results)
-    rows: dict[str, Column] = defaultdict(list)
-    columns = frame.columns(results)
-    for outcome, *row in zip(results.outcomes, *columns.values(), strict=True):
-        values = _values(outcome, dict(zip(columns, row, strict=True)))
-        values |= {"case": cases[outcome.record.case], "best": best.get((outcome.run, *outcome.key), 0)}
-        for name, value in values.items():
-            rows[name].append(value)
+    with outcomes.uncollected():
+        rows, cases = _rows(results)
     words = {name: _numbered(rows, name) for name in WORDS}
     return {
         "bytes": {**DTYPE_BYTES, **INDEX_BYTES},
@@ -65,6 +63,34 @@ def figures(results: Results) -> dict[str, object]:
         "count": len(results.outcomes),
         "rows": {name: _short(column) for name, column in rows.items()},
     }
+
+
+def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
+    records = [o.record for o in results.outcomes]
+    cases = {case: place for place, case in enumerate(dict.fromkeys(record.case for record in records))}
+    columns = frame.columns(results)
+    rows = {name: _plain(columns[name]) for name in COPIED}
+    clocks = np.array(columns["clock"], object)
+    headline = [np.array(columns[name]) for name in HEADLINE]
+    none = [math.nan] * len(records)
+    for clock in CLOCKS:
+        names = (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
+        ends = [
+            np.where(clocks == clock, head, columns.get(name, none))
+            for head, name in zip(headline, names, strict=True)
+        ]
+        rows[f"{clock}_us"] = _plain(ends[0].tolist())
+        rows |= _spread(clock, *ends)
+    share = [np.array(columns[f"fraction_of_ceiling{end}"]) for end in ("", "_low", "_high")]
+    rows["share"] = _plain(share[0].tolist())
+    rows |= _spread("share", *share)
+    rows |= {name: _plain([v if v > 0 else math.nan for v in columns[name]]) for name in COUNTED}
+    rows |= {"no_energy": columns["energy_missing"], "no_dram": columns["dram_missing"]}
+    rows["no_memory"] = [_no_memory(record) for record in records]
+    rows["case"] = [cases[record.case] for record in records]
+    best = _best(results)
+    rows["best"] = [best.get((o.run, *o.key), 0) for o in results.outcomes]
+    return rows, list(cases)
 
 
 def _names(results: Results) -> tuple[str, ...]:
@@ -85,54 +111,41 @@ def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
     return found
 
 
-def _values(outcome: Outcome, row: Mapping[str, object]) -> dict[str, object]:
-    record = outcome.record
-    values = {name: _plain(row[name]) for name in COPIED}
-    for clock in CLOCKS:
-        head = record.clock == clock
-        time, low, high = HEADLINE if head else (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
-        values[f"{clock}_us"] = _plain(row.get(time))
-        values |= _spread(clock, row.get(time), row.get(low), row.get(high))
-    names = [f"fraction_of_ceiling{end}" for end in ("", "_low", "_high")]
-    values["share"] = _plain(row[names[0]])
-    values |= _spread("share", *map(row.get, names))
-    values |= {name: _positive(row[name]) for name in COUNTED}
-    values |= {"no_energy": row["energy_missing"], "no_dram": row["dram_missing"]}
+def _no_memory(record: Record) -> str | None:
+    """Why the memory of a lookup is not known; null of a failure, whose status has the reason."""
     unknown = record.samples is not None and record.memory.extra_bytes is None
-    values["no_memory"] = record.memory.reason if unknown else None  # of a failure, its status has the reason
-    return values
+    return record.memory.reason if unknown else None
 
 
-def _spread(name: str, value: object, low: object, high: object) -> dict[str, object]:
-    """How far an interval reaches below and above its value, in 1e-4 of it, rounded up; null if unbounded."""
-    value, low, high = (one if isinstance(one, float) else math.nan for one in (value, low, high))
-    known = value > 0 and low > 0 and math.isfinite(high)
-    spread = (1 - low / value, high / value - 1) if known else (math.nan, math.nan)
-    parts = zip(("below", "above"), spread, strict=True)
-    return {f"{name}_{side}": math.ceil(s * 1e4 - 1e-6) if known else None for side, s in parts}
+def _spread(name: str, value: Floats, low: Floats, high: Floats) -> dict[str, Column]:
+    """How far intervals reach below and above, in 1e-4 of their values, rounded up; null if unbounded."""
+    known = (value > 0) & (low > 0) & np.isfinite(high)
+    spread = np.full((2, len(value)), math.nan)
+    spread[:, known] = 1 - low[known] / value[known], high[known] / value[known] - 1
+    below, above = (
+        [None if math.isnan(v) else v for v in of.tolist()] for of in np.ceil(spread * 1e4 - 1e-6)
+    )
+    return {f"{name}_below": below, f"{name}_above": above}
 
 
-def _positive(value: object) -> object:
-    return _plain(value) if isinstance(value, float) and value > 0 else None
-
-
-def _plain(value: object) -> object:
-    """Numbers of a few digits, null for nan."""
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    return value
+def _plain(column: Column) -> Column:
+    """Numbers of a few digits, null for nan and infinity."""
+    if float not in {*map(type, column)}:
+        return column
+    return [float(f"{v:.{DIGITS}g}") if math.isfinite(v) else None for v in column]
 
 
 def _numbered(rows: dict[str, Column], name: str) -> list[str]:
     """Put places in a list of texts for the texts of a column; returns that list."""
-    texts = [None if text is None else str(text) for text in rows[name]]
-    places = {text: place for place, text in enumerate(dict.fromkeys(t for t in texts if t is not None))}
-    rows[name] = [None if text is None else places[text] for text in texts]
-    return [cut(text, MOST_TEXT) for text in places]
+    texts = [text for text in dict.fromkeys(rows[name]) if text is not None]
+    places = {text: place for place, text in enumerate(texts)}
+    rows[name] = [*map(places.get, rows[name])]
+    return [cut(text, MOST_TEXT) for text in texts]
 
 
 def _short(column: Column) -> object:
-    values: Sequence[object] = [int(v) if isinstance(v, bool) else v for v in column]
-    values = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
-    first = values[0]
-    return first if all(v == first for v in values) else values
+    kinds = {*map(type, column)}
+    if kinds & {bool, float}:
+        column = [int(v) if isinstance(v, bool) else v for v in column]
+        column = [int(v) if isinstance(v, float) and v.is_integer() else v for v in column]
+    return column[0] if column.count(column[0]) == len(column) else column

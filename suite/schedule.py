@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
 MOST_S = {"smoke": 60.0, "default": 228.0, "cliffs": 240.0}
 """Time for a whole run when no budget is given, by preset: on a slow machine its cases get less."""
 LEAST_S = 0.2
-_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Budget:
         self.limit_s = math.inf if total_s else limit_s
         self.end = now() + (total_s or most_s)
         self.left = tasks
-        self.beside_s = 1.0
+        self.beside_s = [1.0]
         self.given_s = limit_s
         self.began = now()
 
@@ -94,7 +94,7 @@ class Budget:
         """Time for the rounds of the next task."""
         self.began = self.now()
         share = (self.end - self.began) / max(self.left, 1)
-        self.given_s = min(self.limit_s, max(LEAST_S, share - self.beside_s))
+        self.given_s = min(self.limit_s, max(LEAST_S, share - statistics.median_low(self.beside_s)))
         return self.given_s
 
     def finished(self) -> None:
@@ -102,4 +102,4 @@ class Budget:
         self.left -= 1
         beside = self.now() - self.began - self.given_s
         if beside > 0:
-            self.beside_s += _WEIGHT * (beside - self.beside_s)
+            self.beside_s.append(beside)  # the median: a table that took long to build is built once

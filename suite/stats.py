@@ -33,11 +33,11 @@ class Estimate:
 
 def round_medians(rounds: Rounds) -> list[float]:
     """The median of each round that has samples, in order."""
-    return [_median(samples) for samples in rounds if len(samples)]
+    return [one[0] if len(one) == 1 else _median(one) for one in rounds if len(one)]
 
 
 def _median(samples: Sequence[float]) -> float:
-    return samples[0] if len(samples) == 1 else _middle(sorted(samples))
+    return _middle(sorted(samples))
 
 
 def _middle(ordered: Sequence[float]) -> float:
@@ -84,8 +84,13 @@ def ratio(times: Rounds, base: Rounds) -> Estimate:
     Args:
         times: samples in seconds, by round. base: the same rounds of what it is compared with.
     """
-    both = [(a, b) for a, b in zip(times, base, strict=False) if len(a) and len(b)]
-    return order_statistics([_median(a) / _median(b) for a, b in both])
+    return order_statistics(
+        [
+            (a[0] if len(a) == 1 else _median(a)) / (b[0] if len(b) == 1 else _median(b))
+            for a, b in zip(times, base, strict=False)
+            if len(a) and len(b)
+        ]
+    )
 
 
 def quotient(a: Estimate, b: Estimate) -> Estimate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import json
 import math
 import types
@@ -18,7 +17,10 @@ Kinds = dict[type, Read | None]
 """The exact types a value may have, and how one of each is read; null where it is taken as it is."""
 
 _EXACT = 2**53
-_FLOATS, _LISTS = {float}, {list}
+_BLANK = " \t\n\r"
+_FLOATS, _LISTS, _WORDS = {float}, {list}, {int, str, bool, type(None)}
+_SHAPES, _SHARED = 64, 1024
+"""So many shapes of a dataclass, and values of one, are remembered."""
 
 
 class _Wrong(Exception):
@@ -38,10 +40,13 @@ def parse(line: str) -> dict[str, Any]:
     Raises:
         ValueError: it is not JSON, no object, nested too deep, or has a key twice or NaN in it.
     """
+    text = line.strip(_BLANK)
     try:
-        tree = _JSON.decode(line)
+        tree, end = _JSON.raw_decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+    if end != len(text):
+        raise ValueError(f"something follows character {end}")
     if not isinstance(tree, dict):
         raise ValueError("not an object")
     return tree
@@ -131,8 +136,14 @@ def _tuple(of: Any) -> Read:
     rounds = kinds == {list: _floats}
 
     def read(values: list[Any]) -> tuple[Any, ...]:
-        if rounds and {*map(type, values)} == _LISTS and _plain([*itertools.chain.from_iterable(values)]):
-            return tuple(map(tuple, values))
+        if not values:
+            return ()
+        if rounds and {*map(type, values)} == _LISTS:
+            flat: list[Any] = []
+            for one in values:
+                flat += one
+            if _plain(flat):
+                return tuple(map(tuple, values))
         return tuple([_any(of, kinds, value) for value in values])
 
     return read
@@ -161,37 +172,65 @@ def _any(of: Any, kinds: Kinds, value: Any) -> Any:
 
 @functools.cache
 def _fields(kind: Any) -> Read:
-    """How to read a dataclass; made once, for a run may have 100,000 records."""
+    """How to read a dataclass; made once, for a run may have 100,000 records.
+
+    What it comes to depends on the names and types in an object, and records are much alike: it is worked
+    out once for each shape that is met. Fields that may be absent stand last.
+    """
     hints = typing.get_type_hints(kind)
-    fields = [(field.name, _kinds(hints[field.name])) for field in dataclasses.fields(kind)]
+    known = {field.name: _kinds(hints[field.name]) for field in dataclasses.fields(kind)}
     late = {field.name for field in dataclasses.fields(kind) if field.metadata.get("may_be_absent")}
+    names = tuple(known)
+    if late != {*names[len(names) - len(late) :]}:
+        raise TypeError(f"{kind.__name__}: a field that may be absent stands before one that may not")
+    make = _shared(kind, known)
+    shapes: dict[tuple[Any, ...], list[tuple[int, Read]]] = {}
+
+    def steps(tree: dict[str, Any]) -> list[tuple[int, Read]]:
+        """Which of an object's values have to be read on, and how, its keys in the order of the fields."""
+        reads = [known[name][type(value)] for name, value in tree.items()]
+        return [(place, then) for place, then in enumerate(reads) if then]
 
     def read(tree: dict[str, Any]) -> Any:
-        due = fields
-        if len(tree) != len(fields):
-            due = [(name, kinds) for name, kinds in fields if name in tree or name not in late]
-        values = {}
-        name = ""
+        shape = (*tree, *map(type, tree.values()))
+        due = shapes.get(shape)
+        if due is None:
+            ordered = _ordered(hints, known, late, tree)
+            due = steps(ordered)
+            if len(shapes) < _SHAPES and (*ordered,) == (*tree,):
+                shapes[shape] = due
+            tree = ordered
+        values = [*tree.values()]
+        place = 0
         try:
-            for name, kinds in due:
-                value = tree[name]
-                then = kinds[type(value)]
-                values[name] = value if then is None else then(value)
-        except KeyError:
-            raise _unfit(hints, tree, name) from None
+            for place, then in due:
+                values[place] = then(values[place])
         except _Wrong as error:
-            raise error.below(name) from None
-        if len(tree) != len(values):
-            raise _unfit(hints, tree, name)
-        return kind(**values)
+            raise error.below(names[place]) from None
+        return make(*values)
 
     return read
 
 
-def _unfit(hints: dict[str, Any], tree: dict[str, Any], name: str) -> _Wrong:
-    """Why an object is none of a kind: a field too many or too few, else the named one of a wrong type."""
-    for unknown in sorted(tree.keys() - hints.keys()):
-        return _Wrong(f".{unknown}", "unknown field")
-    if name not in tree:
-        return _Wrong(f".{name}", "missing")
-    return _wrong(hints[name], tree[name]).below(name)
+def _shared(kind: Any, known: dict[str, Kinds]) -> Callable[..., Any]:
+    """What makes one; where it holds only text and whole numbers, the same one for equal values.
+
+    Not where it holds floats: 0.0 and -0.0 are equal.
+    """
+    plain = all(types.keys() <= _WORDS for types in known.values())
+    return functools.lru_cache(_SHARED, typed=True)(kind) if plain else typing.cast(Callable[..., Any], kind)
+
+
+def _ordered(
+    hints: dict[str, Any], known: dict[str, Kinds], late: set[str], tree: dict[str, Any]
+) -> dict[str, Any]:
+    """An object with its keys in the order of the fields; raises what is wrong with it."""
+    for unknown in sorted(tree.keys() - known.keys()):
+        raise _Wrong(f".{unknown}", "unknown field")
+    names = tuple(known)
+    for place, (name, kinds) in enumerate(known.items()):
+        if name not in tree and (name not in late or not tree.keys().isdisjoint(names[place:])):
+            raise _Wrong(f".{name}", "missing")
+        if name in tree and type(tree[name]) not in kinds:
+            raise _wrong(hints[name], tree[name]).below(name)
+    return {name: tree[name] for name in known if name in tree}

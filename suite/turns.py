@@ -41,7 +41,9 @@ def sizes(
     estimate_s: float, turn_s: float, repeat: int, slots: int, swept: bool, rng: np.random.Generator
 ) -> tuple[int, int]:
     """Settling calls and timed calls of a turn; its end, where checks happen, is not foreseeable."""
-    settle = max(1, round(SETTLE_S / estimate_s)) + int(rng.integers(0, 2))
+    settle = max(1, round(SETTLE_S / estimate_s))
+    if estimate_s < SETTLE_S:  # of long ones, one call more would be time that gives no sample
+        settle += int(rng.integers(0, 2))
     samples = min(SAMPLES, max(2, round(turn_s / estimate_s / repeat)))
     samples += int(rng.integers(0, max(2, samples // 8)))
     if not swept:

@@ -68,6 +68,12 @@ def test_a_row_a_record_with_the_columns_that_are_promised(folder):
     assert "contiguous_copy" not in set(table.backend)
 
 
+def test_a_table_is_the_same_however_many_are_looked_at_together(folder, monkeypatch):
+    whole = suite.load(folder)
+    monkeypatch.setattr(frame, "TOGETHER", 2)
+    pd.testing.assert_frame_equal(suite.load(folder), whole)
+
+
 def test_the_numbers_follow_from_the_samples(tmp_path):
     made = fabricate.measurement(CASE, speed={"b": 1.0})
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(made)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import random
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import fabricate
@@ -16,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from suite import store
+from suite import store, strict
+from suite.case import ABSENT_BEFORE
 from suite.record import to_json
 from suite.store import Refused, Run, StoreError
 
@@ -120,6 +122,8 @@ FOREIGN = {
     "not JSON": b"hello",
     "not an object": b"[1]",
     "null": b"null",
+    "two records": LINE.encode() * 2,
+    "a letter after it": LINE.encode() + b" x",
     "another schema": LINE.replace('"schema":1', '"schema":99').encode(),
     "no schema": b"{}",
     "an unknown field": LINE.replace('"backend":', '"surprise":1,"backend":').encode(),
@@ -149,6 +153,56 @@ def test_a_record_from_before_offsets_is_of_an_aligned_table(run):
     with (run.path / "records.jsonl").open("a") as file:
         file.write(older + "\n")
     assert run.records() == ([block()[1]], [])
+
+
+def test_keys_are_known_by_their_names_in_any_order(run):
+    turned = json.dumps(json.loads(LINE, object_pairs_hook=lambda pairs: dict(reversed(pairs))))
+    swapped = LINE.replace('"vocab":50257,"dim":768', '"dim":768,"vocab":50257')
+    unknown = LINE.replace('"vocab"', '"vokab"')
+    (run.path / "records.jsonl").write_text("\n".join((LINE, turned, swapped, unknown)) + "\n")
+    found, refused = run.records()
+    assert found == [block()[1]] * 3
+    assert [one.why for one in refused] == ["Record.case.vokab: unknown field"]
+
+
+def test_what_is_equal_but_of_another_type_is_never_taken_for_what_was_read_before(run):
+    ones = LINE.replace('"offset":0', '"offset":4')
+    with (run.path / "records.jsonl").open("a") as file:
+        for line in (ones, ones.replace('"offset":4', '"offset":4.0'), LINE.replace(":0}", ":false}")):
+            file.write(line + "\n")
+    found, refused = run.records()
+    assert [record.case.offset for record in found] == [4]
+    assert ["Record.case.offset: " in one.why for one in refused] == [True, True]
+
+
+def test_equal_cases_are_one_and_the_sign_of_a_zero_is_kept(run):
+    shares = [LINE.replace('"huge_pages":null', f'"huge_pages":{share}') for share in ("0.0", "-0.0")]
+    (run.path / "records.jsonl").write_text("\n".join(shares) + "\n")
+    (one, other), _ = run.records()
+    assert one.case is other.case
+    assert [math.copysign(1, record.traffic.huge_pages) for record in (one, other)] == [1, -1]
+
+
+@dataclass(frozen=True)
+class Later:
+    first: int
+    second: int = field(default=2, metadata=ABSENT_BEFORE)
+    third: int = field(default=3, metadata=ABSENT_BEFORE)
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    first: int = field(default=1, metadata=ABSENT_BEFORE)
+    second: int = 2
+
+
+def test_fields_of_later_versions_are_absent_from_the_last_on():
+    assert strict.build(Later, {"first": 7}) == Later(7)
+    assert strict.build(Later, {"second": 8, "first": 7}) == Later(7, 8)
+    with pytest.raises(ValueError, match=r"Later\.second: missing"):
+        strict.build(Later, {"first": 7, "third": 9})
+    with pytest.raises(TypeError, match="Misplaced"):
+        strict.build(Misplaced, {"first": 7, "second": 9})
 
 
 @pytest.mark.parametrize("line", FOREIGN.values(), ids=FOREIGN.keys())

@@ -6,7 +6,8 @@
 
 SECONDS (default 850) is for all five. Ratios come from within the rounds of a case. A target is met by a
 value, and missed where the whole interval lies below it; between the two a case is undecided. Cases in which
-either side has not converged are counted apart, by their whole interval.
+the median of either side is not known to 5 % are counted apart, by their whole interval. Those below a target
+by value are listed.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def against_copy(group: Group) -> Judged | None:
 
 
 SHORT = (32, 128, 256, 512)
+KNOWN = 0.05
 TARGETS: tuple[tuple[str, float, Callable[[Case], bool], Judge], ...] = (
     ("the best other", 1.0, lambda case: True, against_best),
     (f"{COMMON}, rows of 64 B", 2.0, lambda case: case.row_bytes == 64, against_common),
@@ -99,29 +101,29 @@ def read(folders: Sequence[str]) -> Iterable[str]:
 
 
 def _judged(what: str, wanted: float, groups: Sequence[Group], judge: Judge) -> Iterable[str]:
-    sure: list[tuple[Case, Estimate, str]] = []
-    unsure: list[Estimate] = []
-    for group in groups:
-        found = judge(group) if OURS in group else None
-        if found is None:
-            continue
-        ratio, other = found
-        if group[OURS].record.converged and (other is None or other.record.converged):
-            sure.append((group[OURS].record.case, ratio, other.record.backend if other else "the copy"))
-        else:
-            unsure.append(ratio)
-    below = sorted((one for one in sure if one[1].value < wanted), key=lambda one: one[1].value)
-    missed = sum(ratio.high < wanted for _, ratio, _ in below)
+    found = [(group[OURS], *pair) for group in groups if OURS in group and (pair := judge(group))]
+    sure = [one for one in found if _known(one[0]) and (one[2] is None or _known(one[2]))]
+    unsure = [one[1] for one in found if one not in sure]
+    below = sorted((one for one in found if one[1].value < wanted), key=lambda one: one[1].value)
+    short = [one for one in below if one in sure]
+    missed = sum(one[1].high < wanted for one in short)
     apart = [sum(ratio.low >= wanted for ratio in unsure), sum(ratio.high < wanted for ratio in unsure)]
     yield ""
     yield (
-        f"{wanted:g} x {what}: {len(groups)} cases, {len(sure)} converged, {len(sure) - len(below)} meet it, "
-        f"{missed} miss it, {len(below) - missed} undecided; of {len(unsure)} others {apart[0]} meet it, "
+        f"{wanted:g} x {what}: {len(groups)} cases, {len(groups) - len(below)} at or above it by value; "
+        f"{len(sure)} known to {KNOWN:.0%}, {len(sure) - len(short)} meet it, "
+        f"{missed} miss it, {len(short) - missed} undecided; of {len(unsure)} others {apart[0]} meet it, "
         f"{apart[1]} miss it"
     )
-    for case, ratio, who in below:
+    for mine, ratio, other in below:
         sign = "missed" if ratio.high < wanted else "undecided"
-        yield f"  {ratio.value:.2f} [{ratio.low:.2f} {ratio.high:.2f}]  {sign}  {case}  against {who}"
+        who = other.record.backend if other else "the copy"
+        spread = f"{ratio.value:.2f} [{ratio.low:.2f} {ratio.high:.2f}]"
+        yield f"  {spread}  {sign}  {mine.record.case}  against {who}"
+
+
+def _known(outcome: Outcome) -> bool:
+    return outcomes.median(outcome).precision <= KNOWN
 
 
 def main(argv: Sequence[str]) -> int:
