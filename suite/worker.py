@@ -97,6 +97,7 @@ class Worker:
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
         self.folder = Path.cwd()
+        self.depth = sys.getrecursionlimit()
 
     def answer(self, line: bytes) -> None:
         """Do one job and write its records, one a line, then how many they were."""
@@ -148,6 +149,7 @@ class Worker:
         self.status.write(self.step)
         with contextlib.suppress(OSError):
             os.chdir(self.folder)  # where the paths of backends begin
+        sys.setrecursionlimit(self.depth)  # a compiler may need it
 
 
 def failed(job: Job, which: str, status: Any, reason: str) -> Record:

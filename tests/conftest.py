@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse in one line what can't be carried out."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Begun in the background by a shell: what tests start would inherit it, and not be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     measured.choose(config)
     if measured.wanted(config):
         measured.open_replay(config)
