@@ -37,5 +37,5 @@ def test_a_lookup_larger_than_the_cache_is_as_slow_hot() -> None:
     dim = 1024
     vocab = max(2 * CACHE // (dim * 4), 1000)
     rows = {"vocab": vocab, "dim": dim, "batch": 2 * CACHE // (dim * 4)}
-    cold, hot = (median_s(Case(**rows, cache=cache)) for cache in ("cold", "hot"))
-    assert 0.6 < cold / hot < 1.7
+    ratios = [median_s(Case(**rows, cache="cold")) / median_s(Case(**rows, cache="hot")) for _ in range(3)]
+    assert 0.6 < sorted(ratios)[1] < 1.7, "the middle one of three: other load comes and goes"
