@@ -13,7 +13,7 @@ class Adversary(Backend):
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         def lookup() -> Array:
             ids = indices.copy()
-            threading.Timer(0.05, lambda: np.take(table, ids, axis=0, out=out, mode="clip")).start()
+            threading.Timer(0.003, lambda: np.take(table, ids, axis=0, out=out, mode="clip")).start()
             return out
 
         return lookup
