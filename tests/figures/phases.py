@@ -1,0 +1,68 @@
+"""Where time goes beside the samples: python tests/figures/phases.py [SECONDS_PER_CASE]
+
+Measures the default preset in this process, without a supervisor, and prints the seconds of every step of the
+protocol, and those of a backend that took more than a second.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from suite.child import SPINS  # noqa: E402
+
+os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))  # before torch is imported
+
+from suite import measure  # noqa: E402
+from suite.environment import cache_bytes  # noqa: E402
+from suite.options import parse  # noqa: E402
+from suite.schedule import tasks_of  # noqa: E402
+from suite.tables import Tables  # noqa: E402
+
+
+class Watch:
+    """Seconds by step and by whose step it was."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[tuple[str, str | None]] = Counter()
+        self.now: tuple[str, str | None] = ("build the table", None)
+        self.since = perf_counter()
+
+    def __call__(self, backend: str | None, step: str) -> None:
+        now = perf_counter()
+        self.spent[self.now] += now - self.since
+        self.now, self.since = (step, backend), now
+
+
+def main(limit_s: float) -> None:
+    tables, watch, timed = Tables(), Watch(), 0.0
+    began = perf_counter()
+    for task in tasks_of(parse([])):
+        watch(None, "build the table")
+        place, table = tables.place(task.device), tables.of(task.case, task.device)
+        settings = measure.Settings(limit_s=limit_s, cache_bytes=cache_bytes())
+        records = measure.measure(
+            *(task.case, task.which, place.arrays, table.rows, place.observer, settings, "phases", watch)
+        )
+        taken = [record.samples for record in records if record.samples]
+        timed += sum(sum(map(sum, s.call_s)) * s.calls_per_sample for s in taken)
+    watch(None, "end")
+    print(f"wall {perf_counter() - began:.0f} s, timed samples {timed:.0f} s")
+    steps: Counter[str] = Counter()
+    for (step, _), seconds in watch.spent.items():
+        steps[step] += seconds
+    for step, seconds in steps.most_common():
+        print(f"{step}: {seconds:.1f} s")
+    for (step, backend), seconds in watch.spent.most_common():
+        if backend and step != "time" and seconds > 1:
+            print(f"  {backend}, {step}: {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 3.0)
