@@ -12,7 +12,7 @@ from suite.record import Record
 from suite.worker import Job, failed
 
 _TRIAL_S = 0.1
-_MEMORY_SHARE = 0.92
+MEMORY_SHARE = 0.92
 """Of the memory that is free at the start, so much may a worker fill."""
 
 
@@ -34,7 +34,7 @@ class Supervisor:
     @classmethod
     def of_this_machine(cls, timeout_s: float, threads: int) -> Supervisor:
         """One whose workers may fill nearly all the memory that is free now."""
-        return cls(timeout_s, int(_MEMORY_SHARE * available_bytes()), threads)
+        return cls(timeout_s, int(MEMORY_SHARE * available_bytes()), threads)
 
     def measure(self, job: Job) -> list[Record]:
         """The records of a job: of every backend one, whatever became of the workers."""

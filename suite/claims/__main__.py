@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of claims.json: of the fields of a finding."""
 INTERRUPTED = 130
-_MEMORY_SHARE = 0.92
 
 
 class BadRequest(Exception):
@@ -120,11 +119,12 @@ def _gpu(request: Request) -> CudaDevice | None:
 def _place(request: Request, gpu: CudaDevice | None) -> Place:
     from suite.claims.place import settle
     from suite.environment import available_bytes, cache_bytes
+    from suite.supervisor import MEMORY_SHARE
 
     if gpu is None:
-        memory, cache, device = int(_MEMORY_SHARE * available_bytes()), cache_bytes(), "cpu"
+        memory, cache, device = int(MEMORY_SHARE * available_bytes()), cache_bytes(), "cpu"
     else:
-        memory, cache, device = int(_MEMORY_SHARE * gpu.memory_bytes), gpu.l2_bytes, f"cuda:{request.gpu}"
+        memory, cache, device = int(MEMORY_SHARE * gpu.memory_bytes), gpu.l2_bytes, f"cuda:{request.gpu}"
     return settle(device, request.model, memory, cache, request.threads, request.seed)
 
 
