@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import gc
 import json
 import mmap
 import os
@@ -118,6 +119,8 @@ class Worker:
             self.notice(None, "read the ids")
             self.ids = {job.ids_file: ids.read_file(job.ids_file)}
         self.notice(None, f"build the table {job.case.table}")
+        gc.collect()
+        gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
         place = self.tables.place(job.device)
         short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:

@@ -1,6 +1,6 @@
 """Why backends/numba_cpu.py is as it is: its choices measured, then compared with C, torch, NumPy, a copy.
 
-    python tests/tune_cpu.py [calls|near|distance|chunks|stream|threads|pages|compare ...]
+    python tests/tune_cpu.py [calls|near|distance|chunks|stream|threads|pages|spread|ahead|compare ...]
 
 writes what it measures into results/tuning/<processor>.md, a section each; other sections stay as they are.
 
@@ -273,6 +273,40 @@ def huge_pages(memory: np.ndarray) -> Section:
     return section
 
 
+def in_order(table: np.ndarray, ids: np.ndarray, out: np.ndarray) -> Lookup:
+    """The kernel on rows that follow each other: a copy, from another place for every output."""
+    start = int(ids[0]) % (len(table) - len(ids))
+    return variant()(table[start : start + len(ids)], np.arange(len(ids)), out)
+
+
+def spread(memory: np.ndarray) -> Section:
+    parts = {f"{mb} MB": memory[: mb << 20] for mb in (256, 512, 1024, 2048)}
+    about = (
+        "Times as fast as the same kernel on rows that follow each other, by how much of a table the rows "
+        "are drawn from, and C on all of it. Bytes, stores and kernel are the same: what is lost is lost to "
+        "memory that is touched far apart, and no prefetch distance wins it back (section ahead)."
+    )
+    section = Section("spread", about, ["row B", "batch", *parts, "C"])
+    with tempfile.TemporaryDirectory() as folder:
+        tried = {"in order": in_order, "rows": variant(), "C": c_kernel(folder)}
+        for size in (4096, 8192, 16384):
+            for batch in (16, 128, 1024, 8192):
+                found = [take_turns(tried, part, size, batch) for part in parts.values()]
+                ratios = [s["in order"] / s["rows"] for s in found]
+                section.add(str(size), str(batch), *ratios, found[-1]["in order"] / found[-1]["C"])
+    return section
+
+
+def ahead(memory: np.ndarray) -> Section:
+    tried = {f"{kb} KB": variant(ahead_bytes=kb << 10) for kb in (4, 8, 16, 32, 64)}
+    about = "Long rows far apart: times as fast as rows that follow each other, by `ahead_bytes`."
+    section = Section("ahead", about, ["row B", "batch", *tried])
+    for size, batch in ((8192, 16), (8192, 128), (8192, 8192), (16384, 128), (16384, 8192)):
+        found = take_turns({"in order": in_order, **tried}, memory, size, batch)
+        section.add(str(size), str(batch), *(found["in order"] / found[name] for name in tried))
+    return section
+
+
 def compare(memory: np.ndarray) -> Section:
     missed = []
     with tempfile.TemporaryDirectory() as folder:
@@ -317,6 +351,8 @@ SECTIONS: dict[str, Callable[[np.ndarray], Section]] = {
     "stream": stream,
     "threads": threads,
     "pages": huge_pages,
+    "spread": spread,
+    "ahead": ahead,
     "compare": compare,
 }
 

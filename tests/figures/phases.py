@@ -1,7 +1,7 @@
 """Where time goes beside the samples: python tests/figures/phases.py [SECONDS_PER_CASE]
 
-Measures the default preset in this process, without a supervisor, and prints the seconds of every step of the
-protocol, and those of a backend that took more than a second.
+Measures the default preset by a worker in this process, without a supervisor, and prints the seconds of every
+step of the protocol, and those of a backend that took more than a second.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from suite.child import SPINS  # noqa: E402
 
 os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))  # before torch is imported
 
-from suite import measure  # noqa: E402
 from suite.environment import cache_bytes  # noqa: E402
+from suite.measure import Settings  # noqa: E402
 from suite.options import parse  # noqa: E402
 from suite.schedule import tasks_of  # noqa: E402
-from suite.tables import Tables  # noqa: E402
+from suite.worker import STATUS_BYTES, Job, Status, Worker  # noqa: E402
 
 
-class Watch:
-    """Seconds by step and by whose step it was."""
+class Watched(Worker):
+    """A worker that counts the seconds of its steps, by step and by whose step it was."""
 
     def __init__(self) -> None:
+        status = os.memfd_create("status")
+        os.ftruncate(status, STATUS_BYTES)
+        super().__init__(Status(status), status)
         self.spent: Counter[tuple[str, str | None]] = Counter()
-        self.now: tuple[str, str | None] = ("build the table", None)
+        self.now: tuple[str, str | None] = ("start", None)
         self.since = perf_counter()
 
-    def __call__(self, backend: str | None, step: str) -> None:
+    def notice(self, backend: str | None, step: str) -> None:
         now = perf_counter()
         self.spent[self.now] += now - self.since
-        self.now, self.since = (step, backend), now
+        self.now, self.since = ("build the table" if step.startswith("build") else step, backend), now
+        super().notice(backend, step)
 
 
 def main(limit_s: float) -> None:
-    tables, watch, timed = Tables(), Watch(), 0.0
+    worker, timed = Watched(), 0.0
     began = perf_counter()
     for task in tasks_of(parse([])):
-        watch(None, "build the table")
-        place, table = tables.place(task.device), tables.of(task.case, task.device)
-        settings = measure.Settings(limit_s=limit_s, cache_bytes=cache_bytes())
-        records = measure.measure(
-            *(task.case, task.which, place.arrays, table.rows, place.observer, settings, "phases", watch)
-        )
+        settings = Settings(limit_s=limit_s, cache_bytes=cache_bytes())
+        records = worker.perform(Job(task.case, task.device, task.which, "phases", settings))
         taken = [record.samples for record in records if record.samples]
         timed += sum(sum(map(sum, s.call_s)) * s.calls_per_sample for s in taken)
-    watch(None, "end")
+    worker.notice(None, "end")
     print(f"wall {perf_counter() - began:.0f} s, timed samples {timed:.0f} s")
     steps: Counter[str] = Counter()
-    for (step, _), seconds in watch.spent.items():
+    for (step, _), seconds in worker.spent.items():
         steps[step] += seconds
     for step, seconds in steps.most_common():
         print(f"{step}: {seconds:.1f} s")
-    for (step, backend), seconds in watch.spent.most_common():
+    for (step, backend), seconds in worker.spent.most_common():
         if backend and step != "time" and seconds > 1:
             print(f"  {backend}, {step}: {seconds:.1f} s")
 
