@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-BATCH_SAMPLES = 10_000
+BATCH_SAMPLES = 30_000
 """So many are held in memory at a time, and whatever the last record has beyond."""
 
 

@@ -184,7 +184,7 @@ def _parsed(received: bytearray) -> list[Record]:
     if last != b"end %d" % len(lines):
         return []
     try:
-        return [from_json(Record, line.decode()) for line in lines]
+        return [from_json(Record, line) for line in lines]
     except ValueError:
         return []
 

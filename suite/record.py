@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from suite import strict
+from suite import quick, strict
 from suite.case import ABSENT_BEFORE, Case
 
 SCHEMA = 1
@@ -187,14 +188,20 @@ def to_json(value: Record | Environment) -> str:
     return json.dumps(dataclasses.asdict(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def from_json(kind: type[T], line: str) -> T:
-    """Read what ``to_json`` wrote.
+def from_json(kind: type[T], line: bytes) -> T:
+    """Read what ``to_json`` wrote, as UTF-8.
 
     Raises:
-        ValueError: not JSON, another schema, an unknown, missing or doubled key, a wrong type, NaN, or
-            nested too deep; the message says which.
+        ValueError: not UTF-8, not JSON, another schema, an unknown, missing or doubled key, a wrong type,
+            NaN, or nested too deep; the message says which.
     """
-    tree = strict.parse(line)
+    found: Any = quick.read(kind, line)
+    if found is not None and found.schema == SCHEMA:
+        return typing.cast(T, found)
+    try:
+        tree = strict.parse(line.decode())
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
     if tree.get("schema") != SCHEMA:
         raise ValueError(f"schema {tree.get('schema')!r}, this reader knows {SCHEMA}")
     return strict.build(kind, tree)

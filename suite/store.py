@@ -190,9 +190,7 @@ def _decode(kind: type[_Kind], line: bytes) -> _Kind:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
     try:
-        return from_json(kind, line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
+        return from_json(kind, line)
     except (OverflowError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a {kind.__name__.lower()}: {error}") from None
 

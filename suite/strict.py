@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -16,7 +17,7 @@ Read = Callable[[Any], Any]
 Kinds = dict[type, Read | None]
 """The exact types a value may have, and how one of each is read; null where it is taken as it is."""
 
-_EXACT = 2**53
+_LARGEST = int(sys.float_info.max)
 _BLANK = " \t\n\r"
 _FLOATS, _LISTS, _WORDS = {float}, {list}, {int, str, bool, type(None)}
 _SHAPES, _SHARED = 64, 1024
@@ -106,7 +107,7 @@ def _wrong(kind: Any, value: object) -> _Wrong:
 def _float(value: float) -> float:
     if type(value) is float and math.isfinite(value):
         return value
-    if type(value) is int and -_EXACT <= value <= _EXACT:
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
         return float(value)
     raise _wrong(float, value)
 
@@ -183,7 +184,7 @@ def _fields(kind: Any) -> Read:
     names = tuple(known)
     if late != {*names[len(names) - len(late) :]}:
         raise TypeError(f"{kind.__name__}: a field that may be absent stands before one that may not")
-    make = _shared(kind, known)
+    make = maker(kind)
     shapes: dict[tuple[Any, ...], list[tuple[int, Read]]] = {}
 
     def steps(tree: dict[str, Any]) -> list[tuple[int, Read]]:
@@ -212,12 +213,14 @@ def _fields(kind: Any) -> Read:
     return read
 
 
-def _shared(kind: Any, known: dict[str, Kinds]) -> Callable[..., Any]:
+@functools.cache
+def maker(kind: Any) -> Callable[..., Any]:
     """What makes one; where it holds only text and whole numbers, the same one for equal values.
 
     Not where it holds floats: 0.0 and -0.0 are equal.
     """
-    plain = all(types.keys() <= _WORDS for types in known.values())
+    hints = typing.get_type_hints(kind)
+    plain = all(_kinds(hints[field.name]).keys() <= _WORDS for field in dataclasses.fields(kind))
     return functools.lru_cache(_SHARED, typed=True)(kind) if plain else typing.cast(Callable[..., Any], kind)
 
 

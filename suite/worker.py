@@ -102,7 +102,7 @@ class Worker:
 
     def answer(self, line: bytes) -> None:
         """Do one job and write its records, one a line, then how many they were."""
-        job = from_json(Job, line.decode())
+        job = from_json(Job, line)
         try:
             records = self.perform(job)
         except check.Tampered as error:

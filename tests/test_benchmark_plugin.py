@@ -202,7 +202,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str,
     done = python("-m", "pytest", *given, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     saved = json.loads((folder / "saved.json").read_text())["benchmarks"]
-    record = from_json(Record, (folder / "record.json").read_text())
+    record = from_json(Record, (folder / "record.json").read_bytes())
     return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, record
 
 

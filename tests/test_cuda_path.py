@@ -74,7 +74,7 @@ def test_records_hold_three_times_and_reasons(arrays: data.CudaArrays, cache: st
         assert record.clock == "kernel" and record.device == "cuda:0"
         assert record.samples is not None and record.samples.kernel_s and record.samples.enqueue_s
         assert record.samples.call_s and record.samples.held
-        assert from_json(Record, to_json(record)) == record
+        assert from_json(Record, to_json(record).encode()) == record
     assert [r.memory.allocates for r in records[:2]] == [False, True]
     assert records[0].memory.extra_bytes is None and "library" in (records[0].memory.reason or "")
 

@@ -368,7 +368,7 @@ def collected(
     settings = more.pop("settings", {})
     found = environment.collect(argv, 7, "plan", ("cpu",), settings, root=root, environ=environ or {}, **more)
     line = to_json(found)
-    assert from_json(Environment, line) == found
+    assert from_json(Environment, line.encode()) == found
     line.encode("utf-8")
     return line
 

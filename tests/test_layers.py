@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From pure values down to the commands. A module may import, at any depth, only from modules above it.
 FLOORS = (
-    "text command case strict record stats processes",
+    "text command case strict quick record stats processes",
     "formula ids data cache ceiling check",
     "nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml",
     "timer turns",

@@ -59,7 +59,7 @@ def test_together_all_samples_are_kept_in_order_and_the_first_is_observed() -> N
     assert a.samples.call_s == tuple(one for p in parts for one in p[0].samples.call_s)  # type: ignore[union-attr]
     assert a.samples.processes == tuple(len(p[0].samples.call_s) for p in parts)  # type: ignore[union-attr]
     assert (a.memory, a.telemetry) == (parts[0][0].memory, parts[0][0].telemetry)
-    assert from_json(Record, to_json(a)) == a
+    assert from_json(Record, to_json(a).encode()) == a
     assert together(parts[:1], 0.01) == parts[0], "one process alone is as it was"
 
 
@@ -136,7 +136,7 @@ def test_each_process_is_a_new_one(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run.main(argv) == 0
     assert "of 6 or more the intervals are over processes, of fewer over rounds" in capsys.readouterr().err
     assert len(set(marks.read_text().split())) == 2
-    one, copy = (from_json(Record, line) for line in (folder / "records.jsonl").read_text().splitlines())
+    one, copy = (from_json(Record, line) for line in (folder / "records.jsonl").read_bytes().splitlines())
     assert one.samples and len(one.samples.processes) == 2 and min(one.samples.processes) > 0
     assert sum(one.samples.processes) == len(one.samples.call_s)
     assert copy.samples and copy.samples.processes == one.samples.processes
