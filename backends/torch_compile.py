@@ -1,10 +1,24 @@
-"""PyTorch embedding under torch.compile, compiled for each shape before timing; allocates its result."""
+"""PyTorch embedding under torch.compile, compiled once a table for any batch; allocates its result."""
 
 import warnings
+from functools import cache
 from types import FunctionType
 from typing import Any
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup
+
+
+@cache
+def _compiled(*_key: Any) -> Any:
+    """A compiled lookup of one sort of table, kept while the process lives: to compile takes a second."""
+    import torch
+
+    def embedding(table: Array, ids: Array) -> Array:
+        return torch.nn.functional.embedding(ids, table)
+
+    # A code object of its own: one that has been compiled for 8 shapes is compiled for no more.
+    fresh = FunctionType(embedding.__code__.replace(), globals(), closure=embedding.__closure__)
+    return torch.compile(fresh, dynamic=False, fullgraph=True)
 
 
 class TorchCompile(Backend):
@@ -12,25 +26,17 @@ class TorchCompile(Backend):
     view = "values"
     packages = ("torch",)
 
-    def __init__(self) -> None:
-        self.compiled: dict[tuple[Any, ...], Any] = {}
-
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        import torch
+        from torch._dynamo import mark_dynamic
         from torch._dynamo.exc import BackendCompilerFailed
         from torch._inductor import config
 
         config.compile_threads = 1  # else it keeps processes of its own, to compile in
-
-        def embedding(table: Array, ids: Array) -> Array:
-            return torch.nn.functional.embedding(ids, table)
-
-        shape = (table.shape, table.dtype, table.device, indices.shape, indices.dtype)
-        if shape not in self.compiled:
-            # A code object of its own: one that has been compiled for 8 shapes is compiled for no more.
-            fresh = FunctionType(embedding.__code__.replace(), globals(), closure=embedding.__closure__)
-            self.compiled[shape] = torch.compile(fresh, dynamic=False, fullgraph=True)
-        compiled = self.compiled[shape]
+        # Where operands are aligned it compiles for that, and copies those that then are not.
+        aligned = tuple(array.data_ptr() % 16 for array in (table, indices))
+        compiled = _compiled(table.shape, table.dtype, table.device, indices.dtype, aligned, len(indices) < 2)
+        if len(indices) > 1:  # as engines do that serve models; one id is a shape of its own to torch
+            mark_dynamic(indices, 0)
         try:
             with warnings.catch_warnings():  # of what torch itself uses that is deprecated
                 warnings.simplefilter("ignore")

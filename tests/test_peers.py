@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,17 +97,26 @@ def test_fbgemm_gather_refuses_what_it_would_leave_to_torch(dim: int, shift: int
         load("fbgemm_gather")().prepare(table, None, None)
 
 
-def test_torch_compile_compiles_every_shape_however_many() -> None:
-    """torch stops after so many recompilations of one function; each shape has a function of its own."""
+def test_torch_compile_compiles_once_a_table_and_for_many_tables() -> None:
+    """torch stops after so many recompilations of one function; each sort of table has one of its own."""
     import torch._dynamo.config
     from torch._dynamo.utils import counters
 
-    before = counters["stats"]["unique_graphs"]
+    def graphs(dims: Sequence[int], batches: Sequence[int]) -> int:
+        before = counters["stats"]["unique_graphs"]
+        for dim in dims:
+            table = np.arange(50 * dim, dtype=np.int32).reshape(50, dim)
+            for batch in batches:
+                ids, out = shifted(batch, "int64", 0), shifted(batch * dim, "int32", 0).reshape(batch, dim)
+                lookup = prepared("torch_compile", table, ids, out)
+                ids[:] = np.arange(batch)[::-1]
+                assert np.array_equal(np.asarray(lookup()), table[ids])
+        return counters["stats"]["unique_graphs"] - before
+
     with torch._dynamo.config.patch(recompile_limit=1):
-        for batch in (3, 5, 6):
-            table, ids = shifted(50 * 4, "int32", 0).reshape(50, 4), shifted(batch, "int64", 0)
-            prepared("torch_compile", table, ids, shifted(batch * 4, "int32", 0).reshape(batch, 4))()
-    assert counters["stats"]["unique_graphs"] == before + 3
+        assert graphs((4, 5, 6), (3,)) == 3
+        assert graphs((4, 5, 6), (2, 7, 40)) == 0, "any batch by the same code"
+        assert graphs((4,), (1, 1)) == 1, "one id is a shape of its own"
 
 
 @pytest.mark.slow
