@@ -26,6 +26,17 @@ def allowed_processors() -> frozenset[int]:
     return frozenset(range(os.cpu_count() or 1))
 
 
+def processors_by_core(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[int, ...]:
+    """The allowed processors, one of each core first, so that of the first few as few as can be share one."""
+    allowed = allowed_processors() if allowed is None else allowed
+
+    def rank(number: int) -> int:
+        core = processors(line(root, f"{_CPU}/cpu{number}/topology/thread_siblings_list")) or {number}
+        return sum(other < number for other in core & allowed)
+
+    return tuple(sorted(allowed, key=lambda number: (rank(number), number)))
+
+
 def cpu_facts(root: Path = ROOT, allowed: frozenset[int] | None = None) -> dict[str, Fact]:
     """Facts of the processors; each None where the machine does not tell."""
     allowed = allowed_processors() if allowed is None else allowed

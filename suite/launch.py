@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backends import describe
-from suite import environment, telemetry
+from suite import binding, environment, telemetry
 from suite.child import SPINS
 from suite.measure import Settings
 from suite.nvml import Gpu
@@ -60,6 +60,7 @@ class Launch:
             "threads": asked.threads,
             "processes": asked.processes,
             "sustain_s": asked.sustain_s,
+            "threads_bound": binding.wanted(os.environ),
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
             **more,
         }

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from backends import Array, Lookup
+from suite import binding
+from suite.binding import Binding
 
 MAX_QUEUED = 256
 """Lookups behind one hold, and samples."""
@@ -62,12 +64,17 @@ class HostClock:
             A turn begins with it too: a library with streams of its own does not wait for a sweep on another.
         kept: how many results are held on to. Were each given up at once, a library that allocates would
             write to the same warm memory every time, and a cold lookup's output would not be cold.
+        binding: where the caller and OpenMP's threads run during a turn; None: wherever they happen to.
     """
 
     name = "call"
 
-    def __init__(self, wait: Callable[[], None] | None = None, kept: int = 1) -> None:
+    def __init__(
+        self, wait: Callable[[], None] | None = None, kept: int = 1, binding: Binding | None = None
+    ) -> None:
         self.wait = wait
+        self.binding = binding or Binding(())
+        self.binding.pool()
         self.kept: deque[Array] = deque(maxlen=kept)
         nothing = [_nothing] * 1000
         self.overhead_s = float(np.median(self.turn([], nothing, 1).call_s))
@@ -76,8 +83,9 @@ class HostClock:
         taken = Turn()
         if self.wait is not None:
             self.wait()
-        taken.settling_s, _ = self._time(settling, -(-len(settling) // SETTLING_READINGS))
-        taken.call_s, taken.result = self._time(lookups, repeat)
+        with self.binding.caller():
+            taken.settling_s, _ = self._time(settling, -(-len(settling) // SETTLING_READINGS))
+            taken.call_s, taken.result = self._time(lookups, repeat)
         taken.whole = len(taken.call_s) == -(-len(lookups) // repeat)
         return taken
 
@@ -216,7 +224,7 @@ def clock_of(device: str, declared: str, sweep: Callable[[], None] | None, kept:
         kept: how many results are held on to, so that an allocated one is as cold as the others.
     """
     if device == "cpu":
-        return HostClock(kept=kept)
+        return HostClock(kept=kept, binding=binding.of_this_process())
     import torch
 
     if declared == "host":

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from suite import check, ids, measure
+from suite import binding, check, ids, measure
 from suite.case import Case
 from suite.record import Record, from_json, to_json
 from suite.tables import Tables, with_memory
@@ -99,6 +99,7 @@ class Worker:
         self.grown_bytes: dict[str | None, int] = {}
         self.folder = Path.cwd()
         self.depth = sys.getrecursionlimit()
+        binding.of_this_process()  # before a backend could change what it may use
 
     def answer(self, line: bytes) -> None:
         """Do one job and write its records, one a line, then how many they were."""
