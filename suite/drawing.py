@@ -59,8 +59,7 @@ def _table(source: Source) -> pd.DataFrame:
     if not isinstance(source, pd.DataFrame):
         from suite import frame
 
-        patterns = [source] if isinstance(source, str | os.PathLike) else list(source)
-        source = frame.load(*patterns)
+        source = frame.load(source)
     lacking = sorted(COLUMNS - set(source.columns))
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""

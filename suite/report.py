@@ -161,7 +161,7 @@ def _check_files(given: argparse.Namespace) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = Parser("python -m suite.report", description=DESCRIPTION)
-    parser.add_argument("run", nargs="+", help="folder of a run, or a pattern such as 'results/*'")
+    parser.add_argument("run", nargs="+", help="folder of a run or of runs, or a pattern such as 'results/*'")
     parser.add_argument("--baseline", metavar="B", help="the backend that others are compared with")
     parser.add_argument("--csv", metavar="F", type=_file, help="also write every record, one row each")
     parser.add_argument("--markdown", metavar="F", type=_file, help="also write the tables as Markdown")

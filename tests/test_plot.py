@@ -212,6 +212,10 @@ def test_what_can_not_be_drawn_is_one_line(folder, tmp_path):
         assert "\n" not in str(raised.value)
     with pytest.raises(StoreError, match="no such folder"):
         suite.plot(tmp_path / "missing")
+    for none in (None, 3, suite.load(folder / "host").median_us, [folder / "host", 3.0]):
+        with pytest.raises(TypeError, match="names no run; give the folder of one") as refused:
+            suite.plot(none)
+        assert "\n" not in str(refused.value)
 
 
 def test_a_notebook_shows_it_and_the_same_table_gives_the_same_picture(folder):

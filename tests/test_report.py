@@ -636,6 +636,26 @@ def test_nothing_to_load(tmp_path):
         suite.load(tmp_path / "missing")
     with pytest.raises(StoreError, match="no run given"):
         suite.load()
+    for none in (None, 3, pd.DataFrame({"a": [1]}), b"run"):
+        for read in (suite.load, suite.samples):
+            with pytest.raises(TypeError, match="names no run; give the folder of one"):
+                read(none)
+
+
+def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path):
+    paths = [fabricate.run(tmp_path / "all [1]" / name, [CASE]).path for name in "ab"]
+    (tmp_path / "all [1]" / "notes").mkdir()
+    both = suite.load(*paths)
+    for runs in (paths, tuple(map(str, paths)), iter(paths), tmp_path / "all [1]"):
+        pd.testing.assert_frame_equal(suite.load(runs), both)
+    assert len(suite.samples(paths)) == len(suite.samples(tmp_path / "all [1]")) > 0
+    assert set(both.run) == {"a", "b"}
+
+
+def test_a_notebook_completes_the_three_names():
+    code = "import sys, suite; print(sorted(dir(suite)), 'pandas' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert child.stdout == "['load', 'plot', 'samples'] False\n"
 
 
 def test_a_thousand_records_are_quick(tmp_path):
