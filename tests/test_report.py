@@ -340,6 +340,9 @@ def test_where_the_baseline_wins_that_is_said(tmp_path):
     lines = summary.sentences(outcomes.read([run.path]), None)
     assert lines[0] == "torch_index_select is the fastest at the median; none of the 2 others beats it"
     assert lines[1].startswith("slow is 1.50x slower")
+    run = fabricate.run(tmp_path / "two", speed={"torch_index_select": 1.0, "slow": 1.5})
+    lines = summary.sentences(outcomes.read([run.path]), None)
+    assert lines[0] == "torch_index_select is the fastest at the median; the other does not beat it"
 
 
 def test_one_that_completed_few_cases_has_not_won(tmp_path):
