@@ -59,7 +59,7 @@ def _table(source: Source) -> pd.DataFrame:
     if not isinstance(source, pd.DataFrame):
         from suite import frame
 
-        source = frame.load(source)
+        source = frame.loaded([source], 3)
     lacking = sorted(COLUMNS - set(source.columns))
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""

@@ -218,6 +218,16 @@ def test_what_can_not_be_drawn_is_one_line(folder, tmp_path):
         assert "\n" not in str(refused.value)
 
 
+def test_what_is_amiss_is_warned_about_at_the_readers_own_line(folder, tmp_path):
+    fabricate.run(tmp_path / "r", CASES[:1])
+    with (tmp_path / "r" / "records.jsonl").open("a") as file:
+        file.write("no record\n")
+    for read in (suite.load, suite.plot, suite.samples):
+        with pytest.warns(UserWarning, match="the line is left out") as warned:
+            read(tmp_path / "r")
+        assert [one.filename for one in warned] == [__file__]
+
+
 def test_a_notebook_shows_it_and_the_same_table_gives_the_same_picture(folder):
     def svg():
         file = io.BytesIO()
