@@ -107,13 +107,21 @@ def test_the_clocks_stand_apart(folder):
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         f"gpu · cuda:0 · {clock} time" for clock in ("kernel", "enqueue", "call")
     ]
-    assert "50257x768 float32 int64 uniform cold (2 others not drawn" in words(figure)
+    assert "50257x768 float32 int64 uniform cold\n(2 others not drawn" in words(figure)
     table = suite.load(folder / "gpu").query("vocab == 50257 and cache == 'cold'")
     for axes, name in zip(figure.axes, ("median_us", "enqueue_us", "call_us"), strict=True):
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("batch: ids in one lookup", "µs")
         found, whiskers = marks(axes)
         assert sorted(y for _, _, y in found) == pytest.approx(sorted(table[name]))
         assert len(whiskers) == len(found) == 3 * len(fabricate.SPEED)
+
+
+def test_the_title_keeps_out_of_the_legend(folder):
+    figure = suite.plot(folder / "host", kind="batch")
+    figure.draw_without_rendering()
+    title, (legend,) = figure._suptitle.get_window_extent(), figure.legends
+    assert not title.overlaps(legend.get_window_extent())
+    assert title.x0 >= 0 and title.x1 <= figure.bbox.x1
 
 
 def test_a_cpu_has_the_call_alone(folder):
