@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["load", "plot", "samples"]
 
 
+def __dir__() -> list[str]:  # what a notebook completes, before any of it is imported
+    return list(__all__)
+
+
 def __getattr__(name: str) -> Any:
     if name in ("load", "samples"):  # pandas is imported by those who ask for a table
         from suite import frame

@@ -54,7 +54,7 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
 
 def _overall(a: Side, b: Side, found: Sequence[Pair], normalized: bool) -> str:
     ratios = [p.ratio.value for p in found if p.ratio]
-    said = summary.times(stats.geometric_mean(ratios), 0.0005) if ratios else "not comparable to"
+    said = summary.times(stats.geometric_mean(ratios), 0.005) if ratios else "not comparable to"
     what = "relative to each one's ceiling, " if normalized else ""
     out = Counter(p.left_out for p in found if p.left_out)
     why = f" ({', '.join(f'{n} {reason}' for reason, n in sorted(out.items()))})" if out else ""

@@ -59,8 +59,7 @@ def _table(source: Source) -> pd.DataFrame:
     if not isinstance(source, pd.DataFrame):
         from suite import frame
 
-        patterns = [source] if isinstance(source, str | os.PathLike) else list(source)
-        source = frame.load(*patterns)
+        source = frame.loaded([source], 3)
     lacking = sorted(COLUMNS - set(source.columns))
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
@@ -122,8 +121,9 @@ def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     ticks = [float(batch) for batch in done["batch"].unique()]
     style = Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks)
     made, _ = figure(table, panels, style)
-    others = f" ({count(left, 'other')} not drawn: choose rows)" if left else ""
-    made.suptitle(cut(_named(chosen), 2 * MOST_TITLE) + others, fontsize="medium", parse_math=False)
+    others = f"\n({count(left, 'other')} not drawn: choose rows)" if left else ""
+    title = cut(_named(chosen), 2 * MOST_TITLE) + others  # on the left, out of the way of the legend
+    made.suptitle(title, x=0.01, ha="left", fontsize="medium", parse_math=False)
     legend(made, table)
     return made
 

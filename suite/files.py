@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Location = str | os.PathLike[str]
+
+STDOUT = "-"
 
 
 def csv(results: Results, path: Location) -> None:
@@ -56,6 +59,8 @@ def exported(results: Results, format_name: str, path: Location) -> None:
     Raises:
         StoreError: there is nothing to export, or it can't be written.
     """
+    if format_name == "asv" and os.fspath(path) == STDOUT:
+        raise StoreError("--export asv=-: asv keeps a folder of files; give the name of one")
     for name, text in export.texts(results, format_name).items():
         file = Path(path, name)
         if name:
@@ -65,13 +70,18 @@ def exported(results: Results, format_name: str, path: Location) -> None:
 
 
 def write(path: Location, data: str | bytes) -> None:
-    """Put text, as UTF-8, or bytes into a file.
+    """Put text, as UTF-8, or bytes into a file; ``-`` is standard output.
 
     Raises:
         StoreError: it can't be written.
     """
+    data = data.encode("utf-8") if isinstance(data, str) else data
+    if os.fspath(path) == STDOUT:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        return
     with _written(path):
-        Path(path).write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        Path(path).write_bytes(data)
 
 
 @contextlib.contextmanager

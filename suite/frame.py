@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from suite import bulk, counters, outcomes
 from suite.bulk import Estimates
 from suite.case import AXES
 from suite.fields import COLUMNS
+from suite.folders import Given, expand, names
 from suite.outcomes import Results
 from suite.record import Environment, Record
 from suite.stats import Rounds
@@ -30,25 +30,31 @@ NAN = math.nan
 PEAK = "theoretical_peak_bytes_per_s"
 
 
-def load(*patterns: str | os.PathLike[str]) -> pd.DataFrame:
+def load(*patterns: Given) -> pd.DataFrame:
     """All records of the runs that the patterns name, one row each; a failure has a reason and no numbers.
 
     Units are in the names (GB = 1e9 bytes); text and flags may be missing (``pd.NA``), numbers nan. What
     was amiss with a run is warned about, and stands in ``attrs["notes"]``.
 
     Args:
-        patterns: folders of runs, or patterns such as ``"results/*"``.
+        patterns: runs, folders of runs, or patterns such as ``"results/*"``; one by one or in lists.
 
     Raises:
         StoreError: nothing can be shown.
+        TypeError: something that names no file.
     """
+    return loaded(patterns, 2)
+
+
+def loaded(patterns: Iterable[Given], calls: int) -> pd.DataFrame:
+    """The same; what was amiss is warned about at the line that many calls away."""
     results = outcomes.read(patterns)
     for note in results.notes:
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, stacklevel=calls + 1)
     return frame(results)
 
 
-def samples(*patterns: str | os.PathLike[str]) -> pd.DataFrame:
+def samples(*patterns: Given) -> pd.DataFrame:
     """Every sample of the runs, in order: what it is of, ``time`` (its clock), ``round``, ``seconds``.
 
     What was amiss with a run or a line is warned about.
@@ -59,8 +65,8 @@ def samples(*patterns: str | os.PathLike[str]) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     seconds: list[tuple[float, ...]] = []
     amiss: list[str] = []
-    folders = outcomes.expand(patterns)
-    for folder, name in zip(folders, outcomes.names(folders), strict=True):
+    folders = expand(patterns)
+    for folder, name in zip(folders, names(folders), strict=True):
         try:
             for item in Run.open(folder).read():
                 if isinstance(item, Record):

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import glob
 import math
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from suite import bulk, stats
 from suite.case import Case
+from suite.folders import Given, expand, names
 from suite.record import Clock, Environment, Record
 from suite.stats import Estimate, Rounds
 from suite.store import Refused, Run, StoreError
@@ -60,21 +57,7 @@ class Results:
     notes: tuple[str, ...]
 
 
-def expand(patterns: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    """The folders meant: each as it stands if it exists, else the runs that its ``*`` and ``?`` match."""
-    folders: list[str] = []
-    for pattern in [os.fspath(one) for one in patterns]:
-        matched = [] if Path(pattern).exists() else sorted(glob.glob(pattern))  # noqa: PTH207 - may be absolute
-        folders += [p for p in matched if Path(p, "environment.json").is_file()] or [pattern]
-    return distinct(folders)
-
-
-def distinct(folders: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    """Each folder once, however it is spelled."""
-    return tuple({Path(folder).resolve(): Path(folder) for folder in folders}.values())
-
-
-def read(patterns: Iterable[str | os.PathLike[str]]) -> Results:
+def read(patterns: Iterable[Given]) -> Results:
     """Read runs. What can't be read is noted, as long as something can.
 
     Raises:
@@ -114,13 +97,6 @@ def uncollected() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
-
-
-def names(folders: Sequence[Path]) -> list[str]:
-    """The last part of each path; the whole path where that is not unique."""
-    last = [folder.resolve().name or str(folder) for folder in folders]
-    seen = Counter(last)
-    return [name if seen[name] == 1 else str(folder) for name, folder in zip(last, folders, strict=True)]
 
 
 def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:

@@ -108,9 +108,14 @@ def _facts(here: Iterable[Outcome], environment: Environment) -> list[tuple[str,
             if absent
             else []
         ),
-        ("not converged", f"{unsure:,}"),
+        (f"not converged{_asked(environment)}", f"{unsure:,}"),
         ("noise floor", "not measured; 2.0% assumed" if floor is None else f"{floor:.1%}"),
     ]
+
+
+def _asked(environment: Environment) -> str:
+    precision = environment.settings.get("precision")
+    return f" to ±{100 * precision:.3g}%" if isinstance(precision, float) else ""
 
 
 def machine(device: str, environment: Environment) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite import outcomes, stats
+from suite.folders import distinct
 from suite.outcomes import Outcome, Results
 from suite.record import Environment
 from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
@@ -59,7 +60,7 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     (folder_a, backend_a), (folder_b, backend_b) = _split(argument_a), _split(argument_b)
     if (backend_a is None) != (backend_b is None):
         raise StoreError("backends: named for one run only; give RUN:BACKEND for both or for neither")
-    folders = outcomes.distinct((folder_a, folder_b))
+    folders = distinct((folder_a, folder_b))
     results = outcomes.read(folders)
     names = list(results.environments)
     held = {o.run for o in results.outcomes}

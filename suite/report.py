@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Paths = Iterable[Location]
 
+DESCRIPTION = (
+    "Show runs as tables; never average them. A file named - is standard output, without the tables."
+)
 MAX_TERMINAL_ROWS = 2000
 PLAIN_WIDTH = 200
 """Columns assumed where the output is no terminal and nobody says how wide it is."""
@@ -29,6 +32,8 @@ DISPENSABLE = ("extra MB", "±", "of copy")
 NUMERIC = ("µs", "±", "GB/s", "of copy", "extra MB")
 NOTE_WIDTH = 24
 MIN_CELL = 12
+MIN_NOTE = 10
+"""Remarks are left out where they would be narrower."""
 
 
 def write_csv(run_dirs: Paths, path: Location) -> None:
@@ -125,6 +130,8 @@ def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list
         needed = sum(widths[k] + 2 for k in shown[:-1]) + min(widths[-1], NOTE_WIDTH)
         if needed > width and heading in headings:
             shown.remove(headings.index(heading))
+    if headings == summary.DETAIL and width - sum(widths[k] + 2 for k in shown[:-1]) < MIN_NOTE:
+        shown.pop()
     return shown
 
 
@@ -135,15 +142,35 @@ def _export(text: str) -> tuple[str, str]:
     return name, path
 
 
+def _file(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("no name of a file; give one, or - for standard output")
+    return text
+
+
+def _check_files(given: argparse.Namespace) -> list[str]:
+    """The files asked for; none of them twice, or one would be written over the other."""
+    asked = [given.csv, given.markdown, given.html, given.parquet, *(path for _, path in given.export)]
+    paths = [path for path in asked if path]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise StoreError(f"{path}: asked for as more than one file; give each a name of its own")
+    return paths
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = Parser("python -m suite.report", description="Show runs as tables; never average them.")
-    parser.add_argument("run", nargs="+", help="folder of a run, or a pattern such as 'results/*'")
+    parser = Parser("python -m suite.report", description=DESCRIPTION)
+    parser.add_argument("run", nargs="+", help="folder of a run or of runs, or a pattern such as 'results/*'")
     parser.add_argument("--baseline", metavar="B", help="the backend that others are compared with")
-    parser.add_argument("--csv", metavar="F", help="also write every record, one row each")
-    parser.add_argument("--markdown", metavar="F", help="also write the tables as Markdown")
-    parser.add_argument("--html", metavar="F", help="also write one page with plots, which needs no network")
-    parser.add_argument("--parquet", metavar="F", help="also write the CSV's columns as Parquet (pyarrow)")
+    parser.add_argument("--csv", metavar="F", type=_file, help="also write every record, one row each")
+    parser.add_argument("--markdown", metavar="F", type=_file, help="also write the tables as Markdown")
+    parser.add_argument(
+        "--html", metavar="F", type=_file, help="also write one page with plots, which needs no network"
+    )
+    parser.add_argument(
+        "--parquet", metavar="F", type=_file, help="also write the CSV's columns as Parquet (pyarrow)"
+    )
     parser.add_argument(
         "--export",
         metavar="FORMAT=PATH",
@@ -154,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
+        paths = _check_files(given)
         if given.parquet:
             files.check_parquet()
         results = outcomes.read(given.run)
@@ -169,7 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             files.parquet(results, given.parquet)
         for format_name, path in given.export:
             files.exported(results, format_name, path)
-        _print(results, sys.stdout, given.baseline)
+        if files.STDOUT not in paths:
+            _print(results, sys.stdout, given.baseline)
     except StoreError as error:
         return refuse(error)
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from backends import name_of
 from suite.case import PRESETS, plan
+from suite.command import execute
 from suite.options import USAGE, BadRequest, Request, parse
 from suite.schedule import LIMITS_S, MOST_S, Budget, Task, tasks_of
 from suite.text import plain
@@ -207,4 +208,4 @@ def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    execute(main)

@@ -182,7 +182,9 @@ def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
     )
     lines = [_sentence(name, base, slower[name]) for name in order]
     if lines and statistics.median(slower[order[0]]) > 1 + SAME:
-        lines.insert(0, f"{base} is the fastest at the median; none of the {len(order)} others beats it")
+        many = len(order) > 1
+        others = f"none of the {len(order)} others beats it" if many else "the other does not beat it"
+        lines.insert(0, f"{base} is the fastest at the median; {others}")
     return lines + [
         f"{name} shares no completed case with {base}" for name in sorted(slower) if not slower[name]
     ]

@@ -105,6 +105,12 @@ def test_the_direction_is_said_in_words(tmp_path, said):
     assert "overall: a is 2.00x faster than b" in out
 
 
+@pytest.mark.parametrize(("factor", "words"), [(1.003, "as fast as"), (1.01, "1.01x slower than")])
+def test_nobody_is_1_00_times_slower(tmp_path, said, factor, words):
+    a, b = two(tmp_path, factor)
+    assert f"overall: b is {words} a: " in said(a, b)[1]
+
+
 def test_the_overall_line_is_the_geometric_mean_and_counts_what_is_left_out(tmp_path, said):
     cases = [Case(1000, 64), Case(2000, 64)]
     one, two_, gone = {"x": 1.0}, {"x": 8.0}, fabricate.failure("x", Case(3000, 64), "m9")

@@ -75,13 +75,19 @@ def _of(row) -> str:
 
 
 def test_bencher_reads_it_as_its_schema_says(results):
-    """Objects of objects of numbers, as https://bencher.dev/bmf.json has it; names within its lengths."""
+    """Objects of objects of numbers, as https://bencher.dev/bmf.json has it; names within its lengths.
+
+    A name that ends in one of its words for "ignore this one" would be ignored, and a measure that is no slug
+    would be taken for a name of another's.
+    """
     for name, measures in json.loads(text(results, "bmf")).items():
         assert 0 < len(name) <= 1024
+        assert not re.search("([_-]bencher[_-]ignore|BencherIgnore)$", name)
         for measure, metric in measures.items():
             assert re.fullmatch("[a-z-]{1,64}", measure)
             assert {"value"} <= set(metric) <= {"value", "lower_value", "upper_value"}
             assert all(type(one) is float and math.isfinite(one) for one in metric.values())
+            assert metric.get("lower_value", 0) <= metric["value"] <= metric.get("upper_value", math.inf)
 
 
 def test_the_github_action_gets_entries_with_a_range(results):
@@ -100,7 +106,7 @@ def test_the_github_action_gets_entries_with_a_range(results):
         .itertuples()
     )
     assert first["value"] == pytest.approx(row.median_us)
-    assert first["range"].startswith("± ")
+    assert all(re.fullmatch(r"± \d\S*", one["range"]) for one in found if "range" in one)  # as it is parsed
     assert float(first["range"][2:]) == pytest.approx((row.ci_high_us - row.ci_low_us) / 2, rel=1e-4)
     assert ["range" in one for one in found].count(False) == 1
 
@@ -199,6 +205,15 @@ def test_hostile_names_are_harmless_and_stay_apart(tmp_path, name):
     else:
         names = json.loads(found[""]) if name == "bmf" else {one["name"] for one in json.loads(found[""])}
         assert len(names) == len(EVIL)
+
+
+def test_the_longest_name_is_one_that_bencher_takes(tmp_path):
+    case = replace(CASE, distribution="file:" + "x" * 300)
+    for name in ("r" * 250, "s"):
+        fabricate.run(tmp_path / name, [case], speed={"b" * 400: 1.0}, device="d" * 400)
+    found = outcomes.read([tmp_path / "r*", tmp_path / "s"])
+    names = [*json.loads(text(found, "bmf")), *(one["name"] for one in json.loads(text(found, "gha")))]
+    assert len(set(names)) == 2 and 700 < max(map(len, names)) <= 1024
 
 
 @given(st.text(st.characters()), st.text(st.characters()))

@@ -20,7 +20,7 @@ FLOORS = (
     "environment_software environment",
     "binding timer turns",
     "telemetry tables contender measure worker child supervisor store",
-    "fields counters bulk outcomes ranking costs summary frame drawing_parts drawing",
+    "folders fields counters bulk outcomes ranking costs summary frame drawing_parts drawing",
     "pairs page_data page export files report compare",
     "doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise noise doctor",
     "options schedule listing gpu_probe launch progress replay run",

@@ -88,6 +88,17 @@ def tied_run(path: Path) -> None:
         run.append(fabricate.measurement(Case(vocab, 64, batch=512), number, speed))
 
 
+def divided_run(path: Path) -> None:
+    """Each of three backends wins one of three tables; ``long_…`` stays near, ``absent`` lacks one."""
+    run = Run.create(path, replace(fabricate.ENVIRONMENT, settings={"precision": 0.01}))
+    names = ("a", "b", "long_name_of_a_backend_x", "absent")
+    for number, times in enumerate(((1.0, 2.0, 1.2, 1.1), (2.0, 1.0, 1.4, 1.1), (2.0, 3.0, 1.0, 1.1))):
+        for batch in (16, 512):
+            speed = dict(zip(names[: 4 if number else 3], times, strict=False))
+            case = Case(1000 * (number + 1), 64, batch=batch)
+            run.append(fabricate.measurement(case, 10 * number + batch, speed, converged=False))
+
+
 def evil_run(path: Path) -> None:
     """Every text that a file can hold is hostile."""
     facts = {text: text for text in EVIL}
@@ -109,12 +120,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evil_run(root / "evil <b class=evil>")
     counted_run(root / "counted")
     tied_run(root / "tied")
+    divided_run(root / "divided")
     pages = {
         "host": ["host"],
         "two": ["host", "gpu"],
         "evil": ["evil *"],
         "counted": ["counted"],
         "tied": ["tied"],
+        "divided": ["divided"],
     }
     for name, runs in pages.items():
         html = page.html(outcomes.read([root / run for run in runs]))
@@ -395,6 +408,72 @@ def test_where_most_is_unclear_nobody_is_called_the_fastest(at: Any) -> None:
     assert browser.run("document.querySelector('.answer').textContent") == "Fastest by batch:512 anot beaten"
 
 
+def test_where_the_wins_are_divided_the_top_still_says_what_to_use(at: Any) -> None:
+    """``a`` takes 2 times the fastest's time at worst, ``b`` 3 times, the long one 1.4 times."""
+    browser = at("divided")
+    answers = browser.run("[...document.querySelectorAll('.answer')].map(p => p.textContent)")
+    assert answers[0] == "Fastest by batch:16–512 abdivided"
+    head, _, factor = answers[1].partition("at most ")
+    assert head == "One for all cases:long_name_of_a_backend_x"
+    assert float(factor.partition("×")[0]) == pytest.approx(1.4, rel=0.02)
+    assert "not converged to ±1%" in browser.run("document.querySelector('.facts').textContent")
+    assert "One for all" not in at("host").run("document.querySelector('.card').textContent")
+
+
+@pytest.mark.parametrize("width", [390, 700, 1280])
+def test_no_name_is_cut_off_and_no_mark_covers_a_label(at: Any, width: int) -> None:
+    for name in ("divided", "two", "counted"):
+        browser = at(name, width=width)
+        cut = browser.run(
+            """[...document.querySelectorAll('.plot svg text')].filter(t => {
+              const own = t.getBoundingClientRect(), all = t.closest('svg').getBoundingClientRect();
+              return own.left < all.left - 1 || own.right > all.right + 1;
+            }).map(t => t.textContent)"""
+        )
+        assert cut == []
+        covered = browser.run(
+            """[...document.querySelectorAll('.plot svg text.guided')].filter(t => {
+              const marks = [...t.parentNode.querySelectorAll('.dot, .whisker, .join, .limit')];
+              return marks.some(m => t.compareDocumentPosition(m) & Node.DOCUMENT_POSITION_FOLLOWING);
+            }).length"""
+        )
+        assert covered == 0
+    seen = "[...document.querySelectorAll('#figure-limit .guided')].map(t => t.textContent)"
+    guides = at("counted", width=1280).run(seen)
+    assert guides == ["theoretical peak 3,350 GB/s", "floor 10.0 µs"]
+
+
+def test_ticks_beside_each_other_differ(at: Any) -> None:
+    """Also where all values are nearly the same."""
+    ticks = """(values => {
+      const x = scale(values, {log: true});
+      return ticks(x, 4).map(tick);
+    })"""
+    browser = at("counted")
+    for values in ([1.03, 1.0301, 1.0302], [1.0], [0.99, 1.01], [1.0, 1.03], [5e-3, 5e3]):
+        found = browser.run(f"{ticks}({values})")
+        assert 2 <= len(found) == len(set(found)), values
+
+
+def test_everything_is_reached_by_the_keyboard_alone(at: Any) -> None:
+    browser = at("two", width=1280)
+    reached = set()
+    for _ in range(200):
+        browser.press("Tab")
+        reached.add(
+            browser.run(
+                "(e => e.id || e.dataset.to || e.dataset.name || e.getAttribute('aria-label') || e.tagName)"
+                "(document.activeElement)"
+            )
+        )
+    assert {"theme", "map", "limit", "raw", "series", "time", "share", "csv-shown", "json-all"} <= reached
+    assert {"Winner of each case", "Score of the backends", "All records", "SUMMARY"} <= reached
+    assert sum(name.startswith("chip-") for name in reached) == browser.run(
+        "document.querySelectorAll('.chip').length"
+    )
+    assert sum("arrow keys go from mark to mark" in name for name in reached) >= 5
+
+
 def test_declared_bytes_stand_beside_those_the_counters_saw(at: Any) -> None:
     browser = at("counted")
     titles = browser.run("[...document.querySelectorAll('#figure-cost h4')].map(h => h.textContent)")
@@ -421,6 +500,13 @@ def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
     assert browser.run(wide) <= 390
     seen = "getComputedStyle(document.querySelector('#figure-map td.won'), '::before').content"
     assert browser.run(seen) == '"batch 1"'
+
+
+def test_a_phone_shows_the_answer_of_a_record_first(at: Any) -> None:
+    headings = "[...document.querySelectorAll('#grid-records th')].map(h => h.textContent)"
+    phone = at("two", width=390, height=844, phone=True).run(headings)
+    assert phone[:3] == ["backend", "µs", "of copy"]
+    assert sorted(phone) == sorted(at("two").run(headings))
 
 
 def test_each_plot_has_its_numbers(at: Any) -> None:

@@ -107,13 +107,21 @@ def test_the_clocks_stand_apart(folder):
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         f"gpu · cuda:0 · {clock} time" for clock in ("kernel", "enqueue", "call")
     ]
-    assert "50257x768 float32 int64 uniform cold (2 others not drawn" in words(figure)
+    assert "50257x768 float32 int64 uniform cold\n(2 others not drawn" in words(figure)
     table = suite.load(folder / "gpu").query("vocab == 50257 and cache == 'cold'")
     for axes, name in zip(figure.axes, ("median_us", "enqueue_us", "call_us"), strict=True):
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("batch: ids in one lookup", "µs")
         found, whiskers = marks(axes)
         assert sorted(y for _, _, y in found) == pytest.approx(sorted(table[name]))
         assert len(whiskers) == len(found) == 3 * len(fabricate.SPEED)
+
+
+def test_the_title_keeps_out_of_the_legend(folder):
+    figure = suite.plot(folder / "host", kind="batch")
+    figure.draw_without_rendering()
+    title, (legend,) = figure._suptitle.get_window_extent(), figure.legends
+    assert not title.overlaps(legend.get_window_extent())
+    assert title.x0 >= 0 and title.x1 <= figure.bbox.x1
 
 
 def test_a_cpu_has_the_call_alone(folder):
@@ -212,6 +220,20 @@ def test_what_can_not_be_drawn_is_one_line(folder, tmp_path):
         assert "\n" not in str(raised.value)
     with pytest.raises(StoreError, match="no such folder"):
         suite.plot(tmp_path / "missing")
+    for none in (None, 3, suite.load(folder / "host").median_us, [folder / "host", 3.0]):
+        with pytest.raises(TypeError, match="names no run; give the folder of one") as refused:
+            suite.plot(none)
+        assert "\n" not in str(refused.value)
+
+
+def test_what_is_amiss_is_warned_about_at_the_readers_own_line(folder, tmp_path):
+    fabricate.run(tmp_path / "r", CASES[:1])
+    with (tmp_path / "r" / "records.jsonl").open("a") as file:
+        file.write("no record\n")
+    for read in (suite.load, suite.plot, suite.samples):
+        with pytest.warns(UserWarning, match="the line is left out") as warned:
+            read(tmp_path / "r")
+        assert [one.filename for one in warned] == [__file__]
 
 
 def test_a_notebook_shows_it_and_the_same_table_gives_the_same_picture(folder):

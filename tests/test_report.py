@@ -340,6 +340,9 @@ def test_where_the_baseline_wins_that_is_said(tmp_path):
     lines = summary.sentences(outcomes.read([run.path]), None)
     assert lines[0] == "torch_index_select is the fastest at the median; none of the 2 others beats it"
     assert lines[1].startswith("slow is 1.50x slower")
+    run = fabricate.run(tmp_path / "two", speed={"torch_index_select": 1.0, "slow": 1.5})
+    lines = summary.sentences(outcomes.read([run.path]), None)
+    assert lines[0] == "torch_index_select is the fastest at the median; the other does not beat it"
 
 
 def test_one_that_completed_few_cases_has_not_won(tmp_path):
@@ -558,6 +561,58 @@ def test_a_reader_that_has_seen_enough(folder):
     assert (child.returncode, child.stderr) == (141, b"")
 
 
+def test_an_output_that_takes_nothing_is_one_line_and_one_that_is_closed_none(folder, tmp_path):
+    def ended(module, *arguments, shell):
+        words = " ".join([sys.executable, "-m", module, *(f"'{one}'" for one in arguments)])
+        child = subprocess.run(
+            ["sh", "-c", f"{words} {shell}"], capture_output=True, text=True, cwd=ROOT, timeout=60
+        )
+        return child.returncode, child.stdout, child.stderr
+
+    for module, arguments in (
+        ("suite.report", [folder]),
+        ("suite.report", [folder, "--csv", "-"]),
+        ("suite.compare", [folder, folder]),
+        ("suite.run", ["--list"]),
+    ):
+        code, _, error = ended(module, *arguments, shell="> /dev/full")
+        assert (code, error) == (2, "standard output: can't be written (no space left on device)\n"), module
+    for module, arguments in (("suite.report", [folder, "--csv", tmp_path / "c"]), ("suite.run", ["--list"])):
+        assert ended(module, *arguments, shell=">&-") == (0, "", ""), module
+    assert (tmp_path / "c").read_text().startswith("run,backend,")
+    assert ended("suite.run", "--list", shell="| head -1")[2] == ""
+
+
+def test_a_dash_is_standard_output_without_the_tables(folder, tmp_path):
+    for option, written in (("--csv", "csv"), ("--markdown", "md"), ("--export=gha", "gha")):
+        sign = "=" if option.startswith("--export") else " "
+        asked = [*f"{option}{sign}-".split(" "), *f"{option}{sign}{tmp_path / written}".split(" ")]
+        code, out, error = said(tmp_path, folder, *asked[: len(asked) // 2])
+        assert (code, error) == (0, "")
+        assert said(tmp_path, folder, *asked[len(asked) // 2 :])[0] == 0
+        assert out == (tmp_path / written).read_text(), option
+    assert not (tmp_path / "-").exists()
+    for asked, word in (
+        (["--csv", "-", "--markdown", "-"], "more than one file"),
+        (["--csv", "x", "--html", "x"], "more than one file"),
+        (["--export", "asv=-"], "folder"),
+        (["--csv", ""], "no name"),
+    ):
+        code, out, error = said(tmp_path, folder, *asked)
+        assert (code, out, error.count("\n")) == (2, "", 1) and word in error, asked
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_narrow_terminal_has_a_line_a_row(tmp_path, monkeypatch):
+    run = fabricate.run(tmp_path / "r", [CASE], converged=False)
+    run.append([fabricate.failure("broken", CASE, "m0", status="crashed", reason="a segfault " * 9)])
+    monkeypatch.setenv("COLUMNS", "40")
+    text = printed(run.path)
+    grid = text.split("\n\n")[0].splitlines()
+    assert len(grid) == 2 + len(fabricate.SPEED) + 1 + 1  # headings, the case, its backends, the legend
+    assert "broken: crashed on 1 case: a segfault" in text
+
+
 @pytest.mark.parametrize("columns", ["40", "60", "100", "300"])
 def test_any_width_shows_every_backend(folder, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
@@ -584,6 +639,26 @@ def test_nothing_to_load(tmp_path):
         suite.load(tmp_path / "missing")
     with pytest.raises(StoreError, match="no run given"):
         suite.load()
+    for none in (None, 3, pd.DataFrame({"a": [1]}), b"run"):
+        for read in (suite.load, suite.samples):
+            with pytest.raises(TypeError, match="names no run; give the folder of one"):
+                read(none)
+
+
+def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path):
+    paths = [fabricate.run(tmp_path / "all [1]" / name, [CASE]).path for name in "ab"]
+    (tmp_path / "all [1]" / "notes").mkdir()
+    both = suite.load(*paths)
+    for runs in (paths, tuple(map(str, paths)), iter(paths), tmp_path / "all [1]"):
+        pd.testing.assert_frame_equal(suite.load(runs), both)
+    assert len(suite.samples(paths)) == len(suite.samples(tmp_path / "all [1]")) > 0
+    assert set(both.run) == {"a", "b"}
+
+
+def test_a_notebook_completes_the_three_names():
+    code = "import sys, suite; print(sorted(dir(suite)), 'pandas' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert child.stdout == "['load', 'plot', 'samples'] False\n"
 
 
 def test_a_thousand_records_are_quick(tmp_path):
