@@ -287,9 +287,9 @@ def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) ->
 
     arrays = data.arrays_on("cpu")
     table = data.build_table(arrays, 1000, 64, "float32")
-    first, third = turns(0, 0.4), turns(1, 0.4)
+    first, third = turns(0, 1.0), turns(1, 1.0)
     monkeypatch.setattr(contender, "SPOT_SHARE", 0.0)  # so that less else is drawn, as when times differ
-    second = turns(0, 0.8)
+    second = turns(0, 2.0)
     count = min(map(len, (first, second, third)))
     assert count >= 12
     assert first[:count] == second[:count]
