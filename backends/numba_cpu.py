@@ -11,7 +11,7 @@ from backends.base import Array, Backend, BackendUnavailable, Lookup
 # A job is one array of int64, so that a call passes a single number: its address. These are its fields; from
 # COUNTERS on, a cache line for each share of the batch counts the chunks taken out of it.
 TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM = range(8)
-CHUNK, SHARE, SHARES, COPY, RUN, THREAD = range(8, 14)
+CHUNK, SHARE, SHARES, COPY, RUN, THREAD, FOUR = range(8, 15)
 COUNTERS, MOST_SHARES, LINE = 24, 256, 64
 
 
@@ -100,8 +100,53 @@ def _short_copier(near: int) -> Any:
 
 
 @cache
+def _long_copier(near: int) -> Any:
+    """The kernel of long rows: four side by side, so that four places in memory are waited for at once."""
+    load4, load8, _, _, _, fence, stream64, prefetch, _, (copy64, *_) = _operations(near)
+
+    @_compile
+    def copy_line(to: int, source: int, later: int, stream: int) -> None:
+        prefetch(later)
+        if stream:
+            stream64(to, source)
+        else:
+            copy64(to, source)
+
+    @_compile
+    def copy_rows(job: int, first: int, last: int, end: int, warm: bool) -> None:
+        table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
+        size, id_bytes = load8(job + 8 * ROW_BYTES), load8(job + 8 * ID_BYTES)
+        stream, ahead = load8(job + 8 * STREAM), load8(job + 8 * AHEAD)
+
+        def row(i: int) -> Any:
+            k = min(i, end - 1)
+            return table + size * (load8(ids + 8 * k) if id_bytes == 8 else load4(ids + 4 * k))
+
+        for i in range(first, first if warm else first + ahead):
+            for k in range(0, size, 64):
+                prefetch(row(i) + k)
+        fours = last - (last - first) % 4
+        for i in range(first, fours, 4):
+            to, n = out + i * size, i + ahead
+            a, b, c, d = row(i), row(i + 1), row(i + 2), row(i + 3)
+            e, f, g, h = row(n), row(n + 1), row(n + 2), row(n + 3)
+            for k in range(0, size, 64):
+                copy_line(to + k, a + k, e + k, stream)
+                copy_line(to + size + k, b + k, f + k, stream)
+                copy_line(to + 2 * size + k, c + k, g + k, stream)
+                copy_line(to + 3 * size + k, d + k, h + k, stream)
+        for i in range(fours, last):
+            for k in range(0, size, 64):
+                copy_line(out + i * size + k, row(i) + k, row(i + ahead) + k, stream)
+        if stream:
+            fence()
+
+    return copy_rows
+
+
+@cache
 def _row_copier(near: int) -> Any:
-    """The kernel: ``copy_rows(job, first, last, end, warm)``; prefetches to end, from first unless warm."""
+    """The kernel: ``copy(job, first, last, end, warm)``; prefetches to end, from first unless warm."""
     load4, load8, _, _, _, fence, stream64, prefetch, _, (copy64, *_) = _operations(near)
     copy_short = _short_copier(near)
 
@@ -137,7 +182,16 @@ def _row_copier(near: int) -> Any:
         if stream:
             fence()
 
-    return copy_rows
+    copy_long_rows = _long_copier(near)
+
+    @_compile
+    def copy(job: int, first: int, last: int, end: int, warm: bool) -> None:
+        if load8(job + 8 * FOUR):
+            copy_long_rows(job, first, last, end, warm)
+        else:
+            copy_rows(job, first, last, end, warm)
+
+    return copy
 
 
 @cache
@@ -212,6 +266,7 @@ class NumbaCpu(Backend):
     stream_short_row_bytes: ClassVar[int] = 128  # stream: rows up to this, from less output on
     stream_short_fraction: ClassVar[float] = 1 / 32  # stream
     stream_ragged_row_bytes: ClassVar[int] = 1024  # stream: the least row that is no whole lines
+    four_bytes: ClassVar[int] = 4096  # four: the least row of which four are copied side by side
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import numpy as np
@@ -220,15 +275,19 @@ class NumbaCpu(Backend):
         parallel, thread, threads = _openmp()
         size, batch = table.shape[1] * table.itemsize, len(indices)
         cost = size + self.row_cost_bytes
-        chunk = max(1, self.chunk_bytes // cost, -(-batch // (self.chunks_per_thread * threads)))
+        stream = self.streams(size, out.nbytes, out.ctypes.data)
+        four = size >= self.four_bytes and size % LINE == 0 and not (stream and out.ctypes.data % LINE)
+        least = 4 if four else 1
+        chunk = max(least, self.chunk_bytes // cost, -(-batch // (self.chunks_per_thread * threads)))
+        chunk = max(1, min(chunk, -(-batch // threads)))
         job = np.zeros(COUNTERS + 8 * threads, np.int64)
         job[[TABLE, IDS, OUT]] = [a.ctypes.data for a in (table, indices, out)]
         job[[ROW_BYTES, ID_BYTES, BATCH]] = size, indices.itemsize, batch
         job[[CHUNK, SHARE, SHARES]] = chunk, -(-batch // (chunk * threads)) * chunk, threads
         job[[COPY, RUN, THREAD]] = copy_chunks, parallel, thread
         ahead = self.ahead_short_rows if size <= LINE else self.ahead_rows
-        job[AHEAD] = max(1, min(ahead, self.ahead_bytes // size))
-        job[STREAM] = self.streams(size, out.nbytes, out.ctypes.data)
+        job[AHEAD] = max(least, min(ahead, self.ahead_bytes // size))
+        job[[STREAM, FOUR]] = stream, four
         run = every if threads > 1 and batch * cost >= self.parallel_bytes else one
         address = int(job.ctypes.data)
 

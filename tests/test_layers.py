@@ -46,7 +46,10 @@ TORCH = {
     "tables": "asks how much device memory is free, and for the GPU's UUID",
 }
 
-LONG = {"data": "host and device arrays side by side, so that each can be read against the other"}
+LONG = {
+    "data": "host and device arrays side by side, so that each can be read against the other",
+    "numba_cpu": "one backend, one file: two kernels, and in LLVM what Python has no words for",
+}
 
 LIBRARIES = {"torch", "cupy", "numba", "triton", "jax", "cuda", "pynvml", "llvmlite", "tensorflow"}
 HEAVY_OUTPUT = {"pandas", "rich", "jinja2", "matplotlib"}

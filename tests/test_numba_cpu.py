@@ -42,7 +42,22 @@ class AllThreadsStreaming(AllThreads):
     stream_ragged_row_bytes = 64
 
 
-PATHS = (NumbaCpu, OneThread, AllThreads, OneThreadStreaming, AllThreadsStreaming)
+class FourAtOnce(AllThreads):
+    four_bytes = 64
+    chunk_bytes = 1 << 12
+    chunks_per_thread = 2
+
+
+class FourAtOnceStreaming(AllThreadsStreaming):
+    four_bytes = 64
+    chunk_bytes = 1 << 12
+    chunks_per_thread = 2
+
+
+PATHS = (
+    *(NumbaCpu, OneThread, AllThreads, FourAtOnce),
+    *(OneThreadStreaming, AllThreadsStreaming, FourAtOnceStreaming),
+)
 
 
 def guarded(shape: tuple[int, int], dtype: type, offset: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +125,7 @@ def test_all_ids_equal(path: type[Backend], row: int) -> None:
     path=st.sampled_from(PATHS),
     dtype=st.sampled_from([np.int8, np.int16, np.int32]),
     index=st.sampled_from([np.int32, np.int64]),
-    dim=st.integers(64, 700),
+    dim=st.integers(64, 700) | st.integers(1, 12).map(lambda lines: 64 * lines),
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=400),
     offsets=st.tuples(st.integers(0, 15), st.integers(0, 15)),
 )
@@ -122,7 +137,7 @@ def test_any_shape(path, dtype, index, dim, ids, offsets) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    path=st.sampled_from(PATHS[:3]),
+    path=st.sampled_from(PATHS[:4]),
     dtype=st.sampled_from([np.int8, np.int16, np.int32]),
     dim=st.integers(1, 64),
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=100),

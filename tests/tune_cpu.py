@@ -1,6 +1,6 @@
 """Why backends/numba_cpu.py is as it is: its choices measured, then compared with C, torch, NumPy, a copy.
 
-    python tests/tune_cpu.py [calls|near|distance|chunks|stream|threads|pages|spread|ahead|compare ...]
+    python tests/tune_cpu.py [calls|near|distance|chunks|stream|four|threads|pages|spread|ahead|compare ...]
 
 writes what it measures into results/tuning/<processor>.md, a section each; other sections stay as they are.
 
@@ -8,8 +8,8 @@ Rows are cold: the ids of each call are new, the table is far larger than the ca
 Competitors take turns in shuffled order, each call is timed, and a figure is the median of all of them.
 GB/s counts bytes read and written, 2 x batch x row.
 
-Run it on an idle machine. OpenMP's threads spin at the end of each call, so where anything else wants a core,
-one of them waits for the scheduler and every parallel call of every library takes milliseconds.
+Run it on an idle machine. Each thread has a processor of its own, as in the suite's turns; where anything else
+wants one, a thread waits for the scheduler and every parallel call of every library takes milliseconds.
 """
 
 import ctypes
@@ -34,6 +34,7 @@ from tuning import Section, report_of, write
 
 from backends.base import Lookup
 from backends.numba_cpu import LINE, NumbaCpu, _compiled, _last_level_cache_bytes
+from suite import binding
 
 Prepare = Callable[[np.ndarray, np.ndarray, np.ndarray], Lookup]
 TABLE_BYTES = 2 << 30
@@ -209,6 +210,22 @@ def chunks(memory: np.ndarray) -> Section:
     return section
 
 
+def four(memory: np.ndarray) -> Section:
+    tried = {"one": variant(four_bytes=NEVER), "four": variant(four_bytes=LINE), "chosen": variant()}
+    tried["in order"] = in_order
+    about = (
+        "GB/s of long rows copied one after the other and four side by side, as they are from `four_bytes` on, "
+        "and of rows that follow each other: a copy. Four places in memory are then waited for at once."
+    )
+    section = Section("four", about, ["row B", "batch", *tried, "four / one", "chosen / in order"])
+    for size in (1024, 2048, 3072, 4096, 5120, 7168, 8192, 10240, 16384):
+        for batch in (16, 512):
+            s = take_turns(tried, memory, size, batch)
+            ratios = s["one"] / s["four"], s["in order"] / s["chosen"]
+            section.add(str(size), str(batch), *rates(size, batch, s), *ratios)
+    return section
+
+
 def then_read(prepare: Prepare) -> Prepare:
     """The lookup and a reader of its whole output after it."""
 
@@ -349,6 +366,7 @@ SECTIONS: dict[str, Callable[[np.ndarray], Section]] = {
     "distance": distance,
     "chunks": chunks,
     "stream": stream,
+    "four": four,
     "threads": threads,
     "pages": huge_pages,
     "spread": spread,
@@ -368,9 +386,12 @@ def main() -> None:
     if os.getloadavg()[0] > 1:
         print("others are using this machine; figures of parallel calls below may be theirs")
     memory = pages(TABLE_BYTES)
+    bound = binding.of_this_process()
+    bound.pool()
     for name in wanted:
         load = os.getloadavg()[0]
-        section = SECTIONS[name](memory)
+        with bound.caller():
+            section = SECTIONS[name](memory)
         write(report_path(), "python tests/tune_cpu.py", section, _facts(load), list(SECTIONS))
     print(f"\n{time.perf_counter() - start:.0f} s; {report_path()}")
 
