@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -69,8 +70,15 @@ def geometry(row_bytes: int, batch: int, addresses: int, processors: int) -> Geo
         groups = threads // lanes
         blocks = -(-batch // (groups * 4 if tall else groups))
         if segments * blocks >= 2 * processors or threads == 64:
-            return Geometry(np.dtype(f"i{width}"), tall, (segments, min(blocks, 65535)), (lanes, groups))
+            grid = segments, min(max(blocks, 1), 65535)
+            return Geometry(np.dtype(f"i{width}"), tall, grid, (lanes, groups))
         threads //= 2
+
+
+@cache
+def dispatcher(kernel: Callable[..., None]) -> Any:
+    """One for all: it compiles for types that are new, and a case prepares up to a thousand lookups."""
+    return cuda.jit(kernel)
 
 
 def configure(
@@ -80,7 +88,7 @@ def configure(
     batch, dim = out.shape
     view, tall, grid, block = geometry(dim * out.dtype.itemsize, batch, addresses, processors)
     arguments = (table.view(view), indices, out.view(view), tall)
-    kernel = cuda.jit(gather_rows).specialize(*arguments)
+    kernel = dispatcher(gather_rows).specialize(*arguments)
     with warnings.catch_warnings():  # of a small grid: that is what a few tokens need
         warnings.simplefilter("ignore")
         return kernel[grid, block, 0], arguments  # stream 0 is CUDA's legacy default stream

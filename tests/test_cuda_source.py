@@ -6,7 +6,7 @@ import mmap
 import re
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import cuda_shim
 import numpy as np
@@ -139,6 +139,25 @@ def check_beyond(library: cuda_shim.Library, past: str) -> None:
 
 
 @needs_compiler
+def test_a_table_of_one_row(library: cuda_shim.Library, noise: Array) -> None:
+    check(library, table_of(noise, 1, 129, np.int16), np.zeros(33, np.int32))
+
+
+@needs_compiler
+def test_the_lookups_of_a_case_are_compiled_once(library: cuda_shim.Library, noise: Array) -> None:
+    """A cold case prepares up to a thousand."""
+    cupy = cuda_shim.cupy(library, 132)
+    compiled = Mock(side_effect=cupy.RawModule)
+    cupy.RawModule = compiled
+    table, ids, out = (torch.from_numpy(noise[:n].reshape(-1, 16)) for n in (1600, 16, 256))
+    backend, ids = CupyRawKernel(), ids.reshape(-1).view(torch.int32)
+    with patch.dict("sys.modules", cupy=cupy):
+        for _ in range(3):
+            backend.prepare(table, ids, out[: len(ids)])
+    assert compiled.call_count == 1
+
+
+@needs_compiler
 @pytest.mark.parametrize("past", BEYOND)
 def test_beyond_32_bits(library: cuda_shim.Library, past: str) -> None:
     check_beyond(library, past)
@@ -202,6 +221,10 @@ def test_geometry_covers_every_vector(row_bytes: int, batch: int, address: int, 
     assert lanes * groups <= 256
     assert (segments - 1) * wide < row_vectors <= segments * wide
     assert blocks == 65535 or (blocks - 1) * high < batch <= blocks * high
+
+
+def test_no_ids_are_a_launch_that_a_driver_takes() -> None:
+    assert geometry(200, 8, 0, 0, 132).grid == (1, 1)
 
 
 def test_a_few_long_rows_are_spread_over_the_chip() -> None:
