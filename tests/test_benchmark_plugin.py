@@ -280,7 +280,7 @@ class Config:
         given: dict[str, Any] = {"gpu": None, "preset": None, "backend": []}
         given |= {"benchmark_cprofile": None, "benchmark_histogram": []}
         self.options = {**given, "benchmark_only": True, "benchmark_enable": False, **options}
-        self.getoption = self.options.__getitem__
+        self.getoption = self.options.get
         self.stash = pytest.Stash()
 
 
