@@ -12,7 +12,7 @@ import pytest
 from nvml_stub.build import build
 
 ROOT = Path(__file__).resolve().parents[1]
-ONE_CASE = ("--vocab", "1000", "--dim", "7", "--batch", "17", "--backend", "torch_index_select")
+ONE_CASE = ("--vocab", "1000", "--dim", "7", "--batch", "17", "--backend", "numpy_take", "torch_index_select")
 MOST_FILES, MOST_FOLDERS = 8, 2
 """What is easily sent from a machine that is given back."""
 
