@@ -100,6 +100,7 @@ class NumbaCuda(Backend):
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global cuda  # noqa: PLW0603
+        vars(np).setdefault("row_stack", np.vstack)  # not in NumPy 2.5; numba-cuda 0.30 still asks for it
         # numba-cuda takes the place of numba.cuda; its successor has a module of its own.
         successor = find_spec("numba_cuda") is None and find_spec("numba_cuda_mlir") is not None
         try:
