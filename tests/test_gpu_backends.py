@@ -20,7 +20,7 @@ from suite.data import CudaArrays
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.gpu
 
-OURS = ("cupy_rawkernel", "numba_cuda", "triton_gather")
+OURS = ("cupy_rawkernel", "cupy_bulk", "numba_cuda", "triton_gather")
 OTHERS = tuple(name for name in names() if "cuda" in describe(name).devices and name not in OURS)
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32}
 MOST_BYTES = 1 << 26
