@@ -39,7 +39,7 @@ def test_the_battery_ends_with_a_table_and_few_files(tmp_path: Path) -> None:
     done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     tests = (folder / "tests.txt").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + tests
-    assert "SKIPPED" in tests and "time is up" in tests
+    assert tests.count("exit code 0") == 5 and "time is up" in tests
     assert "torch_index_select" in done.stdout, "the table is what is left of a lost folder"
     with (folder / "run" / "records.csv").open(newline="") as file:
         rows = {(row["device"], row["status"], row["clock"]) for row in csv.DictReader(file)}

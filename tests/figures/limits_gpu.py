@@ -23,7 +23,7 @@ from suite import outcomes, stats
 from suite.case import PRESETS, plan
 from suite.outcomes import Outcome, Results
 
-OURS, COMMON = ("cupy_rawkernel", "cupy_bulk", "numba_cuda", "triton_gather"), "torch_index_select"
+OURS, COMMON = ("cupy_rawkernel", "numba_cuda", "triton_gather"), "torch_index_select"
 LARGE_BYTES, DISTINCT = 64e6, 0.9
 """The payload from which a copy runs at full speed; the share of ids from which repeats hardly count."""
 LONG_ROW_BYTES, SHORT_ROWS_BYTES = 512, (64, 256)
