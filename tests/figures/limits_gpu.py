@@ -4,7 +4,7 @@
     python tests/figures/limits_gpu.py commands FOLDER [SECONDS]  print those commands instead
     python tests/figures/limits_gpu.py read FOLDER/*              what runs came to
 
-SECONDS (default 450) is for the cases of all three; with what comes before and after them it takes 10 minutes
+SECONDS (default 400) is for the cases of all three; with what comes before and after them it takes 10 minutes
 at most. Measured on the first GPU. How targets are judged, judging.py says; what each case came to is last.
 """
 
@@ -157,4 +157,4 @@ def _ceiling(group: Group) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(judging.script(sys.argv[1:], str(__doc__), 450, commands, read))
+    sys.exit(judging.script(sys.argv[1:], str(__doc__), 400, commands, read))
