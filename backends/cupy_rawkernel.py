@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -108,7 +108,7 @@ def geometry(row_bytes: int, index_bytes: int, batch: int, addresses: int, proce
         else:
             threads //= 2
     kernel = f"gather_rows<{VECTORS[width]}, {INDICES[index_bytes]}, {tokens}, {columns}>"
-    return Geometry(kernel, (segments, min(blocks, 65535)), (lanes, groups), vectors)
+    return Geometry(kernel, (segments, min(max(blocks, 1), 65535)), (lanes, groups), vectors)
 
 
 def _ceil(a: int, b: int) -> int:
@@ -118,6 +118,9 @@ def _ceil(a: int, b: int) -> int:
 class CupyRawKernel(Backend):
     devices = ("cuda",)
     packages = ("cupy-cuda13x|cupy-cuda12x|cupy",)
+
+    def __init__(self) -> None:
+        self.compiled: dict[tuple[str, int], Any] = {}
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         try:
@@ -135,9 +138,12 @@ class CupyRawKernel(Backend):
             table.data_ptr() | out.data_ptr(),
             device.attributes["MultiProcessorCount"],
         )
-        module = cupy.RawModule(code=SOURCE, options=("-std=c++17",), name_expressions=(kernel,))
-        # RawKernel asks at each call for the device and the stream; the function inside it need not.
-        launch = module.get_function(kernel).kernel
+        key = kernel, table.device.index
+        if key not in self.compiled:
+            module = cupy.RawModule(code=SOURCE, options=("-std=c++17",), name_expressions=(kernel,))
+            # RawKernel asks at each call for the device and the stream; the function inside it need not.
+            self.compiled[key] = module.get_function(kernel).kernel
+        launch = self.compiled[key]
         # cuLaunchKernel takes the place of each argument. CuPy wraps plain numbers anew at every launch, a
         # quarter of a microsecond each; these pointers to them are made once.
         values = np.array(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -69,8 +70,15 @@ def geometry(row_bytes: int, batch: int, addresses: int, processors: int) -> Geo
         groups = threads // lanes
         blocks = -(-batch // (groups * 4 if tall else groups))
         if segments * blocks >= 2 * processors or threads == 64:
-            return Geometry(np.dtype(f"i{width}"), tall, (segments, min(blocks, 65535)), (lanes, groups))
+            grid = segments, min(max(blocks, 1), 65535)
+            return Geometry(np.dtype(f"i{width}"), tall, grid, (lanes, groups))
         threads //= 2
+
+
+@cache
+def dispatcher(kernel: Callable[..., None]) -> Any:
+    """One for all: it compiles for types that are new, and a case prepares up to a thousand lookups."""
+    return cuda.jit(kernel)
 
 
 def configure(
@@ -80,7 +88,7 @@ def configure(
     batch, dim = out.shape
     view, tall, grid, block = geometry(dim * out.dtype.itemsize, batch, addresses, processors)
     arguments = (table.view(view), indices, out.view(view), tall)
-    kernel = cuda.jit(gather_rows).specialize(*arguments)
+    kernel = dispatcher(gather_rows).specialize(*arguments)
     with warnings.catch_warnings():  # of a small grid: that is what a few tokens need
         warnings.simplefilter("ignore")
         return kernel[grid, block, 0], arguments  # stream 0 is CUDA's legacy default stream
@@ -92,6 +100,7 @@ class NumbaCuda(Backend):
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global cuda  # noqa: PLW0603
+        vars(np).setdefault("row_stack", np.vstack)  # not in NumPy 2.5; numba-cuda 0.30 still asks for it
         # numba-cuda takes the place of numba.cuda; its successor has a module of its own.
         successor = find_spec("numba_cuda") is None and find_spec("numba_cuda_mlir") is not None
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup
@@ -45,6 +46,14 @@ def geometry(item: int, dim: int, batch: int, addresses: int, processors: int) -
         size //= 2
 
 
+@cache
+def compiler() -> Any:
+    """One for all: it compiles for arguments that are new, and a case prepares up to a thousand lookups."""
+    import triton
+
+    return triton.jit(gather_rows)
+
+
 def configure(
     table: Array, indices: Array, out: Array, processors: int
 ) -> tuple[Callable[..., object], tuple[Any, ...]]:
@@ -52,7 +61,6 @@ def configure(
     global tl  # noqa: PLW0603
     try:
         import torch
-        import triton
         import triton.language as tl
     except ImportError as error:
         raise BackendUnavailable(str(error)) from error
@@ -61,7 +69,7 @@ def configure(
     width, tile, grid = geometry(table.element_size(), table.shape[1], len(out), bases, processors)
     view = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[width]
     table, out = table.view(view), out.view(view)
-    return triton.jit(gather_rows)[grid], (table, indices, out, *out.shape, *tile)
+    return compiler()[grid], (table, indices, out, *out.shape, *tile)
 
 
 class TritonGather(Backend):

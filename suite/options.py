@@ -58,14 +58,13 @@ class Request:
     def backends_on(self, device: str) -> tuple[str, ...]:
         """Those asked for by name, or else all that run on ``cpu`` or ``cuda:N``.
 
-        Beside a GPU the CPU has the reference only, unless CPU backends were asked for.
+        Beside a GPU the CPU has those of the named that no GPU runs, else the reference only.
         """
-        kind = device.partition(":")[0]
-        if self.backends:
-            return tuple(b for b in self.backends if kind in _devices(describe(b)))
-        if kind == "cpu" and self.gpu is not None:
+        kind, beside = device.partition(":")[0], device == "cpu" and self.gpu is not None
+        if beside and not self.backends:
             return ("numpy_take",)
-        return tuple(name for name in names() if kind in _devices(describe(name)))
+        on = {which: _devices(describe(which)) for which in self.backends or names()}
+        return tuple(w for w, where in on.items() if kind in where and not (beside and "cuda" in where))
 
 
 def _devices(description: Description) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""What the tests share: skips with their reasons, and pytest-benchmark as a face of the suite's engine."""
+"""What the tests share: skips with their reasons, and pytest-benchmark as a face of the suite's engine.
+
+Without pytest-benchmark the tests still run, as a machine lent for its GPU may not have it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests or measurements, not both unless asked; and without a GPU none of what needs one."""
-    if config.getoption("benchmark_only"):
+    if config.getoption("benchmark_only", False):
         others = [item for item in items if "benchmark" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
@@ -65,6 +68,7 @@ def _skip_without_gpu(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"no GPU: {found}"))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """The suite's facts of the machine, and its digest in place of the host's name."""
     where = measured.open_replay(config).environment
@@ -74,12 +78,13 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["embedding_lookup"] = measured.machine_facts(where)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """The whole environment, versions and the state of the moment with it, as a run has it."""
     output_json["environment"] = dataclasses.asdict(measured.open_replay(config).environment)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_benchmark_compare_machine_info(
     benchmarksession: Any, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
 ) -> None:

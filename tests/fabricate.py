@@ -53,7 +53,7 @@ def samples(seconds: float, draw: random.Random, clock: str = "call", **shape) -
 
 
 def traffic(case: Case) -> Traffic:
-    distinct = max(1, int(case.batch * 0.9))
+    distinct = -(-9 * case.batch // 10)
     return Traffic(distinct, case.compulsory_bytes(distinct), 32 * 2**20, case.table_bytes < 2**25, 8, False)
 
 

@@ -66,7 +66,7 @@ class Clock:
 
 def wanted(config: pytest.Config) -> bool:
     """Whether this session measures; else it tests."""
-    return bool(config.getoption("benchmark_only") or config.getoption("benchmark_enable"))
+    return any(config.getoption(name, False) for name in ("benchmark_only", "benchmark_enable"))
 
 
 def choose(config: pytest.Config) -> None:
@@ -90,7 +90,7 @@ def choose(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if wanted(config) and config.getoption("benchmark_cprofile"):
         raise pytest.UsageError("--benchmark-cprofile: lookups run in another process; leave it out")
-    if config.getoption("benchmark_histogram") and find_spec("pygal") is None:
+    if config.getoption("benchmark_histogram", None) and find_spec("pygal") is None:
         raise pytest.UsageError("--benchmark-histogram: needs pygal, not installed; pip install pygal")
     config.stash[REQUEST] = request
     config.stash[TASKS] = {(task.device, str(task.case)): task for task in tasks}

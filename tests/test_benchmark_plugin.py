@@ -280,7 +280,7 @@ class Config:
         given: dict[str, Any] = {"gpu": None, "preset": None, "backend": []}
         given |= {"benchmark_cprofile": None, "benchmark_histogram": []}
         self.options = {**given, "benchmark_only": True, "benchmark_enable": False, **options}
-        self.getoption = self.options.__getitem__
+        self.getoption = self.options.get
         self.stash = pytest.Stash()
 
 
@@ -313,7 +313,7 @@ def test_a_gpu_that_is_not_there_is_refused_in_a_line() -> None:
 
 
 def test_tests_have_names_that_another_gpu_shares() -> None:
-    configs = [Config(gpu=number, backend=["torch_embedding"]) for number in "01"]
+    configs = [Config(gpu=number, backend=["torch_embedding", "numpy_take"]) for number in "01"]
     named = []
     for config in configs:
         measured.choose(config)  # type: ignore[arg-type]

@@ -49,6 +49,7 @@ LONG = {
     "numba_cpu": "what Python has no words for (prefetch, streaming stores, OpenMP) is emitted as LLVM",
     "numba_cuda": "geometry by measurement, and the successors of numba.cuda",
     "triton_gather": "geometry: the width, the tile and the grid by shape and alignment",
+    "cupy_bulk": "geometry, and the instructions that CUDA C++ has no words for",
     "cupy_rawkernel": "geometry and source for each width of a load",
 }
 

@@ -6,7 +6,7 @@ import mmap
 import re
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import cuda_shim
 import numpy as np
@@ -15,6 +15,7 @@ from cuda_shim import nvrtc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backends import Backend
 from backends.cupy_rawkernel import INDICES, SOURCE, VECTORS, CupyRawKernel, geometry
 
 torch = pytest.importorskip("torch")
@@ -59,7 +60,12 @@ def ids_of(kind: str, vocab: int, batch: int, dtype: type) -> Array:
 
 
 def check(
-    library: cuda_shim.Library, table: Array, ids: Array, shift: int = 0, processors: int = 132
+    library: cuda_shim.Library,
+    table: Array,
+    ids: Array,
+    shift: int = 0,
+    processors: int = 132,
+    backend: type[Backend] = CupyRawKernel,
 ) -> None:
     """Run the backend's own prepare and lookup, and assert that every byte it moved, and no other, is right.
 
@@ -71,7 +77,7 @@ def check(
     memory = np.full(start + size + GUARD_BYTES, CANARY, np.uint8)
     out = memory[start : start + size].view(table.dtype).reshape(len(ids), -1)
     with patch.dict("sys.modules", cupy=cuda_shim.cupy(library, processors)):
-        lookup = CupyRawKernel().prepare(*map(torch.from_numpy, (table, ids, out)))
+        lookup = backend().prepare(*map(torch.from_numpy, (table, ids, out)))
     watch = library.watch
     for array, seen in ((table, watch.table), (ids, watch.ids), (out, watch.out)):
         seen.start, seen.stop = array.ctypes.data, array.ctypes.data + array.nbytes
@@ -123,7 +129,7 @@ BEYOND = {
 }
 
 
-def check_beyond(library: cuda_shim.Library, past: str) -> None:
+def check_beyond(library: cuda_shim.Library, past: str, backend: type[Backend] = CupyRawKernel) -> None:
     """Look up the last rows of a table past 2^31; pages that nobody touches are never allocated."""
     vocab, dim, dtype = BEYOND[past]
     no_reserve = 0x4000  # Linux's MAP_NORESERVE
@@ -135,7 +141,27 @@ def check_beyond(library: cuda_shim.Library, past: str) -> None:
         pytest.skip(f"so much address space can't be had: {error}")
     table = np.frombuffer(memory, dtype).reshape(vocab, dim)
     table[-5:] = np.arange(5 * dim).reshape(5, dim).astype(dtype)
-    check(library, table, np.array([vocab - 1, vocab - 3, vocab - 5, vocab - 2] * 5, np.int64))
+    ids = np.array([vocab - 1, vocab - 3, vocab - 5, vocab - 2] * 5, np.int64)
+    check(library, table, ids, backend=backend)
+
+
+@needs_compiler
+def test_a_table_of_one_row(library: cuda_shim.Library, noise: Array) -> None:
+    check(library, table_of(noise, 1, 129, np.int16), np.zeros(33, np.int32))
+
+
+@needs_compiler
+def test_the_lookups_of_a_case_are_compiled_once(library: cuda_shim.Library, noise: Array) -> None:
+    """A cold case prepares up to a thousand."""
+    cupy = cuda_shim.cupy(library, 132)
+    compiled = Mock(side_effect=cupy.RawModule)
+    cupy.RawModule = compiled
+    table, ids, out = (torch.from_numpy(noise[:n].reshape(-1, 16)) for n in (1600, 16, 256))
+    backend, ids = CupyRawKernel(), ids.reshape(-1).view(torch.int32)
+    with patch.dict("sys.modules", cupy=cupy):
+        for _ in range(3):
+            backend.prepare(table, ids, out[: len(ids)])
+    assert compiled.call_count == 1
 
 
 @needs_compiler
@@ -202,6 +228,10 @@ def test_geometry_covers_every_vector(row_bytes: int, batch: int, address: int, 
     assert lanes * groups <= 256
     assert (segments - 1) * wide < row_vectors <= segments * wide
     assert blocks == 65535 or (blocks - 1) * high < batch <= blocks * high
+
+
+def test_no_ids_are_a_launch_that_a_driver_takes() -> None:
+    assert geometry(200, 8, 0, 0, 132).grid == (1, 1)
 
 
 def test_a_few_long_rows_are_spread_over_the_chip() -> None:

@@ -80,6 +80,9 @@ def simulate() -> None:
     kernel, source = backend.gather_rows, inspect.getsource(backend.gather_rows)
     if passes():
         print("the source")
+    configured = backend.configure(np.zeros((1, 3)), np.zeros(5, np.int64), np.zeros((5, 3)), 0, 1)
+    assert backend.dispatcher.cache_info().currsize == 1, "a thousand lookups are compiled once"
+    assert configured[1][2].shape == (5, 3)
     for fault, (right, wrong) in MUTANTS.items():
         assert source.count(right) == 1, fault
         exec(source.replace(right, wrong), vars(backend))
@@ -119,6 +122,10 @@ def test_geometry_covers_every_element(row_bytes: int, batch: int, address: int,
     assert 1 <= lanes * groups <= 256
     assert (segments - 1) * wide < columns <= segments * wide
     assert blocks == 65535 or (blocks - 1) * high < batch <= blocks * high
+
+
+def test_no_ids_are_a_launch_that_a_driver_takes() -> None:
+    assert backend.geometry(200, 0, 0, 132).grid == (1, 1)
 
 
 if __name__ == "__main__":

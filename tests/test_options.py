@@ -244,6 +244,14 @@ def test_the_real_command_refuses_in_one_line(argv: list[str], elsewhere: Path) 
     assert nothing_left(elsewhere)
 
 
+def test_what_runs_on_the_gpu_that_was_asked_for_is_not_measured_on_the_cpu_too() -> None:
+    both = ["--backend", "torch_index_select", "numba_cpu"]
+    request = parse(["--gpu", "1", *both])
+    assert request.backends_on("cuda:1") == ("torch_index_select",)
+    assert request.backends_on("cpu") == ("numba_cpu",)
+    assert parse(both).backends_on("cpu") == ("torch_index_select", "numba_cpu")
+
+
 def test_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str], elsewhere: Path) -> None:
     from suite.gpu_probe import probe
 

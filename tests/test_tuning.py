@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import fabricate
 import pytest
 import tune_gpu
 import tuning
-from figures import limits
+from figures import limits, limits_gpu
 from test_cuda_path import arrays  # noqa: F401 - a fixture
 
 from suite import data
@@ -24,10 +25,14 @@ from suite.record import Samples
 def test_choices_cover_every_element(row_bytes: int, batch: int) -> None:
     for name in tune_gpu.BACKENDS:
         found = tune_gpu.choices(name, row_bytes, batch)
-        assert len(found) > 10, "its own and others"
+        if name == "cupy_bulk" and row_bytes % 16:
+            assert list(found) == [tune_gpu.CHOSEN], "whose reason is told"
+            continue
+        assert len(found) > 5, "its own and others"
         for label, geometry in found.items():
             if label != tune_gpu.CHOSEN:
-                rows, bytes_ = COVERED[name](geometry(row_bytes, 8, batch, 0, 132))
+                made = geometry(row_bytes, 8, batch, 0, 132)
+                rows, bytes_ = bulk_covers(made, row_bytes) if name == "cupy_bulk" else COVERED[name](made)
                 assert rows >= min(batch, 65535) and bytes_ >= row_bytes, label
 
 
@@ -38,6 +43,14 @@ def cupy_covers(made: Any) -> tuple[int, int]:
     assert made.block[0] * made.block[1] <= 256
     reached = made.grid[0] * made.block[0] * int(columns) * width
     return made.grid[1] * made.block[1] * int(tokens), reached
+
+
+def bulk_covers(made: Any, row_bytes: int) -> tuple[int, int]:
+    tokens = int(re.fullmatch(r"gather_bulk<long long, (\d)>", made.kernel)[1])
+    piece = -(-row_bytes // 16 // made.grid[0]) * 16  # as the kernel has it
+    assert made.shared_bytes == 32 * 8 + made.block[0] * tokens * piece and (tokens == 1 or made.grid[0] == 1)
+    assert (made.grid[0] - 1) * piece < row_bytes
+    return made.grid[1] * made.block[0] * tokens, made.grid[0] * piece
 
 
 def numba_covers(made: Any) -> tuple[int, int]:
@@ -164,3 +177,54 @@ def test_the_grid_is_cold_and_far_larger_than_a_cache() -> None:
         assert len(request.cases) == 20
         assert all(case.cache == "cold" and 2**28 < case.table_bytes < 4e9 for case in request.cases)
         assert request.time_budget_s == 170
+
+
+def gpu_lines(folder: Path, cases: Sequence[Case], speed: dict[str, float], peak: float | None) -> list[str]:
+    """What is said of kernel times, each so many times 2.5 copies long."""
+    gpu = {} if peak is None else {limits_gpu.PEAK: peak}
+    environment = replace(fabricate.ENVIRONMENT, gpu=gpu)
+    options = {"speed": speed, "clock": "kernel", "device": "cuda:0"}
+    return list(limits_gpu.read([str(fabricate.run(folder, cases, environment, **options).path)]))
+
+
+def only(lines: Sequence[str], start: str) -> str:
+    (line,) = [line for line in lines if line.startswith(start)]
+    return line
+
+
+def test_gpu_targets_are_judged_by_size_row_and_batch(tmp_path: Path) -> None:
+    long, short = Case(128256, 4096, "bfloat16", 8192), Case(4_000_000, 16, "float32", 524288)
+    few = Case(128256, 4096, "bfloat16", 16)
+    speed = {"cupy_rawkernel": 0.4, "triton_gather": 0.8, "torch_index_select": 0.5}  # 1, 0.5, 0.8 of a copy
+    peak = fabricate.COPY_BYTES_PER_S / 0.95
+    found = gpu_lines(tmp_path / "run", (long, short, few), speed, peak)
+    assert "1 cases, 1 at or above" in only(found, "0.97 x the ceiling, best of ours, long")
+    assert "1 cases, 1 at or above" in only(found, "0.9 x the peak")
+    assert "1 cases, 1 at or above" in only(found, "0.8 x the ceiling, best of ours, rows of 64")
+    assert "2 cases, 2 at or above" in only(found, "0.97 x torch_index_select, best of ours, default grid")
+    assert "2 cases, 0 at or above" in only(found, "0.97 x torch_index_select, triton_gather, default grid")
+    assert "2 without a figure" in only(found, "0.97 x torch_index_select, numba_cuda, default grid")
+    assert "1 cases, 0 at or above" in only(found, "1.5 x torch_index_select, best of ours, batches to 16")
+    assert "(0.500), torch_index_select" in only(found, f"  {long}: ")
+    assert only(found, f"  {long}: ").endswith("; 20 GB/s")
+
+
+def test_a_peak_that_nobody_tells_is_no_figure(tmp_path: Path) -> None:
+    case = Case(128256, 4096, "bfloat16", 8192)
+    found = gpu_lines(tmp_path / "run", [case], {"cupy_rawkernel": 0.4}, None)
+    assert "1 cases, 1 without a figure, 0 at or above" in only(found, "0.9 x the peak")
+
+
+def test_the_gpu_runs_are_as_many_cases_as_their_time_is_shared_by() -> None:
+    from suite.options import parse
+    from suite.schedule import tasks_of
+
+    budgets = 0.0
+    for command in limits_gpu.commands("folder", 450):
+        request = parse(command[3:])
+        tasks = tasks_of(request)
+        assert {task.device for task in tasks} == {"cuda:0"}
+        assert len(tasks) == limits_gpu.CASES[Path(command[-1]).name]
+        assert all(case.table_bytes < 5e9 and 4 * case.rows_bytes < 5e9 for case in request.cases)
+        budgets += request.time_budget_s or 0
+    assert 445 < budgets < 455

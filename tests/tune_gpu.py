@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 
 from tuning import Section, report_of, write
 
-from backends import cupy_rawkernel, load, numba_cuda, triton_gather
+from backends import cupy_bulk, cupy_rawkernel, load, numba_cuda, triton_gather
 from suite.case import Case
 
 Geometry = Callable[..., Any]
@@ -96,6 +96,32 @@ def cupy_choices(row_bytes: int, batch: int) -> Choices:
     return found
 
 
+def bulk_choices(row_bytes: int, batch: int) -> Choices:
+    """By bytes of a piece of a row, rows in a slot, and slots of a block; none for rows of other sizes."""
+    found: Choices = {}
+    for most in (512, 1024, 2048, 4096, 8192) if row_bytes % 16 == 0 else ():
+        pieces = _ceil(row_bytes, most)
+        piece = _ceil(row_bytes // 16, pieces) * 16
+        for tokens in (1, 2, 4, 8) if pieces == 1 else (1,):
+            for threads in (1, 2, 4, 8, 16, 32):
+                shared = 32 * 8 + threads * tokens * piece
+                grid = _ceil(row_bytes, piece), min(_ceil(batch, tokens * threads), 65535)
+
+                def geometry(
+                    _row: int,
+                    index_bytes: int,
+                    *_: int,
+                    tokens: int = tokens,
+                    launch: Any = (grid, (threads,), shared),
+                ) -> Any:
+                    kernel = f"gather_bulk<{cupy_bulk.INDICES[index_bytes]}, {tokens}>"
+                    return cupy_bulk.Geometry(kernel, *launch)
+
+                if shared <= 48 << 10:
+                    found[f"pieces of {piece} B, {tokens} rows, {threads} slots"] = geometry
+    return found
+
+
 def numba_choices(row_bytes: int, batch: int) -> Choices:
     """By width of an element, four loads along the batch or along the row, and threads."""
     found: Choices = {}
@@ -133,6 +159,7 @@ def _always(made: Any) -> Geometry:
 
 BACKENDS: dict[str, tuple[ModuleType, Callable[[int, int], Choices]]] = {
     "cupy_rawkernel": (cupy_rawkernel, cupy_choices),
+    "cupy_bulk": (cupy_bulk, bulk_choices),
     "numba_cuda": (numba_cuda, numba_choices),
     "triton_gather": (triton_gather, triton_choices),
 }

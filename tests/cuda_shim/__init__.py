@@ -35,6 +35,11 @@ class Watch(ctypes.Structure):
     )
 
 
+def bulk_instances(indices: Iterable[str]) -> list[str]:
+    """The same of bulk copies: index, and how many rows a slot holds."""
+    return [f"gather_bulk<{index}, {tokens}>" for index in indices for tokens in (1, 2, 4, 8)]
+
+
 def instances(vectors: Iterable[str], indices: Iterable[str]) -> list[str]:
     """Every kernel a geometry can ask for: vector, index, and how many tokens and columns a thread moves."""
     shapes = [(t, c) for t, c in itertools.product((1, 2, 4, 8), repeat=2) if t * c <= 8]
@@ -62,25 +67,28 @@ class Library:
         entry = self._library[_symbol(name)]
 
         def kernel(
-            grid: tuple[int, int], block: tuple[int, int], places: tuple[int, ...], shared: int, stream: str
+            grid: tuple[int, int], block: tuple[int, ...], places: tuple[int, ...], shared: int, stream: str
         ) -> None:
-            assert (shared, stream) == (0, LEGACY_STREAM)
+            assert stream == LEGACY_STREAM
+            assert shared <= 48 << 10, "more than a block has unless it asks for it"
             arguments = (ctypes.c_longlong.from_address(at).value for at in places)
-            entry((ctypes.c_uint * 4)(*grid, *block), (ctypes.c_longlong * 5)(*arguments))
+            shape = (*grid, *(*block, 1)[:2], shared)
+            entry((ctypes.c_uint * 5)(*shape), (ctypes.c_longlong * 5)(*arguments))
 
         return kernel
 
 
-def cupy(library: Library, processors: int) -> Any:
+def cupy(library: Library, processors: int, capability: int = 9) -> Any:
     """As much of CuPy as a backend uses, launching on the host what is in the library."""
 
     def raw_module(code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]) -> Any:
-        assert "gather_rows" in code
+        assert "__global__" in code
         assert options
         kernels = {name: SimpleNamespace(kernel=library.launch(name)) for name in name_expressions}
         return SimpleNamespace(get_function=kernels.__getitem__)
 
-    device = SimpleNamespace(use=lambda: None, attributes={"MultiProcessorCount": processors})
+    attributes = {"MultiProcessorCount": processors, "ComputeCapabilityMajor": capability}
+    device = SimpleNamespace(use=lambda: None, attributes=attributes)
     stream = SimpleNamespace(null=LEGACY_STREAM)
     function = SimpleNamespace(CPointer=int)
     cuda = SimpleNamespace(Device=lambda _: device, Stream=stream, function=function)

@@ -1,14 +1,19 @@
 // What a CUDA kernel needs to be compiled by a host compiler and run one thread after another. Its source
 // goes where KERNELS stands.
 //
-// It stands in for the language only as far as the kernels here use it: no warps, no shared memory, no
-// barriers; such a kernel's threads are independent, so running them in turn is one of the orders a GPU may
-// choose. All of a kernel's memory traffic goes through __ldg and __stcs, so both are the place to notice what
-// hardware would punish (a misaligned vector) and what it would let pass (an access outside the operands).
+// It stands in for the language only as far as the kernels here use it: no warps, and of shared memory and
+// barriers only what is a thread's own; such a kernel's threads are independent, so running them in turn is one
+// of the orders a GPU may choose. All of a kernel's memory traffic goes through __ldg and __stcs or through bulk
+// copies, so these are the place to notice what hardware would punish (a misaligned vector) and what it would
+// let pass (an access outside the operands).
 #include <cstdint>
+#include <cstring>
+#include <vector>
 
 #define __global__
 #define __launch_bounds__(...)
+#define __shared__
+#define __align__(...)
 
 struct alignas(16) int4 {
   int x, y, z, w;
@@ -56,14 +61,86 @@ static void __stcs(T* p, T value) {
   __builtin_memcpy(p, &value, sizeof(T));
 }
 
+// The shared memory of a block, and which of its threads filled each 16 bytes of it.
+alignas(128) static unsigned char memory[48 << 10];
+static unsigned shared_bytes, owner[sizeof(memory) / 16];
+
+// In the eight bytes of a barrier: what is yet to come, whether its one arrival was, and the phase it is in.
+typedef unsigned long long Barrier;
+struct Phase {
+  int due_bytes;
+  std::int16_t arrived, parity;
+};
+static_assert(sizeof(Phase) == sizeof(Barrier), "");
+struct Copy {
+  unsigned char* slot;
+  const void* row;
+  unsigned bytes;
+};
+static std::vector<Copy> under_way;
+
+inline bool fits(const void* slot, unsigned bytes) {
+  const auto at = static_cast<const unsigned char*>(slot) - memory;
+  return at >= 0 && at + bytes <= shared_bytes;
+}
+inline Phase* phase_of(Barrier* barrier) {
+  watch.outside += !fits(barrier, sizeof(Barrier));
+  return reinterpret_cast<Phase*>(barrier);
+}
+inline void count_misaligned(const void* a, const void* b, unsigned bytes) {
+  watch.misaligned += (reinterpret_cast<std::uintptr_t>(a) | reinterpret_cast<std::uintptr_t>(b) | bytes) % 16 != 0;
+}
+
+inline void begin(Barrier* barrier) { *phase_of(barrier) = Phase{0, 0, 0}; }
+inline void expect(Barrier* barrier, unsigned bytes) {
+  phase_of(barrier)->due_bytes += bytes;
+  phase_of(barrier)->arrived += 1;
+}
+// What a thread has asked for comes when it waits, and not before: a kernel that does not wait finds nothing.
+inline void bulk_load(void* slot, const void* row, unsigned bytes, Barrier* barrier) {
+  count_misaligned(slot, row, bytes);
+  if (!watch.table.holds(reinterpret_cast<std::uintptr_t>(row), bytes) || !fits(slot, bytes)) {
+    ++watch.outside;
+    return;
+  }
+  for (auto at = static_cast<unsigned char*>(slot) - memory; bytes && at < shared_bytes; at += 16) {
+    if (at >= static_cast<unsigned char*>(slot) - memory + bytes) break;
+    watch.outside += owner[at / 16] != 0 && owner[at / 16] != threadIdx.x + 1;
+    owner[at / 16] = threadIdx.x + 1;
+  }
+  under_way.push_back({static_cast<unsigned char*>(slot), row, bytes});
+  phase_of(barrier)->due_bytes -= bytes;
+}
+inline void await(Barrier* barrier, unsigned parity) {
+  Phase* phase = phase_of(barrier);
+  for (const Copy& one : under_way) std::memcpy(one.slot, one.row, one.bytes);
+  under_way.clear();
+  // A GPU would wait for ever: for bytes that were never asked for, or for the end of a phase to come.
+  const bool ends = phase->arrived == 1 && phase->due_bytes == 0;
+  watch.outside += !ends || phase->parity != static_cast<int>(parity);
+  *phase = Phase{0, 0, static_cast<std::int16_t>(phase->parity ^ 1)};
+}
+inline void bulk_store(void* rows, const void* slot, unsigned bytes) {
+  count_misaligned(slot, rows, bytes);
+  if (!watch.out.holds(reinterpret_cast<std::uintptr_t>(rows), bytes) || !fits(slot, bytes)) {
+    ++watch.outside;
+    return;
+  }
+  watch.stored_bytes += bytes;
+  std::memcpy(rows, slot, bytes);
+}
+
 template <typename Body>
 static void each_thread(Extent grid, Extent block, Body body) {
   gridDim = grid;
   blockDim = block;
   for (blockIdx.y = 0; blockIdx.y < grid.y; ++blockIdx.y)
-    for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x)
+    for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x) {
+      std::memset(memory, 0xCD, shared_bytes);
+      std::memset(owner, 0, shared_bytes / 4);
       for (threadIdx.y = 0; threadIdx.y < block.y; ++threadIdx.y)
         for (threadIdx.x = 0; threadIdx.x < block.x; ++threadIdx.x) body();
+    }
 }
 
 // KERNELS
@@ -71,6 +148,7 @@ static void each_thread(Extent grid, Extent block, Body body) {
 template <typename Vector, typename Index>
 static void run(void (*kernel)(const Vector*, const Index*, Vector*, long long, long long),
                 const unsigned* shape, const long long* arguments) {
+  shared_bytes = shape[4];
   each_thread({shape[0], shape[1]}, {shape[2], shape[3]}, [&] {
     kernel(reinterpret_cast<const Vector*>(arguments[0]), reinterpret_cast<const Index*>(arguments[1]),
            reinterpret_cast<Vector*>(arguments[2]), arguments[3], arguments[4]);

@@ -52,21 +52,22 @@ def main(pairs: int) -> None:
             printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             theirs.append(json.loads(printed.stdout))
         for name in BACKENDS:
-            print(f"{name} {case.dim} {case.dtype} batch {case.batch}:", *_said(name, ours, theirs))
+            print(f"{name} {case.dim} {case.dtype} batch {case.batch}:", *said(name, ours, theirs))
 
 
-def _said(name: str, ours: list[Times], theirs: list[Times]) -> list[str]:
+def said(name: str, ours: list[Times], theirs: list[Times]) -> list[str]:
+    """What to print of one backend: its medians, and how far each other harness's are apart, pair by pair."""
     mine = [times[name]["suite"] for times in ours]
-    said = [f"suite {statistics.median(mine) * 1e6:.1f} us"]
-    for harness in ("timeit", "torch"):
+    words = [f"suite {statistics.median(mine) * 1e6:.1f} us"]
+    for harness in theirs[0][name]:
         other = [times[name][harness] for times in theirs]
         apart = [a / b - 1 for a, b in zip(mine, other, strict=True)]
         middle = statistics.median(mine) / statistics.median(other) - 1
-        said.append(
+        words.append(
             f"{harness} {statistics.median(other) * 1e6:.1f} us "
             f"({middle:+.1%}; pairs {min(apart):+.1%} to {max(apart):+.1%})"
         )
-    return said
+    return words
 
 
 def of_the_suite(case: Case, threads: int) -> Times:

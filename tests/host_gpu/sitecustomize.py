@@ -35,7 +35,8 @@ class Event:
 
 
 def give_gpu(torch: Any) -> None:
-    facts = SimpleNamespace(name="Stand-in", uuid=UUID, L2_cache_size=2**20, total_memory=80 * GIB)
+    sizes = {"L2_cache_size": 2**20, "total_memory": 80 * GIB, "multi_processor_count": 132}
+    facts = SimpleNamespace(name="Stand-in", uuid=UUID, **sizes)
     cuda = torch.cuda
     cuda.Event = Event
     cuda.is_available = lambda: True
