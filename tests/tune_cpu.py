@@ -8,8 +8,8 @@ Rows are cold: the ids of each call are new, the table is far larger than the ca
 Competitors take turns in shuffled order, each call is timed, and a figure is the median of all of them.
 GB/s counts bytes read and written, 2 x batch x row.
 
-Run it on an idle machine. Each thread has a processor of its own, as in the suite's turns; where anything else
-wants one, a thread waits for the scheduler and every parallel call of every library takes milliseconds.
+Run it on an idle machine. Each thread has a processor of its own, as in the suite's turns; if something else
+wants it, a thread waits for the scheduler and every parallel call of every library takes milliseconds.
 """
 
 import ctypes
@@ -214,8 +214,8 @@ def four(memory: np.ndarray) -> Section:
     tried = {"one": variant(four_bytes=NEVER), "four": variant(four_bytes=LINE), "chosen": variant()}
     tried["in order"] = in_order
     about = (
-        "GB/s of long rows copied one after the other and four side by side, as they are from `four_bytes` on, "
-        "and of rows that follow each other: a copy. Four places in memory are then waited for at once."
+        "GB/s of long rows copied one after the other and four side by side, as from `four_bytes` on, and of "
+        "rows that follow each other: a copy. Four places in memory are then waited for at once."
     )
     section = Section("four", about, ["row B", "batch", *tried, "four / one", "chosen / in order"])
     for size in (1024, 2048, 3072, 4096, 5120, 7168, 8192, 10240, 16384):
