@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct { int number; int is_instance; } Device;
@@ -20,7 +21,7 @@ enum { UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMA
 static Device gpus[8] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}, {6, 0}, {7, 0}};
 static Device instance = {0, 1};
 static int initialized, samples_alive, samples_taken;
-static uint64_t energy_reads, memory_reads, calls;
+static uint64_t energy_reads, memory_reads, power_reads, calls;
 
 static const char *setting(const char *key, const char *otherwise) {
     static __thread char found[8][256];
@@ -71,7 +72,7 @@ static int text(char *buffer, unsigned size, const char *value) {
 }
 
 /* What the tests ask about the stub itself. */
-int stub_begin(void) { calls = memory_reads = 0; return 0; }
+int stub_begin(void) { calls = memory_reads = power_reads = 0; return 0; }
 int stub_samples_alive(void) { return samples_alive; }
 int stub_samples_taken(void) { return samples_taken; }
 int stub_initialized(void) { return initialized; }
@@ -197,13 +198,35 @@ static int processes(unsigned *room, struct process *list) {
 int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, unsigned *room, struct process *list) { ENTER; (void)device; return processes(room, list); }
 int nvmlDeviceGetComputeRunningProcesses_v2(Device *device, unsigned *room, struct process *list) { ENTER; (void)device; return processes(room, list); }
 
-/* Energy advances by a step at each reading: energy_mj + reads * energy_step_mj. */
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Energy advances by a step at each reading, energy_mj + reads * energy_step_mj, and by energy_w watts
+ * of the clock every energy_every_ms. */
 int nvmlDeviceGetTotalEnergyConsumption(Device *device, unsigned long long *mj) {
     ENTER; WHOLE_GPU;
     *mj = number("energy_mj", "5000000001") + energy_reads++ * number("energy_step_mj", "0");
+    uint64_t every_ms = number("energy_every_ms", "100");
+    *mj += number("energy_w", "0") * (now_ms() / every_ms * every_ms);
     return 0;
 }
-int nvmlDeviceGetPowerUsage(Device *device, unsigned *mw) { ENTER; WHOLE_GPU; *mw = 345678; return 0; }
+/* Power rises to its full value from the reading power_from on, over power_over readings. */
+int nvmlDeviceGetPowerUsage(Device *device, unsigned *mw) {
+    ENTER; WHOLE_GPU;
+    uint64_t from = number("power_from", "0"), over = number("power_over", "1"), read = power_reads++;
+    double done = read < from ? 0 : read - from >= over ? 1 : (double)(read - from) / (double)over;
+    *mw = (unsigned)(100000 + 245678 * (from ? done : 1));
+    return 0;
+}
+struct utilization { unsigned gpu, memory; };
+int nvmlDeviceGetUtilizationRates(Device *device, struct utilization *share) {
+    ENTER; WHOLE_GPU;
+    share->gpu = 100; share->memory = (unsigned)number("utilization", "77");
+    return 0;
+}
 
 struct temperature { unsigned version, sensor; int celsius; };
 int nvmlDeviceGetTemperatureV(Device *device, struct temperature *temperature) {
