@@ -200,14 +200,18 @@ class GpuObserver:
 def missing(gpu: Gpu) -> str | None:
     """Which figures of a record NVML does not tell of this GPU, and why, in a line; None if it tells all."""
     counters = gpu.counters()
+    limited, heated = (counters.throttled_ns[cause] for cause in ("software_power_cap", "hardware_thermal"))
     figures: dict[str, Reading[Any]] = {
         "memory": gpu.memory().used_bytes,
         "energy": counters.energy_j,
         "clocks": counters.sm_clock_hz,
         "temperature": counters.temperature_c,
-        "throttling": next(iter(counters.throttled_ns.values())),
-        "DRAM traffic": gpu.bandwidth_counters(),
+        "memory temperature": counters.memory_temperature_c,
+        "throttling": limited,
+        "DRAM traffic": gpu.dram_bytes_per_s(),
     }
+    if limited.reason is None:  # older drivers tell some causes and not others
+        figures["throttling by heat"] = heated
     names: dict[str, list[str]] = {}
     for name, figure in figures.items():
         if figure.reason is not None:

@@ -144,9 +144,9 @@ LOST_WITH = {
     "nvmlSystemGetDriverVersion": ["throttle fields"],
     "nvmlGpmQueryDeviceSupport": ["GPM", *LENGTHS],
     "nvmlGpmSampleGet": ["GPM", *LENGTHS],
-    "nvmlGpmMetricsGet": LENGTHS,
-    "nvmlDeviceGetMemoryBusWidth": ["peak", *LENGTHS],
-    "nvmlDeviceGetMaxClockInfo": ["peak", *LENGTHS],
+    "nvmlGpmMetricsGet": ["GPM", *LENGTHS],
+    "nvmlDeviceGetMemoryBusWidth": ["peak", "GPM", *LENGTHS],
+    "nvmlDeviceGetMaxClockInfo": ["peak", "GPM", *LENGTHS],
     "nvmlDeviceGetUtilizationRates": ["utilization.memory"],
     "nvmlDeviceGetClockInfo": POLLED,
 }
