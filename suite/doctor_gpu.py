@@ -7,6 +7,7 @@ from typing import Any
 from suite.doctor_activity import GpuState
 from suite.doctor_finding import Finding, gigabytes
 from suite.nvml import Reading
+from suite.nvml_call import HUNG
 
 NEAR_LIMIT = 0.95
 """From this share of its power limit on a GPU is about to lower its clocks."""
@@ -14,6 +15,11 @@ NEAR_LIMIT = 0.95
 
 def gpu_findings(state: GpuState) -> tuple[Finding, ...]:
     """Everything there is to say of a GPU, in the order it is best put right."""
+    hung = state.identity["name"].reason or ""
+    if hung.startswith(HUNG):
+        why = "a call that hangs can hold the driver's lock, and launches wait for it"
+        advice = "end what else uses the GPU, reset or reboot; nvidia-smi may hang as well"
+        return (*cuda(state), Finding("GPU: driver", hung, advice, "warn", why))
     return (
         *cuda(state),
         other_processes(state),
@@ -48,7 +54,9 @@ def cuda(state: GpuState) -> tuple[Finding, ...]:
     if seen is None:
         return ()
     if isinstance(seen, str):
-        advice = "install torch built for CUDA (README, On a GPU), or look at what CUDA_VISIBLE_DEVICES hides"
+        advice = (
+            "install a torch built for CUDA (README, On a GPU); if it is, see what CUDA_VISIBLE_DEVICES hides"
+        )
         return (Finding("GPU: torch", seen, advice, "warn", "a run can't measure on it"),)
     if not str(state.identity["uuid"].value or seen.uuid).endswith(seen.uuid):
         why = "NVML and torch count GPUs otherwise here, so a run would measure another one"

@@ -324,6 +324,17 @@ def test_the_doctor_names_what_is_refused(tmp_path: Path, library: Path) -> None
     assert "no memory (not supported); DRAM traffic (no permission)" in done.stdout
 
 
+def test_a_driver_that_hangs_is_one_warning(tmp_path: Path, library: Path) -> None:
+    done = doctor(tmp_path, library, nvmlDeviceGetPowerUsage="hang")
+    assert done.returncode == 0 and done.stderr == ""
+    found = [line for line in done.stdout.splitlines() if "GPU: " in line]
+    hung = "NVML hung: nvmlDeviceGetPowerUsage was given up after 10 s"
+    assert [line.split("GPU: ")[1].split(maxsplit=1) for line in found] == [
+        ["driver", hung],
+        ["torch", "sees it; L2 cache 1.0 MB"],
+    ]
+
+
 @pytest.mark.parametrize("refused", [None, {"nvmlInitWithFlags": 18}, {"count": 0}])
 def test_a_doctor_without_nvml_says_why_in_a_line(
     tmp_path: Path, library: Path, refused: dict[str, int] | None
