@@ -130,10 +130,12 @@ class HostObserver:
         """Energy of all packages since some moment, from the kernel's powercap interface."""
         folder = self.root / "sys/class/powercap"
         zones = [zone for zone in folder.glob("*") if _PACKAGE.fullmatch(zone.name)]
-        if not zones:
-            return Reading(None, "no powercap interface here")
         try:
-            return Reading(sum(int((zone / "energy_uj").read_text()) for zone in zones) / 1e6, None)
+            # The zone of the whole platform has the packages in it; they must not count twice.
+            packages = [zone for zone in zones if (zone / "name").read_text().startswith("package")]
+            if not packages:
+                return Reading(None, "no powercap interface here")
+            return Reading(sum(int((zone / "energy_uj").read_text()) for zone in packages) / 1e6, None)
         except PermissionError:
             return Reading(None, "no permission to read the package's energy")
         except (OSError, ValueError):

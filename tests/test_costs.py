@@ -90,6 +90,7 @@ def test_a_figure_that_is_missing_has_its_reason(tmp_path):
 def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path):
     zone = tmp_path / "sys/class/powercap/intel-rapl:0"
     zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
     joules = itertools.count(10, 3)
     counter = zone / "energy_uj"
     counter.write_text("0")

@@ -136,6 +136,7 @@ class Bench:
 
         def run() -> None:
             try:
+                self.arrays.torch.cuda.set_device(self.arrays.place)  # a thread begins on the first GPU
                 while not done.is_set():
                     burst()
             except Exception as error:
