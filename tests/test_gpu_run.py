@@ -14,6 +14,7 @@ import pytest
 from nvml_stub.build import build
 from test_nvml import Child
 
+from suite.case import Case
 from suite.nvml_call import NOT_INSTALLED
 from suite.nvml_fields import OF_OLD_DRIVER
 from suite.telemetry import GIVEN_BACK, OFF
@@ -23,6 +24,8 @@ ON_HOST = os.pathsep.join((str(ROOT / "tests" / "host_gpu"), str(ROOT)))
 UNTOLD = "memory, energy, clocks, temperature, memory temperature, throttling, DRAM traffic"
 NO_LIBRARY = "NVML library not found: no NVIDIA driver"
 MIB = 2**20
+CASE = Case(5000, 33, "bfloat16", 40, "int32")
+"""As tests/nvml_stub/child.py has it."""
 WELL = {"used_step": 2 * MIB, "energy_step_mj": 5000}
 
 GAUGES = ("sm_clock_hz", "memory_clock_hz", "temperature_c", "memory_temperature_c")
@@ -83,7 +86,26 @@ def test_where_all_is_told_every_figure_is_there(child: Child) -> None:
     assert seen["energy_j"] > 0 and seen["energy_j"] % 5 == 0
     assert seen["joules_per_lookup"] == pytest.approx(seen["energy_j"] / seen["sustained_lookups"])
     assert seen["dram_bytes_per_s"] == pytest.approx(0.105 * 3_352_320_000_000)
+    for record, moved in ((one, CASE.payload_bytes), (copy, 2 * CASE.rows_bytes)):
+        seen = record["telemetry"]
+        a_lookup_s = seen["sustained_s"] / seen["sustained_lookups"]
+        assert seen["payload_bytes_per_s"] == pytest.approx(moved / a_lookup_s)
+        assert seen["joules_per_gb"] == pytest.approx(seen["joules_per_lookup"] / moved * 1e9)
+        assert seen["dram_bytes_per_lookup"] == pytest.approx(seen["dram_bytes_per_s"] * a_lookup_s)
+        assert seen["mean_power_w"] == pytest.approx(seen["energy_j"] / seen["sustained_s"])
     assert copy["memory"]["table_bytes"] is None, "it reads no table"
+
+
+def test_counters_are_those_before_and_those_after(child: Child) -> None:
+    """Each reading of the counters is a step on: of a phase two, of a case those of its phases besides."""
+    steps = {"clock_step_mhz": 3, "heat_step_c": 2, "throttle_step_ns": 10**6}
+    for record in measured(child, {**WELL, **steps}):
+        seen = record["telemetry"]
+        for gauge, step in (("sm_clock_hz", 3e6), ("memory_clock_hz", 3e6), ("temperature_c", 2)):
+            assert seen[f"{gauge}_after"] - seen[f"{gauge}_before"] == step, gauge
+        for cause in CAUSES:
+            assert seen[f"throttled_{cause}_s"] == pytest.approx(1e-3)
+            assert seen[f"case_throttled_{cause}_s"] == pytest.approx(5e-3)
 
 
 def test_a_table_that_leaves_no_trace_is_null_with_the_reason(child: Child) -> None:
