@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     try:
-        found = diagnose(gpu)
+        found = diagnose(gpu, int(asked.gpu) if asked.gpu and asked.gpu.isdecimal() else None)
     finally:
         if gpu is not None:
             gpu.close()
@@ -50,8 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def diagnose(gpu: Gpu | None = None) -> tuple[Finding, ...]:
-    """Read this machine, and a GPU that is open; takes about half a second."""
+def diagnose(gpu: Gpu | None = None, index: int | None = None) -> tuple[Finding, ...]:
+    """Read this machine, and a GPU that is open; takes about half a second.
+
+    Args:
+        index: the number by which torch is asked for the GPU as well, which takes some seconds more.
+    """
+    from dataclasses import replace
+
     from suite.doctor_activity import watch
     from suite.doctor_findings import findings
     from suite.doctor_gpu import gpu_findings
@@ -60,6 +67,10 @@ def diagnose(gpu: Gpu | None = None) -> tuple[Finding, ...]:
     # The environment first: watching it would count in its load.
     environment = collect((), 0, "", (), {})
     activity, state = watch(gpu)
+    if state is not None and index is not None:
+        from suite.gpu_probe import probe
+
+        state = replace(state, cuda=probe(index))
     return findings(environment, activity) + (gpu_findings(state) if state is not None else ())
 
 
@@ -86,7 +97,7 @@ def noise_floor(which: str | None) -> float | None:
 def show(found: Sequence[Finding], file: TextIO) -> None:
     """Print findings, the worst first: in colour on a terminal, plainly elsewhere.
 
-    No line is folded, so that a command can be copied whole.
+    On a terminal prose is folded between words, and a command never, so that it can be copied whole.
     """
     lines = list(_lines(sorted(found, key=lambda finding: _ORDER.index(finding.grade))))
     if file.isatty():
@@ -94,25 +105,27 @@ def show(found: Sequence[Finding], file: TextIO) -> None:
         from rich.text import Text
 
         console = Console(file=file, highlight=False)
-        for style, words in lines:
-            console.print(Text(words, style=style), soft_wrap=True)
+        for style, words, indent in lines:
+            folded = textwrap.fill(words, console.width, subsequent_indent=" " * indent) if indent else words
+            console.print(Text(folded, style=style), soft_wrap=True)
     else:
-        for _, words in lines:
+        for _, words, _ in lines:
             print(words, file=file)
 
 
-def _lines(ranked: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    """(style, text) of each line."""
-    width = max((len(finding.subject) for finding in ranked), default=0)
+def _lines(ranked: Sequence[Finding]) -> Iterator[tuple[str, str, int]]:
+    """(style, text, columns by which its further lines are set in; 0 if it must stay one line)."""
+    width = max((len(finding.subject) for finding in ranked), default=0) + 2
     for finding in ranked:
-        yield _STYLES[finding.grade], f"{finding.grade:9}{finding.subject:{width + 2}}{plain(finding.state)}"
+        subject = f"{finding.grade:9}{finding.subject:{width}}"
+        yield _STYLES[finding.grade], subject + plain(finding.state), len(subject)
         if finding.grade != "ok":
             if finding.why:
-                yield "dim", f"{'':9}why  {plain(finding.why)}"
+                yield "dim", f"{'':9}why  {plain(finding.why)}", 14
             if finding.advice:
-                yield "cyan", f"{'':9}do   {plain(finding.advice)}"
+                yield "cyan", f"{'':9}do   {plain(finding.advice)}", 0
     counts = (f"{sum(f.grade == grade for f in ranked)} {grade}" for grade in _ORDER)
-    yield "bold", ", ".join(counts)
+    yield "bold", ", ".join(counts), 0
 
 
 def _parser() -> Parser:

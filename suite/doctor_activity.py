@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from suite.environment import frequencies_hz
+from suite.gpu_probe import CudaDevice
 from suite.nvml import Counters, Difference, Gpu, Memory, Reading, difference
 from suite.telemetry import missing
 from suite.text import cut
@@ -51,6 +52,7 @@ class GpuState:
 
     Attributes:
         missing: the figures of a record that NVML does not tell of it, with the reasons, in a line.
+        cuda: the GPU as torch sees it, or why it does not; null where that was not asked.
     """
 
     identity: dict[str, Reading[Any]]
@@ -58,6 +60,7 @@ class GpuState:
     counters: Counters
     during: Difference
     missing: str | None = None
+    cuda: CudaDevice | str | None = None
 
 
 def watch(

@@ -7,6 +7,7 @@ from typing import Any
 from suite.doctor_activity import GpuState
 from suite.doctor_finding import Finding, gigabytes
 from suite.nvml import Reading
+from suite.nvml_call import HUNG
 
 NEAR_LIMIT = 0.95
 """From this share of its power limit on a GPU is about to lower its clocks."""
@@ -14,7 +15,13 @@ NEAR_LIMIT = 0.95
 
 def gpu_findings(state: GpuState) -> tuple[Finding, ...]:
     """Everything there is to say of a GPU, in the order it is best put right."""
+    hung = state.identity["name"].reason or ""
+    if hung.startswith(HUNG):
+        why = "a call that hangs can hold the driver's lock, and launches wait for it"
+        advice = "end what else uses the GPU, reset or reboot; nvidia-smi may hang as well"
+        return (*cuda(state), Finding("GPU: driver", hung, advice, "warn", why))
     return (
+        *cuda(state),
         other_processes(state),
         persistence(state),
         clocks(state),
@@ -30,10 +37,32 @@ def gpu_findings(state: GpuState) -> tuple[Finding, ...]:
 def kind(state: GpuState) -> Finding:
     """Which GPU it is, by which driver: facts to know when comparing, not noise."""
     name, driver, ecc = (state.identity[key] for key in ("name", "driver_version", "ecc_enabled"))
+    cuda, bus = (state.identity[key].value for key in ("cuda_driver_version", "pci_bus_id"))
     words = [str(name.value or "of unknown name"), f"driver {driver.value or 'unknown'}"]
+    if cuda is not None:
+        words.append(f"CUDA {cuda}")
     if ecc.value is not None:  # GPUs that have none say that it is not supported
         words.append(f"ECC {'on' if ecc.value else 'off'}")
+    if bus is not None:
+        words.append(f"at {bus.removeprefix('00000000:')}")
     return Finding("GPU: kind", ", ".join(words), "", "ok")
+
+
+def cuda(state: GpuState) -> tuple[Finding, ...]:
+    """Whether a run would measure this GPU: what torch calls by the same number; nothing if not asked."""
+    seen = state.cuda
+    if seen is None:
+        return ()
+    if isinstance(seen, str):
+        advice = (
+            "install a torch built for CUDA (README, On a GPU); if it is, see what CUDA_VISIBLE_DEVICES hides"
+        )
+        return (Finding("GPU: torch", seen, advice, "warn", "a run can't measure on it"),)
+    if not str(state.identity["uuid"].value or seen.uuid).endswith(seen.uuid):
+        why = "NVML and torch count GPUs otherwise here, so a run would measure another one"
+        advice = "set CUDA_DEVICE_ORDER=PCI_BUS_ID"
+        return (Finding("GPU: torch", f"calls another GPU by this number: {seen.name}", advice, "warn", why),)
+    return (Finding("GPU: torch", f"sees it; L2 cache {seen.l2_bytes / 1e6:.1f} MB", "", "ok"),)
 
 
 def memory(state: GpuState) -> Finding:
@@ -44,7 +73,8 @@ def memory(state: GpuState) -> Finding:
     peak = state.identity["theoretical_peak_bytes_per_s"]
     words = f"{gigabytes(total.value)}, {gigabytes(used.value)} in use"
     if peak.value is not None:
-        words += f"; at most {peak.value / 1e9:.0f} GB/s"
+        bits, clock = state.identity["bus_width_bits"], state.identity["max_memory_clock_hz"]
+        words += f"; {bits.value} bits at {_mhz(clock)} MHz: {peak.value / 1e9:.0f} GB/s at most"
     return Finding("GPU: memory", words, "", "ok")
 
 
@@ -104,6 +134,7 @@ def throttling(state: GpuState) -> Finding:
     known = {cause: r.value for cause, r in state.during.throttled_s.items() if r.value is not None}
     causes = [cause.replace("_", " ") for cause, seconds in known.items() if seconds > 0]
     heat = state.counters.temperature_c.then(lambda degrees: f"; {degrees} °C").value or ""
+    heat += state.counters.memory_temperature_c.then(lambda degrees: f", memory {degrees} °C").value or ""
     if causes:
         why = "the GPU lowers its clocks while it lasts"
         advice = f"cool it, or wait; look with: nvidia-smi -i {_name(state)} -q -d PERFORMANCE"

@@ -24,21 +24,13 @@ from suite.nvml_figures import (
     difference,
     each,
     mean_power,
+    process,
     spent,
 )
-from suite.nvml_gpm import Gpm
+from suite.nvml_gpm import SHORTEST_S, Gpm
 from suite.nvml_select import find
 
-__all__ = [
-    "Counters",
-    "Difference",
-    "Gpu",
-    "Memory",
-    "Process",
-    "Reading",
-    "Sustained",
-    "difference",
-]
+__all__ = ["Counters", "Difference", "Gpu", "Memory", "Process", "Reading", "Sustained", "difference"]
 
 OF_WHOLE_GPU = "a figure of the whole GPU, not of a MIG instance"
 
@@ -66,10 +58,10 @@ class Gpu:
         """
         gpu = cls(Calls(open_limit_s))
         ready = gpu._calls.ask("nvmlInit")
-        if ready.value is None:
+        if ready.reason is not None:
             gpu._calls.stopped = ready.reason
-            return gpu
-        gpu._close_because(gpu._attach(which))
+        else:
+            gpu._close_because(gpu._attach(which))
         gpu._calls.limit_s = limit_s
         return gpu
 
@@ -125,7 +117,7 @@ class Gpu:
             used_bytes=sizes["used"],
             free_bytes=sizes["free"],
             reserved_bytes=sizes["reserved"],
-            processes=running.then(lambda found: tuple(_process(info) for info in found)),
+            processes=running.then(lambda found: tuple(map(process, found))),
         )
 
     def counters(self) -> Counters:
@@ -142,12 +134,18 @@ class Gpu:
         at_s, energy = self._energy()
         return Counters(at_s, energy, throttled, core_c, memory_c, sm_clock, memory_clock, power)
 
-    def bandwidth_counters(self) -> Reading[bool]:
-        """Whether DRAM traffic can be read here: offered by the device, and permitted."""
+    def dram_bytes_per_s(self) -> Reading[float]:
+        """DRAM traffic over a tenth of a second, everybody's: a reading as a sustained phase makes it."""
         gpm = Gpm(self._calls, self._gpu, self._gpu_instance)
-        gpm.take()
-        gpm.free()
-        return Reading(None if gpm.problem else True, gpm.problem)
+        try:
+            gpm.take()
+            if gpm.problem is None:
+                time.sleep(1.1 * SHORTEST_S)
+            gpm.take()
+            share = gpm.figures()["dram_utilisation_fraction"]
+            return both(share, self._peak_bytes_per_s(), operator.mul)
+        finally:
+            gpm.free()
 
     def sustained(self, run: Callable[[], int], seconds: float) -> Sustained:
         """Run lookups for ``seconds`` and read what they cost.
@@ -178,7 +176,7 @@ class Gpu:
             energy_j=energy,
             joules_per_lookup=each(energy, lookups),
             mean_power_w=mean_power(energy, elapsed_s),
-            dram_bytes_per_s=both(device["dram_utilisation_fraction"], peak, lambda share, top: share * top),
+            dram_bytes_per_s=both(device["dram_utilisation_fraction"], peak, operator.mul),
             **device,
         )
 
@@ -242,8 +240,3 @@ def _nonzero(reading: Reading[int]) -> Reading[int]:
 
 def _thousandth(value: int) -> float:
     return value / 1000
-
-
-def _process(info: Any) -> Process:
-    used = info.usedGpuMemory
-    return Process(info.pid, Reading(None, "not available") if used is None else Reading(used))

@@ -17,6 +17,7 @@ FUNCTION_NOT_FOUND = "function not found in this driver or pynvml"
 STRUCT_VERSION = "structure version not known to this driver"
 UNKNOWN_TO_DRIVER = (FUNCTION_NOT_FOUND, STRUCT_VERSION)
 NOT_INSTALLED = "nvidia-ml-py is not installed"
+HUNG = "NVML hung: "
 
 # Keyed by nvmlReturn_t. The texts are ours because pynvml's own come from a further call into the library
 # that has just failed.
@@ -126,7 +127,7 @@ class Calls:
         thread.start()
         thread.join(self.limit_s)
         if not answers:
-            self.stopped = f"NVML hung: {call.__name__} was given up after {self.limit_s:g} s"
+            self.stopped = f"{HUNG}{call.__name__} was given up after {self.limit_s:g} s"
             return Reading(None, self.stopped)
         return answers[0]
 

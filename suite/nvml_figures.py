@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from suite.nvml_call import Reading, both
 
@@ -85,6 +85,12 @@ class Sustained:
     sm_occupancy_fraction: Reading[float]
     pcie_tx_bytes_per_s: Reading[float]
     pcie_rx_bytes_per_s: Reading[float]
+
+
+def process(info: Any) -> Process:
+    """A process as NVML lists it."""
+    used = info.usedGpuMemory
+    return Process(info.pid, Reading(None, "not available") if used is None else Reading(used))
 
 
 def difference(before: Counters, after: Counters) -> Difference:

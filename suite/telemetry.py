@@ -130,10 +130,12 @@ class HostObserver:
         """Energy of all packages since some moment, from the kernel's powercap interface."""
         folder = self.root / "sys/class/powercap"
         zones = [zone for zone in folder.glob("*") if _PACKAGE.fullmatch(zone.name)]
-        if not zones:
-            return Reading(None, "no powercap interface here")
         try:
-            return Reading(sum(int((zone / "energy_uj").read_text()) for zone in zones) / 1e6, None)
+            # The zone of the whole platform has the packages in it; they must not count twice.
+            packages = [zone for zone in zones if (zone / "name").read_text().startswith("package")]
+            if not packages:
+                return Reading(None, "no powercap interface here")
+            return Reading(sum(int((zone / "energy_uj").read_text()) for zone in packages) / 1e6, None)
         except PermissionError:
             return Reading(None, "no permission to read the package's energy")
         except (OSError, ValueError):
@@ -200,14 +202,18 @@ class GpuObserver:
 def missing(gpu: Gpu) -> str | None:
     """Which figures of a record NVML does not tell of this GPU, and why, in a line; None if it tells all."""
     counters = gpu.counters()
+    limited, heated = (counters.throttled_ns[cause] for cause in ("software_power_cap", "hardware_thermal"))
     figures: dict[str, Reading[Any]] = {
         "memory": gpu.memory().used_bytes,
         "energy": counters.energy_j,
         "clocks": counters.sm_clock_hz,
         "temperature": counters.temperature_c,
-        "throttling": next(iter(counters.throttled_ns.values())),
-        "DRAM traffic": gpu.bandwidth_counters(),
+        "memory temperature": counters.memory_temperature_c,
+        "throttling": limited,
+        "DRAM traffic": gpu.dram_bytes_per_s(),
     }
+    if limited.reason is None:  # older drivers tell some causes and not others
+        figures["throttling by heat"] = heated
     names: dict[str, list[str]] = {}
     for name, figure in figures.items():
         if figure.reason is not None:

@@ -90,6 +90,7 @@ def test_a_figure_that_is_missing_has_its_reason(tmp_path):
 def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path):
     zone = tmp_path / "sys/class/powercap/intel-rapl:0"
     zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
     joules = itertools.count(10, 3)
     counter = zone / "energy_uj"
     counter.write_text("0")
@@ -124,9 +125,19 @@ def test_declared_bytes_stand_against_those_the_counters_saw(tmp_path):
     declared = large.payload_bytes / SECONDS / 1e9
     rates = [digits(rate) for rate in (declared, 1.1 * declared)]
     assert line == (
-        f"declared {rates[0]} GB/s, counters saw {rates[1]} GB/s of DRAM traffic: a on {large}; "
-        "over 2 results 0.675x the declared bytes at the median (0.250x to 1.10x)"
+        f"lookups on end: counters saw {rates[1]} GB/s of DRAM traffic where {rates[0]} GB/s are declared "
+        f"(a on {large}); 0.675x the declared bytes at the median of 2 results (0.250x to 1.10x); "
+        "what is under 1x, caches served"
     )
+
+
+def test_the_copy_says_how_far_the_counters_can_be_trusted(tmp_path):
+    run = Run.create(tmp_path / "r", GPU)
+    made = one("a", CASE, **fabricate.counted(CASE, SECONDS, dram=1.3))
+    copy = replace(made, backend="copy", role="ceiling", telemetry=fabricate.counted(CASE, SECONDS, dram=1.2))
+    run.append([made, copy])
+    (line,) = [line for line in sentences(run.path) if "counters saw" in line]
+    assert line.endswith(f"(a on {CASE}), and for the plain copy beside it 1.20x its known bytes")
 
 
 def test_energy_is_compared_over_the_cases_all_have(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from suite.doctor_finding import Finding
 from suite.doctor_findings import findings
 from suite.doctor_gpu import gpu_findings
 from suite.doctor_noise import LEAST, MIN_CASES, floor_of, in_words
+from suite.gpu_probe import CudaDevice
 from suite.nvml import Counters, Difference, Memory, Process, Reading
 from suite.record import Environment, Fact
 from suite.stats import Estimate, verdict
@@ -203,6 +205,8 @@ def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
         "pci_bus_id": "00000000:17:00.0",
         "name": "NVIDIA H100",
         "driver_version": "580.95.05",
+        "cuda_driver_version": "13.2",
+        "bus_width_bits": 5120,
         "theoretical_peak_bytes_per_s": 3_352_320_000_000,
     } | (identity or {})
     sizes = {"total_bytes": reading(85_899_345_920), "used_bytes": reading(more.get("used", 2_500_000_000))}
@@ -213,7 +217,7 @@ def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
         energy_j=reading(1.0),
         throttled_ns={},
         temperature_c=reading(more.get("temperature", 40)),
-        memory_temperature_c=reading("not supported"),
+        memory_temperature_c=reading(more.get("memory_temperature", "not supported")),
         sm_clock_hz=reading(more.get("clock", 1_980_000_000)),
         memory_clock_hz=reading(2_619_000_000),
         power_w=reading(more.get("drawn", 80.0)),
@@ -222,7 +226,7 @@ def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
     throttled = {cause: reading(value) for cause, value in causes.items()}
     during = Difference(0.5, reading(1.0), reading(1.0), reading(1.0), throttled)
     identity = {key: reading(value) for key, value in told.items()}
-    return GpuState(identity, numbers, counters, during, more.get("missing"))
+    return GpuState(identity, numbers, counters, during, more.get("missing"), more.get("cuda"))
 
 
 def reading(value: Any) -> Reading[Any]:
@@ -240,6 +244,7 @@ def test_a_gpu_that_can_not_be_divided_has_nothing_said_of_it() -> None:
     assert not [one for one in gpu_findings(state) if "MIG" in one.subject or "ECC" in one.state]
 
 
+H100 = CudaDevice("H100", "ab", 50_000_000, 80_000_000_000)
 PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not available")))
 
 
@@ -254,10 +259,10 @@ PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not ava
         ),
         ("persistence mode", gpu({"persistence_enabled": "not supported"}), "unknown", "not supported"),
         ("MIG", gpu({"mig_enabled": True}), "warn", "not divided"),
-        ("kind", gpu(), "ok", "NVIDIA H100, driver 580.95.05, ECC on"),
+        ("kind", gpu(), "ok", "NVIDIA H100, driver 580.95.05, CUDA 13.2, ECC on, at 17:00.0"),
         ("kind", gpu({"ecc_enabled": False}), "ok", "ECC off"),
         ("kind", gpu({"name": "not supported", "driver_version": "not told"}), "ok", "driver unknown"),
-        ("memory", gpu(), "ok", "85.9 GB, 2.5 GB in use; at most 3352 GB/s"),
+        ("memory", gpu(), "ok", "85.9 GB, 2.5 GB in use; 5120 bits at 2619 MHz: 3352 GB/s at most"),
         ("memory", gpu({"theoretical_peak_bytes_per_s": "not told"}), "ok", "2.5 GB in use"),
         ("memory", gpu(used="not permitted"), "unknown", "not permitted"),
         ("counters", gpu(), "ok", "all told"),
@@ -277,6 +282,11 @@ PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not ava
         ("throttling", gpu(throttled={"a": 0.0, "b": "not known"}, temperature=91), "ok", "91 °C"),
         ("throttling", gpu(throttled={"a": "not numbered so"}), "unknown", "not numbered so"),
         ("throttling", gpu(throttled={}), "unknown", "no counters"),
+        ("throttling", gpu(memory_temperature=95), "ok", "none in 0.5 s; 40 °C, memory 95 °C"),
+        ("torch", gpu({"uuid": "GPU-ab"}, cuda=H100), "ok", "sees it; L2 cache 50.0 MB"),
+        ("torch", gpu({"uuid": "not told"}, cuda=H100), "ok", "sees it"),
+        ("torch", gpu({"uuid": "GPU-cd"}, cuda=H100), "warn", "another GPU by this number: H100"),
+        ("torch", gpu(cuda="torch is built for the CPU only"), "warn", "built for the CPU only"),
         ("other processes", gpu(processes=PROCESSES), "warn", "2 (pid 4242, 4343)"),
         ("other processes", gpu(processes="not permitted"), "unknown", "not permitted"),
     ],
@@ -453,6 +463,17 @@ def test_help_and_mistakes_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
+
+
+def test_prose_is_folded_between_words_and_further_lines_are_set_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    file = Terminal()
+    doctor.show([Finding("load", "many words of it " * 4, "a command", "warn", "for a reason " * 4)], file)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 40
+    set_in = {len(line) - len(line.lstrip()) for line in lines if line.startswith(" " * 10)}
+    assert set_in == {len("warn     load  "), len("         why  ")}
 
 
 class Terminal(io.StringIO):

@@ -14,13 +14,18 @@ import pytest
 from nvml_stub.build import build
 from test_nvml import Child
 
+from suite.case import Case
 from suite.nvml_call import NOT_INSTALLED
+from suite.nvml_fields import OF_OLD_DRIVER
 from suite.telemetry import GIVEN_BACK, OFF
 
 ROOT = Path(__file__).resolve().parents[1]
 ON_HOST = os.pathsep.join((str(ROOT / "tests" / "host_gpu"), str(ROOT)))
+UNTOLD = "memory, energy, clocks, temperature, memory temperature, throttling, DRAM traffic"
 NO_LIBRARY = "NVML library not found: no NVIDIA driver"
 MIB = 2**20
+CASE = Case(5000, 33, "bfloat16", 40, "int32")
+"""As tests/nvml_stub/child.py has it."""
 WELL = {"used_step": 2 * MIB, "energy_step_mj": 5000}
 
 GAUGES = ("sm_clock_hz", "memory_clock_hz", "temperature_c", "memory_temperature_c")
@@ -81,7 +86,26 @@ def test_where_all_is_told_every_figure_is_there(child: Child) -> None:
     assert seen["energy_j"] > 0 and seen["energy_j"] % 5 == 0
     assert seen["joules_per_lookup"] == pytest.approx(seen["energy_j"] / seen["sustained_lookups"])
     assert seen["dram_bytes_per_s"] == pytest.approx(0.105 * 3_352_320_000_000)
+    for record, moved in ((one, CASE.payload_bytes), (copy, 2 * CASE.rows_bytes)):
+        seen = record["telemetry"]
+        a_lookup_s = seen["sustained_s"] / seen["sustained_lookups"]
+        assert seen["payload_bytes_per_s"] == pytest.approx(moved / a_lookup_s)
+        assert seen["joules_per_gb"] == pytest.approx(seen["joules_per_lookup"] / moved * 1e9)
+        assert seen["dram_bytes_per_lookup"] == pytest.approx(seen["dram_bytes_per_s"] * a_lookup_s)
+        assert seen["mean_power_w"] == pytest.approx(seen["energy_j"] / seen["sustained_s"])
     assert copy["memory"]["table_bytes"] is None, "it reads no table"
+
+
+def test_counters_are_those_before_and_those_after(child: Child) -> None:
+    """Each reading of the counters is a step on: of a phase two, of a case those of its phases besides."""
+    steps = {"clock_step_mhz": 3, "heat_step_c": 2, "throttle_step_ns": 10**6}
+    for record in measured(child, {**WELL, **steps}):
+        seen = record["telemetry"]
+        for gauge, step in (("sm_clock_hz", 3e6), ("memory_clock_hz", 3e6), ("temperature_c", 2)):
+            assert seen[f"{gauge}_after"] - seen[f"{gauge}_before"] == step, gauge
+        for cause in CAUSES:
+            assert seen[f"throttled_{cause}_s"] == pytest.approx(1e-3)
+            assert seen[f"case_throttled_{cause}_s"] == pytest.approx(5e-3)
 
 
 def test_a_table_that_leaves_no_trace_is_null_with_the_reason(child: Child) -> None:
@@ -167,9 +191,32 @@ def test_what_is_missing_in_a_line(child: Child) -> None:
     assert child("missing(Gpu.open())", refused) == (
         "energy, clocks (not supported); DRAM traffic (no permission)"
     )
-    assert child("missing(Gpu.open())", {"nvmlInitWithFlags": 4}) == (
-        "memory, energy, clocks, temperature, throttling, DRAM traffic (no permission)"
-    )
+    assert child("missing(Gpu.open())", {"nvmlInitWithFlags": 4}) == f"{UNTOLD} (no permission)"
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        ({"nvmlGpmMetricsGet": 4}, "DRAM traffic (no permission)"),
+        ({"gpm.10": "error 3"}, "DRAM traffic (not supported)"),
+        ({"width": 0}, "DRAM traffic (reported as 0)"),
+        ({"field.82": "error 3"}, "memory temperature (not supported)"),
+        ({"driver": "570.86.10"}, f"throttling by heat ({OF_OLD_DRIVER})"),
+    ],
+)
+def test_what_is_missing_is_what_a_record_lacks(child: Child, refused: dict[str, Any], said: str) -> None:
+    """Asked as a record would ask: DRAM traffic takes two samples, its metric and the peak."""
+    assert child("missing(Gpu.open())", refused) == said
+    one, _ = measured(child, {**WELL, **refused})
+    assert said.rpartition(" (")[2][:-1] in reasons(one["telemetry"])
+
+
+def test_dram_traffic_of_a_tenth_of_a_second(child: Child) -> None:
+    taken = "__import__('pynvml').nvmlLib.stub_samples_taken()"
+    before = child(taken)
+    traffic = child("Gpu.open().dram_bytes_per_s()")
+    assert traffic["value"] == pytest.approx(0.105 * 3_352_320_000_000)
+    assert child(taken) == before + 2
 
 
 # --- the command, its worker and its files ------------------------------------------------------------
@@ -188,9 +235,11 @@ class Mine(Backend):
 '''
 
 
-def run(tmp_path: Path, library: Path, **environ: str) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
+def run(
+    tmp_path: Path, library: Path, settings: dict[str, Any] | None = None, **environ: str
+) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
     """What the command says on standard error, its environment and its records."""
-    (tmp_path / "settings").write_text("".join(f"{key}={value}\n" for key, value in WELL.items()))
+    (tmp_path / "settings").write_text("".join(f"{k}={v}\n" for k, v in (settings or WELL).items()))
     (tmp_path / "mine.py").write_text(BACKEND)
     variables = {
         **os.environ,
@@ -232,16 +281,20 @@ def test_a_run_with_nvml(tmp_path: Path, library: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "reason"),
-    [({}, NO_LIBRARY), ({"NVML_STUB_BLOCK": "1"}, NOT_INSTALLED)],
-    ids=["library", "pynvml"],
+    ("environ", "settings", "reason"),
+    [
+        ({}, None, NO_LIBRARY),
+        ({"NVML_STUB_BLOCK": "1"}, None, NOT_INSTALLED),
+        ({}, {"every": 4}, "no permission"),
+    ],
+    ids=["library", "pynvml", "refused"],
 )
 def test_a_run_without_nvml_says_so_and_measures_times(
-    tmp_path: Path, environ: dict[str, str], reason: str
+    tmp_path: Path, library: Path, environ: dict[str, str], settings: dict[str, Any] | None, reason: str
 ) -> None:
-    said, environment, (one, copy) = run(tmp_path, tmp_path, **environ)
+    said, environment, (one, copy) = run(tmp_path, library if settings else tmp_path, settings, **environ)
     lines = [line for line in said.splitlines() if "NVML" in line]
-    untold = f"memory, energy, clocks, temperature, throttling, DRAM traffic ({reason})"
+    untold = f"{UNTOLD} ({reason})"
     assert lines == [f"gpu 0: NVML tells no {untold}; times need none of it"]
     assert environment["gpu"]["nvml_missing"] == untold
     assert one["samples"]["kernel_s"] and copy["samples"]["kernel_s"]
@@ -255,7 +308,12 @@ def doctor(tmp_path: Path, library: Path, **settings: object) -> subprocess.Comp
     (tmp_path / "settings").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     return subprocess.run(
         [sys.executable, "-m", "suite.doctor", "--gpu", "0", "--no-noise"],
-        env={**os.environ, "LD_LIBRARY_PATH": str(library), "NVML_STUB": str(tmp_path / "settings")},
+        env={
+            **os.environ,
+            "PYTHONPATH": ON_HOST,
+            "LD_LIBRARY_PATH": str(library),
+            "NVML_STUB": str(tmp_path / "settings"),
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -269,8 +327,10 @@ def test_the_doctor_shows_the_gpu_on_one_screen(tmp_path: Path, library: Path) -
     rows = sum(max(1, -(-len(line) // 100)) for line in done.stdout.splitlines())
     assert rows <= 40, "as a terminal of 100 columns folds it"
     for words in (
-        "NVIDIA H100, driver 580.95.05, ECC on",
-        "85.9 GB, 0.0 GB in use; at most 3352 GB/s",
+        "NVIDIA H100, driver 580.95.05, CUDA 13.2, ECC on, at 10:00.0",
+        "85.9 GB, 0.0 GB in use; 5120 bits at 2619 MHz: 3352 GB/s at most",
+        "sees it; L2 cache 1.0 MB",
+        "51 °C, memory 61 °C",
         "memory, energy, clocks, DRAM traffic: all told",
         "2 (pid 4000, 4001)",
         "sudo nvidia-smi -i 00000000:10:00.0 -pm 1",
@@ -284,6 +344,17 @@ def test_the_doctor_names_what_is_refused(tmp_path: Path, library: Path) -> None
     done = doctor(tmp_path, library, nvmlGpmSampleGet=4, nvmlDeviceGetMemoryInfo_v2=3)
     assert done.returncode == 0 and done.stderr == ""
     assert "no memory (not supported); DRAM traffic (no permission)" in done.stdout
+
+
+def test_a_driver_that_hangs_is_one_warning(tmp_path: Path, library: Path) -> None:
+    done = doctor(tmp_path, library, nvmlDeviceGetPowerUsage="hang")
+    assert done.returncode == 0 and done.stderr == ""
+    found = [line for line in done.stdout.splitlines() if "GPU: " in line]
+    hung = "NVML hung: nvmlDeviceGetPowerUsage was given up after 10 s"
+    assert [line.split("GPU: ")[1].split(maxsplit=1) for line in found] == [
+        ["driver", hung],
+        ["torch", "sees it; L2 cache 1.0 MB"],
+    ]
 
 
 @pytest.mark.parametrize("refused", [None, {"nvmlInitWithFlags": 18}, {"count": 0}])

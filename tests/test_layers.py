@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     "text command case strict quick record stats processes",
     "formula ids data cache ceiling check",
-    "nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml",
+    "nvml_call nvml_fields nvml_figures nvml_gpm nvml_select nvml gpu_probe",
     "environment_files environment_cgroup environment_cpu environment_privacy",
     "environment_software environment",
     "binding timer turns",
@@ -23,7 +23,7 @@ FLOORS = (
     "folders fields counters bulk outcomes ranking costs summary frame drawing_parts drawing",
     "pairs page_data page export files report compare",
     "doctor_finding doctor_activity doctor_findings doctor_gpu doctor_noise noise doctor",
-    "options schedule listing gpu_probe launch progress replay run",
+    "options schedule listing launch progress replay run",
 )
 ROOMS = " ".join(FLOORS).split()
 

@@ -40,6 +40,7 @@ def test_every_figure_of_the_counters_is_named_and_no_other() -> None:
 def test_a_cpus_figures_are_among_them(tmp_path: Path) -> None:
     zone = tmp_path / "sys/class/powercap/intel-rapl:0"
     zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
     (zone / "energy_uj").write_text("5")
     found = HostObserver(tmp_path).sustained(CASE.payload_bytes, [lambda: None], lambda: None, 0.001)
     names = {name for name in found if not name.endswith("_missing")}

@@ -74,6 +74,27 @@ def records(which: str, sustain_s: float) -> list[Any]:
     return [json.loads(record.to_json(one)) for one in found]
 
 
+def facts(*subjects: str, device: Any = None, **settings: float) -> dict[str, Any]:
+    """Lines of tests/figures/nvml_facts.py by their subjects, as brief as can be; all where none is named.
+
+    ``rate``: bytes a second that copies are to come to.
+    """
+    sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
+    import nvml_bench
+    import nvml_facts
+
+    from suite.gpu_probe import CudaDevice
+
+    nvml_bench.LIMIT_S = nvml_facts.LIMIT_S = settings.get("limit_s", 5.0)
+    there = CudaDevice("Stand-in", "a0000000-0000-4000-8000-000000000000", 2**20, 80 * 2**30)
+    bench = nvml_bench.Bench(0, device or there, settings.get("pace", 0.01))
+    if "rate" in settings:
+        bench.rate = lambda seconds, *_: [settings["rate"], time.sleep(seconds)][0]
+    asked = tuple(one for one in nvml_facts.QUESTIONS if not subjects or one[0] in subjects)
+    found = [*nvml_facts.facts(bench, asked), *(nvml_facts.costs(bench) if "costs" in subjects else ())]
+    return {fact.subject: [fact.seen, fact.verdict] for fact in found}
+
+
 for line in sys.stdin:
     request = json.loads(line)
     Path(os.environ["NVML_STUB"]).write_text("".join(f"{k}={v}\n" for k, v in request["settings"].items()))

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct { int number; int is_instance; } Device;
@@ -20,7 +21,7 @@ enum { UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMA
 static Device gpus[8] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}, {6, 0}, {7, 0}};
 static Device instance = {0, 1};
 static int initialized, samples_alive, samples_taken;
-static uint64_t energy_reads, memory_reads, calls;
+static uint64_t energy_reads, memory_reads, power_reads, clock_reads, temperature_reads, field_reads, calls;
 
 static const char *setting(const char *key, const char *otherwise) {
     static __thread char found[8][256];
@@ -71,7 +72,7 @@ static int text(char *buffer, unsigned size, const char *value) {
 }
 
 /* What the tests ask about the stub itself. */
-int stub_begin(void) { calls = memory_reads = 0; return 0; }
+int stub_begin(void) { calls = memory_reads = power_reads = clock_reads = 0; return 0; }
 int stub_samples_alive(void) { return samples_alive; }
 int stub_samples_taken(void) { return samples_taken; }
 int stub_initialized(void) { return initialized; }
@@ -141,9 +142,11 @@ int nvmlDeviceGetMaxClockInfo(Device *device, unsigned domain, unsigned *mhz) {
     *mhz = domain == 2 ? (unsigned)number("max_memory_mhz", "2619") : domain == 1 ? 1980 : 7;
     return 0;
 }
+/* Both clocks rise by clock_step_mhz from one reading of the two to the next. */
 int nvmlDeviceGetClockInfo(Device *device, unsigned domain, unsigned *mhz) {
     ENTER; WHOLE_GPU;
     *mhz = domain == 2 ? 2618 : domain == 1 ? 1755 : 7;
+    *mhz += (unsigned)(clock_reads++ / 2 * number("clock_step_mhz", "0"));
     return 0;
 }
 int nvmlDeviceGetCudaComputeCapability(Device *device, int *major, int *minor) { ENTER; WHOLE_GPU; *major = 9; *minor = 0; return 0; }
@@ -197,27 +200,52 @@ static int processes(unsigned *room, struct process *list) {
 int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, unsigned *room, struct process *list) { ENTER; (void)device; return processes(room, list); }
 int nvmlDeviceGetComputeRunningProcesses_v2(Device *device, unsigned *room, struct process *list) { ENTER; (void)device; return processes(room, list); }
 
-/* Energy advances by a step at each reading: energy_mj + reads * energy_step_mj. */
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Energy advances by a step at each reading, energy_mj + reads * energy_step_mj, and by energy_w watts
+ * of the clock every energy_every_ms. */
 int nvmlDeviceGetTotalEnergyConsumption(Device *device, unsigned long long *mj) {
     ENTER; WHOLE_GPU;
     *mj = number("energy_mj", "5000000001") + energy_reads++ * number("energy_step_mj", "0");
+    uint64_t every_ms = number("energy_every_ms", "100");
+    *mj += number("energy_w", "0") * (now_ms() / every_ms * every_ms);
     return 0;
 }
-int nvmlDeviceGetPowerUsage(Device *device, unsigned *mw) { ENTER; WHOLE_GPU; *mw = 345678; return 0; }
+/* Power rises to its full value from the reading power_from on, over power_over readings. */
+int nvmlDeviceGetPowerUsage(Device *device, unsigned *mw) {
+    ENTER; WHOLE_GPU;
+    uint64_t from = number("power_from", "0"), over = number("power_over", "1"), read = power_reads++;
+    double done = read < from ? 0 : read - from >= over ? 1 : (double)(read - from) / (double)over;
+    *mw = (unsigned)(100000 + 245678 * (from ? done : 1));
+    return 0;
+}
+struct utilization { unsigned gpu, memory; };
+int nvmlDeviceGetUtilizationRates(Device *device, struct utilization *share) {
+    ENTER; WHOLE_GPU;
+    share->gpu = 100; share->memory = (unsigned)number("utilization", "77");
+    return 0;
+}
 
 struct temperature { unsigned version, sensor; int celsius; };
 int nvmlDeviceGetTemperatureV(Device *device, struct temperature *temperature) {
     ENTER; WHOLE_GPU;
     if (temperature->version != (sizeof *temperature | 1u << 24)) return VERSION;
     temperature->celsius = temperature->sensor == 0 ? 51 : 99;
+    temperature->celsius += (int)(temperature_reads++ * number("heat_step_c", "0"));
     return 0;
 }
 int nvmlDeviceGetTemperature(Device *device, unsigned sensor, unsigned *celsius) { ENTER; WHOLE_GPU; *celsius = sensor == 0 ? 50 : 99; return 0; }
 
-/* "field.<id>=<value type> <value>" or "field.<id>=error <nvmlReturn_t>". */
+/* "field.<id>=<value type> <value>" or "field.<id>=error <nvmlReturn_t>"; from one call to the next those of 64
+ * bits grow by throttle_step_ns. */
 struct field { uint32_t id, scope; int64_t time_us, latency_us; unsigned type; int code; union { double d; unsigned u; unsigned long ul; unsigned long long ull; long long sll; int s; unsigned short us; } value; };
 int nvmlDeviceGetFieldValues(Device *device, int count, struct field *fields) {
     ENTER; WHOLE_GPU;
+    uint64_t grown = field_reads++ * number("throttle_step_ns", "0");
     for (int i = 0; i < count; i++) {
         static const struct { unsigned id; const char *is; } usual[] = {
             {74, "3 18446744073"}, {76, "3 76"}, {82, "1 61"}, {269, "3 2690000000000"}, {270, "3 270"}, {271, "3 271"}};
@@ -233,7 +261,7 @@ int nvmlDeviceGetFieldValues(Device *device, int count, struct field *fields) {
         switch (fields[i].type) {
         case 0: fields[i].value.d = atof(rest); break;
         case 1: fields[i].value.u = (unsigned)strtoul(rest, NULL, 0); break;
-        case 3: fields[i].value.ull = strtoull(rest, NULL, 0); break;
+        case 3: fields[i].value.ull = strtoull(rest, NULL, 0) + grown; break;
         case 5: fields[i].value.s = atoi(rest); break;
         }
     }
