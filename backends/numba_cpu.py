@@ -11,8 +11,9 @@ from backends.base import Array, Backend, BackendUnavailable, Lookup
 # A job is one array of int64, so that a call passes a single number: its address. These are its fields; from
 # COUNTERS on, a cache line for each share of the batch counts the chunks taken out of it.
 TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM = range(8)
-CHUNK, SHARE, SHARES, COPY, RUN, THREAD, FOUR = range(8, 15)
+CHUNK, SHARE, SHARES, KERNEL, COPY, RUN, THREAD = range(8, 15)
 COUNTERS, MOST_SHARES, LINE = 24, 256, 64
+KERNEL_TYPE = "void(int64, int64, int64, int64, int64)"
 
 
 def _operation(emit: Callable[..., Any], returns: bool = True) -> Any:
@@ -67,13 +68,16 @@ def _operations(near: int) -> tuple[Any, ...]:
     def run(b: Any, function: Any, copy: Any, job: Any) -> None:  # GOMP_parallel; 0 threads: as many as usual
         b.call(at(b, function, ir.FunctionType(void, [i64, i64, i32, i32])), [copy, job, i32(0), i32(0)])
 
+    def kernel(b: Any, function: Any, job: Any, first: Any, last: Any, end: Any, warm: Any) -> None:
+        b.call(at(b, function, ir.FunctionType(void, [i64] * 5)), [job, first, last, end, warm])
+
     load4 = _operation(lambda b, a: b.sext(b.load(at(b, a, i32), align=1), i64))
     load8 = _operation(lambda b, a: b.load(at(b, a, i64), align=1))
     store8 = _operation(lambda b, a, value: b.store(value, at(b, a, i64)), returns=False)
     count = _operation(lambda b, a: b.atomic_rmw("add", at(b, a, i64), i64(1), "monotonic"))
     thread = _operation(lambda b, f: b.sext(b.call(at(b, f, ir.FunctionType(i32, [])), []), i64))
     fence = _operation(lambda b: b.fence("seq_cst"), returns=False)
-    rest = (_operation(emit, returns=False) for emit in (stream64, prefetch, run))
+    rest = (_operation(emit, returns=False) for emit in (stream64, prefetch, run, kernel))
     return load4, load8, store8, count, thread, fence, *rest, tuple(map(copier, (64, 32, 16, 8, 4, 2, 1)))
 
 
@@ -100,9 +104,11 @@ def _short_copier(near: int) -> Any:
 
 
 @cache
-def _long_copier(near: int) -> Any:
+def _long_rows(near: int) -> Any:
     """The kernel of long rows: four side by side, so that four places in memory are waited for at once."""
-    load4, load8, _, _, _, fence, stream64, prefetch, _, (copy64, *_) = _operations(near)
+    from numba import cfunc
+
+    load4, load8, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
 
     @_compile
     def copy_line(to: int, source: int, later: int, stream: int) -> None:
@@ -112,8 +118,7 @@ def _long_copier(near: int) -> Any:
         else:
             copy64(to, source)
 
-    @_compile
-    def copy_rows(job: int, first: int, last: int, end: int, warm: bool) -> None:
+    def copy_rows(job: int, first: int, last: int, end: int, warm: int) -> None:
         table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
         size, id_bytes = load8(job + 8 * ROW_BYTES), load8(job + 8 * ID_BYTES)
         stream, ahead = load8(job + 8 * STREAM), load8(job + 8 * AHEAD)
@@ -141,17 +146,18 @@ def _long_copier(near: int) -> Any:
         if stream:
             fence()
 
-    return copy_rows
+    return cfunc(KERNEL_TYPE)(copy_rows)
 
 
 @cache
-def _row_copier(near: int) -> Any:
-    """The kernel: ``copy(job, first, last, end, warm)``; prefetches to end, from first unless warm."""
-    load4, load8, _, _, _, fence, stream64, prefetch, _, (copy64, *_) = _operations(near)
+def _rows(near: int) -> Any:
+    """The kernel: copies rows first to last of a job; prefetches to end, and from first unless warm."""
+    from numba import cfunc
+
+    load4, load8, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
     copy_short = _short_copier(near)
 
-    @_compile
-    def copy_rows(job: int, first: int, last: int, end: int, warm: bool) -> None:
+    def copy_rows(job: int, first: int, last: int, end: int, warm: int) -> None:
         # Taken out of the job once: the compiler can't know that no row is copied over it.
         table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
         size, id_bytes = load8(job + 8 * ROW_BYTES), load8(job + 8 * ID_BYTES)
@@ -182,37 +188,27 @@ def _row_copier(near: int) -> Any:
         if stream:
             fence()
 
-    copy_long_rows = _long_copier(near)
-
-    @_compile
-    def copy(job: int, first: int, last: int, end: int, warm: bool) -> None:
-        if load8(job + 8 * FOUR):
-            copy_long_rows(job, first, last, end, warm)
-        else:
-            copy_rows(job, first, last, end, warm)
-
-    return copy
+    return cfunc(KERNEL_TYPE)(copy_rows)
 
 
 @cache
-def _compiled(near: int) -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
+def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
     """Two functions of a job's address, on one thread and on all; the address of a thread's part; owners."""
     from numba import cfunc, njit
 
-    _, load8, store8, count, thread, *_, run, _ = _operations(near)
-    copy_rows = _row_copier(near)
+    _, load8, store8, count, thread, *_, run, kernel, _ = _operations(0)
 
     def copy_chunks(job: int) -> None:  # first its own share, whose rows its caches know, then of the others'
         batch, chunk, share = load8(job + 8 * BATCH), load8(job + 8 * CHUNK), load8(job + 8 * SHARE)
         shares, own = load8(job + 8 * SHARES), thread(load8(job + 8 * THREAD))
+        copy = load8(job + 8 * KERNEL)
         for turn in range(own, own + shares):
             start, counter = share * (turn % shares), job + 8 * (COUNTERS + 8 * (turn % shares))
             end = min(start + share, batch)
             first, last = start + chunk * count(counter), -1
             while first < end:
-                warm = first == last
-                last = min(first + chunk, end)
-                copy_rows(job, first, last, end, warm)
+                warm, last = first == last, min(first + chunk, end)
+                kernel(copy, job, first, last, end, 1 if warm else 0)
                 first = start + chunk * count(counter)
 
     def on_all(job: int) -> None:
@@ -222,7 +218,7 @@ def _compiled(near: int) -> tuple[Callable[[int], None], Callable[[int], None], 
 
     def on_one(job: int) -> None:
         batch = load8(job + 8 * BATCH)
-        copy_rows(job, 0, batch, batch, False)
+        kernel(load8(job + 8 * KERNEL), job, 0, batch, batch, 0)
 
     part, owners = cfunc("void(int64)")(copy_chunks), [njit("void(int64)")(f) for f in (on_one, on_all)]
     # The entry points themselves: Numba's dispatcher would look at the argument's type at each call.
@@ -271,7 +267,7 @@ class NumbaCpu(Backend):
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import numpy as np
 
-        one, every, copy_chunks, _ = _compiled(self.prefetch_near)
+        one, every, copy_chunks, _ = _compiled()
         parallel, thread, threads = _openmp()
         size, batch = table.shape[1] * table.itemsize, len(indices)
         cost = size + self.row_cost_bytes
@@ -284,10 +280,11 @@ class NumbaCpu(Backend):
         job[[TABLE, IDS, OUT]] = [a.ctypes.data for a in (table, indices, out)]
         job[[ROW_BYTES, ID_BYTES, BATCH]] = size, indices.itemsize, batch
         job[[CHUNK, SHARE, SHARES]] = chunk, -(-batch // (chunk * threads)) * chunk, threads
-        job[[COPY, RUN, THREAD]] = copy_chunks, parallel, thread
+        kernel = _long_rows(self.prefetch_near) if four else _rows(self.prefetch_near)
+        job[[KERNEL, COPY, RUN, THREAD]] = kernel.address, copy_chunks, parallel, thread
         ahead = self.ahead_short_rows if size <= LINE else self.ahead_rows
         job[AHEAD] = max(least, min(ahead, self.ahead_bytes // size))
-        job[[STREAM, FOUR]] = stream, four
+        job[STREAM] = stream
         run = every if threads > 1 and batch * cost >= self.parallel_bytes else one
         address = int(job.ctypes.data)
 

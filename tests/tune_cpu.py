@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 from tuning import Section, report_of, write
 
 from backends.base import Lookup
-from backends.numba_cpu import LINE, NumbaCpu, _compiled, _last_level_cache_bytes
+from backends.numba_cpu import LINE, NumbaCpu, _last_level_cache_bytes, _rows
 from suite import binding
 
 Prepare = Callable[[np.ndarray, np.ndarray, np.ndarray], Lookup]
@@ -381,7 +381,7 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"{unknown[0]}: no such section; give {', '.join(SECTIONS)}")
     start = time.perf_counter()
-    _compiled(NumbaCpu.prefetch_near)
+    _rows(NumbaCpu.prefetch_near)
     print(f"compiled in {time.perf_counter() - start:.2f} s")
     if os.getloadavg()[0] > 1:
         print("others are using this machine; figures of parallel calls below may be theirs")
