@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Sweep = Callable[[], None] | None
 
-SPOT_SHARE = 0.05
+SPOT_SHARE = 0.03
 MAX_SPOTS = 0.9
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 TURN_S = 0.02
 """Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
-SETTLE_S = 0.0025
+SETTLE_S = 0.002
 """Length of a turn's first calls, set apart: threads of the turn before still spin, its own must wake up, and
 what another streamed past the caches must come back into them."""
 SAMPLES = 64
