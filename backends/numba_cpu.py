@@ -1,6 +1,7 @@
 """Numba on the CPU, on torch's threads: later rows prefetched, large outputs streamed past the caches."""
 
 import ctypes
+import platform
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
@@ -10,9 +11,12 @@ from backends.base import Array, Backend, BackendUnavailable, Lookup
 
 # A job is one array of int64, so that a call passes a single number: its address. These are its fields; from
 # COUNTERS on, a cache line for each share of the batch counts the chunks taken out of it.
-TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM = range(8)
-CHUNK, SHARE, SHARES, KERNEL, COPY, RUN, THREAD = range(8, 15)
+TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM, APART, LEFT = range(10)
+CHUNK, SHARE, SHARES, KERNEL, COPY, RUN, THREAD = range(10, 17)
 COUNTERS, MOST_SHARES, LINE = 24, 256, 64
+X86 = platform.machine() in ("x86_64", "AMD64")
+COLD_TICKS = 150  # of the processor's clock: more than a cache takes to answer, less than memory does
+TRUSTED = 15  # calls for which an answer holds
 KERNEL_TYPE = "void(int64, int64, int64, int64, int64)"
 
 
@@ -42,6 +46,7 @@ def _compile(function: Callable[..., Any]) -> Any:
 def _operations(near: int) -> tuple[Any, ...]:
     """What Python has no words for, on plain addresses; ``near`` as of ``NumbaCpu.prefetch_near``."""
     from llvmlite import ir
+    from numba.core.cgutils import get_or_insert_function
 
     i8, i32, i64, void = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
 
@@ -71,6 +76,21 @@ def _operations(near: int) -> tuple[Any, ...]:
     def kernel(b: Any, function: Any, job: Any, first: Any, last: Any, end: Any, warm: Any) -> None:
         b.call(at(b, function, ir.FunctionType(void, [i64] * 5)), [job, first, last, end, warm])
 
+    def latency(b: Any, address: Any) -> Any:  # ticks to read there; 0 where the processor is asked otherwise
+        def ask(name: str, returns: Any) -> Any:
+            return b.call(
+                get_or_insert_function(b.module, ir.FunctionType(returns, []), f"llvm.x86.{name}"), []
+            )
+
+        if not X86:
+            return i64(0)
+        ask("sse2.lfence", void)
+        began = ask("rdtsc", i64)
+        ask("sse2.lfence", void)
+        b.load_atomic(at(b, address, i64), "acquire", 8)  # another would be left out: nothing is made of it
+        ask("sse2.lfence", void)
+        return b.sub(ask("rdtsc", i64), began)
+
     load4 = _operation(lambda b, a: b.sext(b.load(at(b, a, i32), align=1), i64))
     load8 = _operation(lambda b, a: b.load(at(b, a, i64), align=1))
     store8 = _operation(lambda b, a, value: b.store(value, at(b, a, i64)), returns=False)
@@ -78,7 +98,18 @@ def _operations(near: int) -> tuple[Any, ...]:
     thread = _operation(lambda b, f: b.sext(b.call(at(b, f, ir.FunctionType(i32, [])), []), i64))
     fence = _operation(lambda b: b.fence("seq_cst"), returns=False)
     rest = (_operation(emit, returns=False) for emit in (stream64, prefetch, run, kernel))
-    return load4, load8, store8, count, thread, fence, *rest, tuple(map(copier, (64, 32, 16, 8, 4, 2, 1)))
+    ticks = _operation(latency)
+    return (
+        load4,
+        load8,
+        store8,
+        count,
+        thread,
+        ticks,
+        fence,
+        *rest,
+        tuple(map(copier, (64, 32, 16, 8, 4, 2, 1))),
+    )
 
 
 def _two_pieces(width: int, piece: Any, shorter: Any) -> Any:
@@ -108,7 +139,7 @@ def _long_rows(near: int) -> Any:
     """The kernel of long rows: four side by side, so that four places in memory are waited for at once."""
     from numba import cfunc
 
-    load4, load8, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
+    load4, load8, _, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
 
     @_compile
     def copy_line(to: int, source: int, later: int, stream: int) -> None:
@@ -154,7 +185,7 @@ def _rows(near: int) -> Any:
     """The kernel: copies rows first to last of a job; prefetches to end, and from first unless warm."""
     from numba import cfunc
 
-    load4, load8, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
+    load4, load8, _, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
     copy_short = _short_copier(near)
 
     def copy_rows(job: int, first: int, last: int, end: int, warm: int) -> None:
@@ -196,7 +227,7 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
     """Two functions of a job's address, on one thread and on all; the address of a thread's part; owners."""
     from numba import cfunc, njit
 
-    _, load8, store8, count, thread, *_, run, kernel, _ = _operations(0)
+    _, load8, store8, count, thread, ticks, *_, run, kernel, _ = _operations(0)
 
     def copy_chunks(job: int) -> None:  # first its own share, whose rows its caches know, then of the others'
         batch, chunk, share = load8(job + 8 * BATCH), load8(job + 8 * CHUNK), load8(job + 8 * SHARE)
@@ -211,12 +242,28 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
                 kernel(copy, job, first, last, end, 1 if warm else 0)
                 first = start + chunk * count(counter)
 
+    @_compile
+    def choose(job: int) -> None:
+        # Past the caches goes what does not stay in them: three lines are asked, where the last call left its
+        # rows in the caches. After calls that did not, there is no telling, so one does again.
+        out, apart, left, slow = load8(job + 8 * OUT), load8(job + 8 * APART), load8(job + 8 * LEFT), 0
+        if left:
+            store8(job + 8 * LEFT, left - 1)
+        elif apart:
+            for k in range(1, 1 if load8(job + 8 * STREAM) else 4):
+                first = ticks(out + k * apart)
+                slow += 1 if first - ticks(out + k * apart) > COLD_TICKS else 0
+            store8(job + 8 * STREAM, 1 if slow > 1 else 0)
+            store8(job + 8 * LEFT, TRUSTED if slow > 1 else 0)
+
     def on_all(job: int) -> None:
+        choose(job)
         for k in range(load8(job + 8 * SHARES)):
             store8(job + 8 * (COUNTERS + 8 * k), 0)
         run(load8(job + 8 * RUN), load8(job + 8 * COPY), job)
 
     def on_one(job: int) -> None:
+        choose(job)
         batch = load8(job + 8 * BATCH)
         kernel(load8(job + 8 * KERNEL), job, 0, batch, batch, 0)
 
@@ -261,6 +308,7 @@ class NumbaCpu(Backend):
     stream_cache_fraction: ClassVar[float] = 0.25  # stream: of the last-level cache, the least output
     stream_short_row_bytes: ClassVar[int] = 128  # stream: rows up to this, from less output on
     stream_short_fraction: ClassVar[float] = 1 / 32  # stream
+    stream_cold_fraction: ClassVar[float] = 1 / 32  # stream: rows of any length, if the output is in no cache
     stream_ragged_row_bytes: ClassVar[int] = 1024  # stream: the least row that is no whole lines
     four_bytes: ClassVar[int] = 4096  # four: the least row of which four are copied side by side
 
@@ -271,8 +319,8 @@ class NumbaCpu(Backend):
         parallel, thread, threads = _openmp()
         size, batch = table.shape[1] * table.itemsize, len(indices)
         cost = size + self.row_cost_bytes
-        stream = self.streams(size, out.nbytes, out.ctypes.data)
-        four = size >= self.four_bytes and size % LINE == 0 and not (stream and out.ctypes.data % LINE)
+        stream, if_cold = (self.streams(size, out.nbytes, out.ctypes.data, cold) for cold in (False, True))
+        four = size >= self.four_bytes and size % LINE == 0 and not (if_cold and out.ctypes.data % LINE)
         least = 4 if four else 1
         chunk = max(least, self.chunk_bytes // cost, -(-batch // (self.chunks_per_thread * threads)))
         chunk = max(1, min(chunk, -(-batch // threads)))
@@ -284,7 +332,7 @@ class NumbaCpu(Backend):
         job[[KERNEL, COPY, RUN, THREAD]] = kernel.address, copy_chunks, parallel, thread
         ahead = self.ahead_short_rows if size <= LINE else self.ahead_rows
         job[AHEAD] = max(least, min(ahead, self.ahead_bytes // size))
-        job[STREAM] = stream
+        job[[STREAM, APART]] = if_cold, 0 if stream or not if_cold else out.nbytes // 4 // LINE * LINE
         run = every if threads > 1 and batch * cost >= self.parallel_bytes else one
         address = int(job.ctypes.data)
 
@@ -294,11 +342,14 @@ class NumbaCpu(Backend):
 
         return lookup
 
-    def streams(self, size: int, nbytes: int, address: int) -> bool:
-        """Whether such rows go past the caches into such an output; parts of lines do so at a loss."""
+    def streams(self, size: int, nbytes: int, address: int, cold: bool = False) -> bool:
+        """Whether such rows go past the caches into such an output, one known to be cold or any.
+
+        Parts of lines do so at a loss.
+        """
         whole = (size | address) % LINE == 0
         if size < (LINE if whole else max(LINE, self.stream_ragged_row_bytes)):
             return False
         short = size <= self.stream_short_row_bytes
         least = self.stream_short_fraction if short else self.stream_cache_fraction
-        return nbytes >= least * _last_level_cache_bytes()
+        return nbytes >= min(least, self.stream_cold_fraction if cold else least) * _last_level_cache_bytes()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.base import Backend
-from backends.numba_cpu import NumbaCpu
+from backends.numba_cpu import STREAM, TRUSTED, X86, NumbaCpu
 
 pytest.importorskip("numba")
 pytest.importorskip("torch")
@@ -22,14 +22,14 @@ CANARY = -91
 
 class OneThread(NumbaCpu):
     parallel_bytes = 1 << 60
-    stream_cache_fraction = stream_short_fraction = 1e9
+    stream_cache_fraction = stream_short_fraction = stream_cold_fraction = 1e9
 
 
 class AllThreads(NumbaCpu):
     parallel_bytes = 0
     chunk_bytes = 1
     chunks_per_thread = 1000
-    stream_cache_fraction = stream_short_fraction = 1e9
+    stream_cache_fraction = stream_short_fraction = stream_cold_fraction = 1e9
 
 
 class OneThreadStreaming(OneThread):
@@ -54,8 +54,13 @@ class FourAtOnceStreaming(AllThreadsStreaming):
     chunks_per_thread = 2
 
 
+class IfCold(FourAtOnce):
+    stream_cold_fraction = 0
+    stream_ragged_row_bytes = 64
+
+
 PATHS = (
-    *(NumbaCpu, OneThread, AllThreads, FourAtOnce),
+    *(NumbaCpu, OneThread, AllThreads, FourAtOnce, IfCold),
     *(OneThreadStreaming, AllThreadsStreaming, FourAtOnceStreaming),
 )
 
@@ -137,7 +142,7 @@ def test_any_shape(path, dtype, index, dim, ids, offsets) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    path=st.sampled_from(PATHS[:4]),
+    path=st.sampled_from(PATHS[:5]),
     dtype=st.sampled_from([np.int8, np.int16, np.int32]),
     dim=st.integers(1, 64),
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=100),
@@ -193,3 +198,35 @@ def test_short_rows_are_streamed_into_less() -> None:
     short, long = ([NumbaCpu().streams(size, 1 << n, 0) for n in range(10, 31)] for size in (64, 256))
     assert short == sorted(short) and long == sorted(long)
     assert sum(short) > sum(long) > 0
+
+
+@pytest.mark.skipif(not X86, reason="the processor is not asked whether an output is in its caches")
+def test_an_output_is_streamed_into_if_it_is_in_no_cache() -> None:
+    """By and large: a cache is shared with whatever else runs."""
+    table, ids, sweep = filled((4096, 512), np.int8, 0), np.arange(512), np.zeros(1 << 27, np.int8)
+    _, out = guarded((512, 512), np.int8, 0)
+
+    class Small(OneThread):
+        stream_cold_fraction = 0
+
+    lookup = Small().prepare(table, ids, out)
+    job = lookup.__defaults__[0][2]
+
+    def streamed(before: np.ndarray) -> bool:
+        before += 1
+        lookup()
+        return bool(job[STREAM])
+
+    assert not streamed(sweep), "nobody can tell yet"
+    cold = [streamed(sweep) for _ in range(4 * TRUSTED)]
+    assert sum(cold) > 2 * TRUSTED and not all(cold), "now and then it asks again"
+    hot = [streamed(out) for _ in range(4 * TRUSTED)]
+    assert sum(hot[TRUSTED:]) < 2 * TRUSTED, "what is written over and over stays in the caches"
+
+
+def test_an_output_known_to_be_cold_is_streamed_into_from_less_on() -> None:
+    some = NumbaCpu()
+    for size in (64, 260, 512, 1032, 4096):
+        any_, cold = ([some.streams(size, 1 << n, 0, c) for n in range(10, 31)] for c in (False, True))
+        assert all(a <= b for a, b in zip(any_, cold, strict=True))
+    assert sum(cold) > sum(any_) > 0

@@ -126,13 +126,15 @@ def c_kernel(folder: str) -> Prepare:
     def prepare(table: np.ndarray, ids: np.ndarray, out: np.ndarray) -> Lookup:
         size, mine = table.shape[1] * table.itemsize, NumbaCpu
         ahead = mine.ahead_short_rows if size <= LINE else mine.ahead_rows
-        ahead = max(1, min(ahead, mine.ahead_bytes // size))
-        stream = mine().streams(size, out.nbytes, out.ctypes.data)
+        four = size >= mine.four_bytes and size % LINE == 0
+        ahead = max(4 if four else 1, min(ahead, mine.ahead_bytes // size))
+        stream = mine().streams(size, out.nbytes, out.ctypes.data, cold=True)
         every = len(ids) * (size + mine.row_cost_bytes) >= mine.parallel_bytes
         address = [ctypes.c_void_p(a.ctypes.data) for a in (table, ids, out)]
         whole = [ctypes.c_int64(n) for n in (size, len(ids), ahead)]
-        flags = ctypes.c_int(stream), ctypes.c_int(torch.get_num_threads() if every else 1)
-        return lambda: function(*address, *whole, *flags)
+        flags = map(ctypes.c_int, (stream, four, torch.get_num_threads() if every else 1))
+        arguments = (*address, *whole, *flags)
+        return lambda: function(*arguments)
 
     return prepare
 
@@ -237,25 +239,42 @@ def then_read(prepare: Prepare) -> Prepare:
 
 
 def stream(memory: np.ndarray) -> Section:
-    tried = {"plain": variant(stream_cache_fraction=1e9, stream_short_fraction=1e9)}
+    never = dict.fromkeys(("stream_cache_fraction", "stream_short_fraction", "stream_cold_fraction"), 1e9)
     least = {"stream_cache_fraction": 0, "stream_short_fraction": 0, "stream_ragged_row_bytes": LINE}
-    tried["streamed"] = variant(**least)
+    tried = {"plain": variant(**never), "streamed": variant(**least)}
+    tried["asked"] = variant(**never | {"stream_cold_fraction": 0, "stream_ragged_row_bytes": LINE})
     about = (
-        "Times faster with streaming stores, by what comes before and after: cold rows; a reader of all the "
-        "output after them; the same rows again. Rows of whole lines are streamed into an output of "
-        "`stream_cache_fraction` of the last-level cache, short ones (`stream_short_row_bytes`) from "
-        "`stream_short_fraction` on, others if they are of `stream_ragged_row_bytes` at least."
+        "Times faster with streaming stores, and (asked) with them if the output is in no cache, by "
+        "what comes before and after: cold rows; a reader of all the output after them; the same rows again. "
+        "Rows of whole lines are streamed into an output of `stream_cache_fraction` of the last-level cache; "
+        "from `stream_cold_fraction` on if it is cold; short ones (`stream_short_row_bytes`) from "
+        "`stream_short_fraction` on; others if they are of `stream_ragged_row_bytes` at least."
     )
-    columns = ["row B", "batch", "output KB", "plain us", "cold", "and read", "hot", "chosen"]
-    section = Section("stream", about, columns)
-    for size in (64, 96, 128, 192, 260, 512, 1032, 4096):
-        for out in (1 << 20, 1 << 22, 1 << 24):
+    columns = [
+        "row B",
+        "batch",
+        "output KB",
+        "plain us",
+        "cold",
+        "asked",
+        "and read",
+        "asked",
+        "hot",
+        "asked",
+    ]
+    section = Section("stream", about, [*columns, "chosen"])
+    for size in (64, 128, 192, 260, 512, 1032, 4096):
+        for out in (1 << 18, 1 << 20, 1 << 22, 1 << 24):
             batch = out // size
             cold = take_turns(tried, memory, size, batch)
             read = take_turns({n: then_read(p) for n, p in tried.items()}, memory, size, batch)
-            hot = take_turns(tried, memory, size, batch, hot=True)
-            gains = [s["plain"] / s["streamed"] for s in (cold, read, hot)]
-            what = "streamed" if NumbaCpu().streams(size, batch * size, 0) else "plain"
+            gains = [s["plain"] / s[how] for s in (cold, read) for how in ("streamed", "asked")]
+            for how in ("streamed", "asked"):  # apart, as one that streams leaves the next one a cold output
+                pair = {name: tried[name] for name in ("plain", how)}
+                hot = take_turns(pair, memory, size, batch, hot=True)
+                gains.append(hot["plain"] / hot[how])
+            streams = (NumbaCpu().streams(size, batch * size, 0, if_cold) for if_cold in (False, True))
+            what = {0: "plain", 1: "if cold", 2: "streamed"}[sum(streams)]
             section.add(str(size), str(batch), str(out >> 10), cold["plain"] * 1e6, *gains, what)
     return section
 

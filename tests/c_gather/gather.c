@@ -56,12 +56,34 @@ static inline void copy_row(char *to, const char *from, const char *later, int64
     }
 }
 
+/* Four rows of whole lines, a line of each in turn. */
+static inline void copy_four(char *to, const char **from, const char **later, int64_t size, int stream) {
+    for (int64_t done = 0; done < size; done += 64)
+        for (int k = 0; k < 4; k++) {
+            prefetch(later[k] + done);
+            if (stream)
+                stream_line(to + k * size + done, from[k] + done);
+            else
+                copy_line(to + k * size + done, from[k] + done);
+        }
+}
+
 static void copy_rows(const char *table, const int64_t *ids, char *out, int64_t size, int64_t first, int64_t last,
-                      int64_t ahead, int stream) {
+                      int64_t ahead, int stream, int four) {
     int64_t warm = first + ahead < last ? first + ahead : last;
     for (int64_t i = first; i < warm; i++)
         for (int64_t done = 0; done < size; done += 64) prefetch(table + ids[i] * size + done);
-    for (int64_t i = first; i < last; i++) {
+    int64_t i = first;
+    for (; four && i + 4 <= last; i += 4) {
+        const char *from[4], *later[4];
+        for (int k = 0; k < 4; k++) {
+            int64_t next = i + k + ahead < last ? i + k + ahead : last - 1;
+            from[k] = table + ids[i + k] * size;
+            later[k] = table + ids[next] * size;
+        }
+        copy_four(out + i * size, from, later, size, stream);
+    }
+    for (; i < last; i++) {
         int64_t next = i + ahead < last ? i + ahead : last - 1;
         copy_row(out + i * size, table + ids[i] * size, table + ids[next] * size, size, stream);
     }
@@ -70,9 +92,9 @@ static void copy_rows(const char *table, const int64_t *ids, char *out, int64_t 
 
 /* threads == 1 stays on the calling thread; otherwise every thread takes one contiguous part of the batch. */
 void gather(const char *table, const int64_t *ids, char *out, int64_t size, int64_t batch, int64_t ahead, int stream,
-            int threads) {
+            int four, int threads) {
     if (threads == 1) {
-        copy_rows(table, ids, out, size, 0, batch, ahead, stream);
+        copy_rows(table, ids, out, size, 0, batch, ahead, stream, four);
         return;
     }
 #pragma omp parallel num_threads(threads)
@@ -80,6 +102,6 @@ void gather(const char *table, const int64_t *ids, char *out, int64_t size, int6
         int64_t share = (batch + omp_get_num_threads() - 1) / omp_get_num_threads();
         int64_t first = share * omp_get_thread_num();
         int64_t last = first + share < batch ? first + share : batch;
-        if (first < last) copy_rows(table, ids, out, size, first, last, ahead, stream);
+        if (first < last) copy_rows(table, ids, out, size, first, last, ahead, stream, four);
     }
 }
