@@ -16,7 +16,7 @@ CHUNK, SHARE, SHARES, KERNEL, COPY, RUN, THREAD = range(10, 17)
 COUNTERS, MOST_SHARES, LINE = 24, 256, 64
 X86 = platform.machine() in ("x86_64", "AMD64")
 COLD_TICKS = 150  # of the processor's clock: more than a cache takes to answer, less than memory does
-TRUSTED = 15  # calls for which an answer holds
+TRUSTED = 7  # calls for which an answer holds
 KERNEL_TYPE = "void(int64, int64, int64, int64, int64)"
 
 
@@ -253,8 +253,8 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
             for k in range(1, 1 if load8(job + 8 * STREAM) else 4):
                 first = ticks(out + k * apart)
                 slow += 1 if first - ticks(out + k * apart) > COLD_TICKS else 0
-            store8(job + 8 * STREAM, 1 if slow > 1 else 0)
-            store8(job + 8 * LEFT, TRUSTED if slow > 1 else 0)
+            store8(job + 8 * STREAM, 1 if slow == 3 else 0)
+            store8(job + 8 * LEFT, TRUSTED if slow == 3 else 0)
 
     def on_all(job: int) -> None:
         choose(job)
