@@ -296,7 +296,7 @@ class NumbaCpu(Backend):
     devices = ("cpu",)
     packages = ("numba", "torch")
 
-    # By measurement: results/tuning/ has the tables named here, made by tests/tune_cpu.py.
+    # By measurement: results/tuning/ has the tables named here, made by tests/tools/tune_cpu.py.
     prefetch_near: ClassVar[int] = 2  # near: 3 into the first level of cache, 2 into the second
     ahead_short_rows: ClassVar[int] = 64  # distance: of rows within a line
     ahead_rows: ClassVar[int] = 32  # distance

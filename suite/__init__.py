@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from suite.drawing import plot
-    from suite.frame import load, samples
+    from suite.analysis.frame import load, samples
+    from suite.report.plots import plot
 
 __all__ = ["load", "plot", "samples"]
 
@@ -21,11 +21,11 @@ def __dir__() -> list[str]:  # what a notebook completes, before any of it is im
 
 def __getattr__(name: str) -> Any:
     if name in ("load", "samples"):  # pandas is imported by those who ask for a table
-        from suite import frame
+        from suite.analysis import frame
 
         return getattr(frame, name)
     if name == "plot":  # and matplotlib, by those who ask for a figure
-        from suite import drawing
+        from suite.report import plots
 
-        return drawing.plot
+        return plots.plot
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,13 +1,15 @@
-"""The manners of a command line: complaints of one line, exit codes, output that is cut off."""
+"""Shared behaviour of all commands: argument types, one-line errors, exit codes, broken pipes."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import io
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from suite.text import plain
@@ -58,3 +60,54 @@ def execute(main: Callable[[], int]) -> NoReturn:
 
 def _silence() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+USAGE = 2
+"""Exit code of a request that can't be carried out."""
+
+
+class BadRequest(Exception):
+    """What the user asked can't be done; one line, ``<subject>: <what is>; <what to do>``."""
+
+
+def list_of(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
+    def several(text: str) -> tuple[object, ...]:
+        return tuple(dict.fromkeys(one(word.strip()) for word in text.split(",")))
+
+    return several
+
+
+def whole_of(what: str, low: int, high: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not re.fullmatch(r"[0-9](_?[0-9]){0,30}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{what} {text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return whole
+
+
+def named(what: str, known: Iterable[str]) -> Callable[[str], str]:
+    values = list(known)
+
+    def one(text: str) -> str:
+        if text not in values:
+            near = difflib.get_close_matches(text, values, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(values)}"
+            raise argparse.ArgumentTypeError(f"{what} {text!r} is unknown; {hint}")
+        return text
+
+    return one
+
+
+def path_of(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a name is needed, not ''")
+    return text
+
+
+def seconds_of(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h|)", text)
+    value = float(found[1]) * {"s": 1, "m": 60, "h": 3600, "": 1}[found[2]] if found else 0.0
+    if not 1 <= value <= 7 * 86400:
+        raise argparse.ArgumentTypeError(f"time {text!r} is not between 1s and 168h; write 90s, 8m or 2h")
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 
@@ -43,16 +42,3 @@ def csv_cell(text: str) -> str:
 def markdown_cell(text: str) -> str:
     """Plain text that stays text, and in its cell."""
     return _MARKUP.sub(r"\\\1", plain(text))
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things in words: 1 case, 1,200 cases."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def digits(value: float) -> str:
-    """Three significant digits, or all before the point; thousands set apart, no exponent."""
-    if not value or not math.isfinite(value):
-        return f"{value:g}"
-    exponent = math.floor(math.log10(abs(float(f"{value:.2e}"))))
-    return f"{value:,.{max(0, 2 - exponent)}f}"

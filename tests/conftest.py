@@ -8,16 +8,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # a bare checkout runs its tests without being installed
-
-import measured  # noqa: E402
+from tests.support import measured
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _skip_without_gpu(items: list[pytest.Item]) -> None:
     if not items:
         return
-    from suite.gpu_probe import probe
+    from suite.machine.cuda_device import probe
 
     found = probe(0)
     if isinstance(found, str):

@@ -11,16 +11,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.claims.names import CLAIMS, GROUPS
+from suite.claims.finding import CLAIMS, GROUPS
 from suite.claims.options import Request, parse
 from suite.command import execute
 from suite.text import plain
 
 if TYPE_CHECKING:
     from suite.claims.finding import Finding
-    from suite.claims.place import Place
-    from suite.gpu_probe import CudaDevice
-    from suite.record import Environment, Fact
+    from suite.claims.target import Place
+    from suite.machine.cuda_device import CudaDevice
+    from suite.records.record import Environment, Fact
+
 
 SCHEMA = 1
 """Version of claims.json: of the fields of a finding."""
@@ -46,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(request: Request, argv: Sequence[str]) -> int:
-    from suite import page
-    from suite.claims import render, terminal
+    from suite.claims import page, terminal
+    from suite.report.page import html
 
     gpu = _gpu(request)
     folder = _folder(request.out)
@@ -55,9 +56,9 @@ def _carry_out(request: Request, argv: Sequence[str]) -> int:
     environment = _environment(request, argv, place, gpu)
     found = _judged(request, place)
     _write(folder / "claims.json", _json(found, place, environment))
-    _write(folder / "claims.html", render.html(found, place.device, environment))
+    _write(folder / "claims.html", page.html(found, place.device, environment))
     columns = shutil.get_terminal_size((100, 24)).columns
-    terminal.show(found, page.machine(place.device, environment), sys.stdout, columns)
+    terminal.show(found, html.machine(place.device, environment), sys.stdout, columns)
     print(folder / "claims.html")
     return 0
 
@@ -108,7 +109,7 @@ def _write(path: Path, text: str) -> None:
 def _gpu(request: Request) -> CudaDevice | None:
     if request.gpu is None:
         return None
-    from suite.gpu_probe import probe
+    from suite.machine.cuda_device import probe
 
     found = probe(request.gpu)
     if isinstance(found, str):
@@ -117,9 +118,10 @@ def _gpu(request: Request) -> CudaDevice | None:
 
 
 def _place(request: Request, gpu: CudaDevice | None) -> Place:
-    from suite.claims.place import settle
-    from suite.environment import available_bytes, cache_bytes
-    from suite.supervisor import MEMORY_SHARE
+    from suite.claims.target import settle
+    from suite.machine.cpu import cache_bytes
+    from suite.machine.environment import available_bytes
+    from suite.worker.supervisor import MEMORY_SHARE
 
     if gpu is None:
         memory, cache, device = int(MEMORY_SHARE * available_bytes()), cache_bytes(), "cpu"
@@ -130,8 +132,8 @@ def _place(request: Request, gpu: CudaDevice | None) -> Place:
 
 def _environment(request: Request, argv: Sequence[str], place: Place, gpu: CudaDevice | None) -> Environment:
     from backends import describe, names
-    from suite.environment import collect
-    from suite.nvml import Gpu
+    from suite.machine.environment import collect
+    from suite.telemetry.nvidia import gpu_facts
 
     kind = place.device.partition(":")[0]
     packages = [p for name in names() if kind in (one := describe(name)).devices for p in one.packages]
@@ -141,11 +143,8 @@ def _environment(request: Request, argv: Sequence[str], place: Place, gpu: CudaD
         "threads": request.threads,
         "time_budget_s": request.time_budget_s,
     }
-    opened = Gpu.open(gpu.uuid) if gpu else None
-    found = collect(argv, request.seed, "", (place.device,), settings, packages=packages, gpu=opened)
-    if gpu:
-        found.gpu.update(name=gpu.name, l2_bytes=gpu.l2_bytes, memory_bytes=gpu.memory_bytes)
-    return found
+    facts = gpu_facts(gpu) if gpu else None
+    return collect(argv, request.seed, "", (place.device,), settings, packages=packages, gpu=facts)
 
 
 def _json(found: Sequence[Finding], place: Place, environment: Environment) -> str:

@@ -7,9 +7,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suite.claims.model import MODELS
-from suite.command import Parser
-from suite.options import list_of, named, path_of, seconds_of, whole_of
+from suite.claims.target import MODELS
+from suite.command import Parser, list_of, named, path_of, seconds_of, whole_of
 
 DEFAULT_MODEL = "llama-3-70b"
 FOLDER = "claims"

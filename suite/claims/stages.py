@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from suite.claims import bandwidth, cheapest, ids_out_of_range, meaning, size, training
-from suite.claims.finding import Finding, Group
-from suite.claims.names import CLAIMS, MEANING
-from suite.claims.place import Place, Unmeasured
+from suite.claims.cost import bandwidth, cheapest, out_of_range, size, training
+from suite.claims.finding import CLAIMS, MEANING, Finding, Group
+from suite.claims.meaning.stage import SECONDS, findings_of
+from suite.claims.target import Place, Unmeasured
 
 Judge = Callable[[Place, float], list[Finding]]
 
@@ -34,9 +34,9 @@ STAGES = (
     Stage("cost", ("index", "bandwidth"), bandwidth.SECONDS, bandwidth.findings),
     Stage("cost", ("instant", "cheapest"), cheapest.SECONDS, cheapest.findings),
     Stage("cost", ("training",), training.SECONDS, training.findings),
-    Stage("cost", ("out-of-range",), ids_out_of_range.SECONDS, ids_out_of_range.findings),
+    Stage("cost", ("out-of-range",), out_of_range.SECONDS, out_of_range.findings),
     *(
-        Stage("meaning", tuple(claims), meaning.SECONDS[module], meaning.findings_of(module))
+        Stage("meaning", tuple(claims), SECONDS[module], findings_of(module))
         for module, claims in MEANING.items()
     ),
 )

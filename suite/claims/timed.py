@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from suite import turns
-from suite.timer import MAX_QUEUED, clock_of
+from suite.engine import turns
+from suite.engine.clocks import MAX_QUEUED, clock_of
 
 Call = Callable[[], Any]
 

@@ -1,0 +1,1 @@
+"""What is looked up: cases, the presets that list them, and the ids they look up."""

@@ -1,0 +1,158 @@
+"""Cases, sweeps of cases, and the byte models: pure values that allocate nothing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, get_args
+
+Cache = Literal["cold", "hot"]
+
+DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "int8": 1}
+INDEX_BYTES = {"int32": 4, "int64": 8}
+CACHES: tuple[str, ...] = get_args(Cache)
+DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal")
+MAX_SIZE = 2**40
+"""Above this a vocab, dim or batch is taken for a slip of the keyboard."""
+MAX_CASES = 100_000  # of one request: days
+MAX_OFFSET = 4095
+"""A page further on, memory is aligned as it was."""
+ABSENT_BEFORE = {"may_be_absent": True}
+"""Of a field that records of earlier versions do not have; they are read as having its default."""
+
+_ZIPF = re.compile(r"zipf-(\d{1,2}(\.\d{1,4})?)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Case:
+    """One point of a sweep.
+
+    Attributes:
+        vocab: rows of the table. dim: elements of a row. dtype: their type.
+        batch: number of ids in one lookup. index_dtype: their type.
+        distribution: the law of the ids (see ``suite.cases.ids``), or ``file:NAME``.
+        cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
+            the same ids again.
+        offset: bytes by which the table's first row lies off the start of a page (GPU: of an allocation).
+
+    Raises:
+        ValueError: for a value that no case can have; the message is one line.
+    """
+
+    vocab: int
+    dim: int
+    dtype: str = "float32"
+    batch: int = 512
+    index_dtype: str = "int64"
+    distribution: str = "uniform"
+    cache: str = "cold"
+    offset: int = field(default=0, metadata=ABSENT_BEFORE)
+
+    def __post_init__(self) -> None:
+        for name in ("vocab", "dim", "batch"):
+            size = getattr(self, name)
+            if not 1 <= size <= MAX_SIZE:
+                raise ValueError(f"{name} {size}: out of range; give 1 to 2^40")
+        _one_of("dtype", self.dtype, DTYPE_BYTES)
+        _one_of("index dtype", self.index_dtype, INDEX_BYTES)
+        _one_of("cache", self.cache, CACHES)
+        law = self.distribution
+        if law not in DISTRIBUTIONS and not law.startswith("file:") and not _ZIPF.fullmatch(law):
+            _one_of("distribution", law, (*DISTRIBUTIONS, "zipf-EXPONENT"))
+        width = DTYPE_BYTES[self.dtype]
+        if not 0 <= self.offset <= MAX_OFFSET or self.offset % width:
+            what = f"multiple of {width} bytes, as {self.dtype} needs, from 0 to {MAX_OFFSET}"
+            raise ValueError(f"offset {self.offset}: out of place; give a {what}")
+        if self.index_dtype == "int32" and self.vocab > 2**31:
+            raise ValueError(f"vocab {self.vocab}: does not fit int32 ids; use --index-dtype int64")
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.dim * DTYPE_BYTES[self.dtype]
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the whole table."""
+        return self.vocab * self.row_bytes
+
+    @property
+    def ids_bytes(self) -> int:
+        """Bytes of one batch of ids."""
+        return self.batch * INDEX_BYTES[self.index_dtype]
+
+    @property
+    def rows_bytes(self) -> int:
+        """Bytes of the looked-up rows: what is read, if nothing repeats, and what is written."""
+        return self.batch * self.row_bytes
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes a lookup moves if every row is fetched anew: batch · (index + 2 · row)."""
+        return self.ids_bytes + 2 * self.rows_bytes
+
+    def compulsory_bytes(self, distinct: int) -> int:
+        """Bytes no lookup can avoid, given the number of distinct ids: repeats are read once."""
+        return self.ids_bytes + distinct * self.row_bytes + self.rows_bytes
+
+    @property
+    def table(self) -> tuple[int, int, str, int]:
+        """What identifies its table: vocab, dim, dtype, offset; cases with the same one share it."""
+        return self.vocab, self.dim, self.dtype, self.offset
+
+    def __str__(self) -> str:
+        size = f"{self.vocab}x{self.dim} {self.dtype}"
+        ids = f"batch {self.batch} {self.index_dtype} {self.distribution} {self.cache}"
+        return f"{size} {ids}" + (f" offset {self.offset}" if self.offset else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Axes; iterating gives every case of their product, those of one table together."""
+
+    vocab: tuple[int, ...]
+    dim: tuple[int, ...]
+    dtype: tuple[str, ...] = ("float32",)
+    batch: tuple[int, ...] = (512,)
+    index_dtype: tuple[str, ...] = ("int64",)
+    distribution: tuple[str, ...] = ("uniform",)
+    cache: tuple[str, ...] = ("cold",)
+    offset: tuple[int, ...] = (0,)
+
+    @property
+    def size(self) -> int:
+        """How many cases it has; makes none of them."""
+        return math.prod(len(getattr(self, f.name)) for f in fields(self))
+
+    def __iter__(self) -> Iterator[Case]:
+        for values in itertools.product(*(getattr(self, f.name) for f in fields(self))):
+            yield Case(*values)
+
+
+AXES = tuple(f.name for f in fields(Case))
+
+
+def plan(sweeps: Iterable[Sweep], **axes: tuple[object, ...] | None) -> tuple[Case, ...]:
+    """The cases of all sweeps, each once, with the axes that are given put in place of theirs.
+
+    Raises:
+        ValueError: for a value that no case can have, or more than MAX_CASES in all.
+    """
+    given = {name: values for name, values in axes.items() if values is not None}
+    sweeps = [replace(sweep, **given) for sweep in sweeps]  # type: ignore[arg-type]
+    size = sum(sweep.size for sweep in sweeps)
+    if size > MAX_CASES:
+        raise ValueError(f"axes: {size:,} cases; give fewer values, at most {MAX_CASES:,} cases")
+    by_table: dict[tuple[int, int, str, int], dict[Case, None]] = {}
+    for sweep in sweeps:
+        for case in sweep:
+            by_table.setdefault(case.table, {})[case] = None
+    return tuple(itertools.chain.from_iterable(by_table.values()))
+
+
+def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{what} {value}: unknown; give one of {', '.join(known)}")

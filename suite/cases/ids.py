@@ -1,0 +1,175 @@
+"""The laws token ids are drawn from."""
+
+from __future__ import annotations
+
+import functools
+import math
+import stat
+from array import array
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.cases.case import Case
+
+Ids = npt.NDArray[np.int64]
+
+TEXT = Path(__file__).with_name("text_ids.npz")
+MAX_FILE_BYTES = 2**31
+MAX_IDS = 2**27
+"""Of a file: 1 GiB once read. A batch that is longer begins again."""
+_BLOCK = 2**20
+_LONGEST_WORD = 100
+
+
+def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.NDArray[Any]:
+    """The ids of one batch: (batch,) of the case's index dtype, the same for the same arguments.
+
+    Laws: ``uniform``; ``zipf-S`` the exact law bounded to the vocab, p(rank) ∝ rank^-S, ranks strewn over the
+    table (``zipf`` is S = 1); ``text`` consecutive tokens of real text, folded modulo a smaller vocab;
+    ``text-shuffled`` the same tokens in random order, so without their locality; ``sorted`` uniform, then
+    sorted; ``equal`` one id repeated; ``file:NAME`` the user's own, in order.
+    """
+    rng = np.random.default_rng([seed, turn, case.vocab, case.batch])
+    law, _, exponent = case.distribution.partition("-")
+    if file_ids is not None:
+        ids = _window(file_ids, case.batch, turn)
+    elif law == "uniform":
+        ids = rng.integers(0, case.vocab, case.batch)
+    elif law == "sorted":
+        ids = np.sort(rng.integers(0, case.vocab, case.batch))
+    elif law == "equal":
+        ids = np.full(case.batch, rng.integers(0, case.vocab))
+    elif law == "zipf":
+        ids = _zipf(case.vocab, float(exponent or 1), case.batch, rng)
+    else:
+        ids = _window(_text(case.distribution == "text-shuffled"), case.batch, turn) % case.vocab
+    return ids.astype(case.index_dtype)
+
+
+def draw_apart(case: Case, turns: int, seed: int, file_ids: Ids | None = None) -> list[npt.NDArray[Any]]:
+    """Batches whose rows differ from those of the turns before, as long as the table has rows left.
+
+    A batch keeps the order and the repeats its law gave it; its distinct ids, in order of size, are given
+    rows that no earlier turn used, strewn over the table. So a lookup does not find in the cache what the
+    lookup before it left there, and what its law says of one batch stays true.
+    """
+    batches, used, stride = [], 0, _coprime(case.vocab, 0.6180339887)
+    for turn in range(turns):
+        distinct, rank = np.unique(draw(case, turn, seed, file_ids), return_inverse=True)
+        fresh = (used + np.arange(len(distinct), dtype=np.int64)) % case.vocab
+        used += len(distinct)
+        exact = fresh.astype(object) if case.vocab > 2**31 else fresh  # a product over 64 bits
+        rows = np.sort(exact * stride % case.vocab)
+        batches.append(rows[rank].astype(case.index_dtype))
+    return batches
+
+
+def read_file(path: str) -> Ids:
+    """The ids in a text file (whitespace between them) or an ``.npy`` file of any integer type, flattened.
+
+    Raises:
+        ValueError: one line that says what the file is instead.
+    """
+    file = Path(path)
+    try:
+        facts = file.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError(f"{path}: not a regular file; give a file of ids, no folder or pipe")
+        if facts.st_size > MAX_FILE_BYTES:
+            raise ValueError(f"{path}: larger than 2 GiB; give a part of it")
+        loaded = np.load(file, "r", allow_pickle=False) if file.suffix == ".npy" else _numbers(file)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}; give a file of ids") from None
+    except (ValueError, EOFError, OverflowError, MemoryError) as error:
+        if str(error).startswith(path):
+            raise
+        raise ValueError(f"{path}: not ids; give whole numbers in text, or an .npy of integers") from None
+    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "iu":
+        raise ValueError(f"{path}: not integers; give whole numbers in text, or an .npy of integers")
+    if loaded.size == 0:
+        raise ValueError(f"{path}: empty; give at least one id")
+    if loaded.size > MAX_IDS:
+        raise ValueError(f"{path}: more than {MAX_IDS:,} ids; give a part of it")
+    if loaded.dtype.kind == "u" and loaded.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{path}: ids do not fit 64 bits with a sign; give smaller ones")
+    return np.array(loaded, np.int64).reshape(-1)
+
+
+def _numbers(file: Path) -> Ids:
+    """The whole numbers in a text file, read a block at a time; too many are not read to the end.
+
+    Raises:
+        ValueError, OverflowError: a word is no number of 64 bits.
+    """
+    found, rest = array("q"), ""
+    with file.open(encoding="utf-8") as text:
+        while block := text.read(_BLOCK):
+            words = f"{rest}{block}|".split()
+            rest = words.pop()[:-1]  # may go on in the next block
+            if len(rest) > _LONGEST_WORD:
+                raise ValueError("a word too long for a number")
+            found.extend(map(int, words))
+            if len(found) > MAX_IDS:
+                break
+    found.extend(map(int, rest.split()))
+    return np.frombuffer(found, np.int64)
+
+
+def drawing_bytes(case: Case) -> int:
+    """Host memory in use at most while a batch is drawn and sorted, the law's own table with it."""
+    table = 8 * case.vocab if case.distribution.startswith("zipf") else 0
+    return table + 56 * case.batch
+
+
+def out_of_range(ids: Ids, vocab: int) -> str | None:
+    """Why these ids don't fit a table of vocab rows, or None."""
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= vocab:
+        return f"ids reach from {low} to {high}, the table has rows 0 to {vocab - 1}"
+    return None
+
+
+def draw_edges(case: Case, seed: int) -> npt.NDArray[Any]:
+    """A batch for checking: uniform ids, but the last row first and row 0 last where there is room."""
+    ids = np.random.default_rng([seed, case.batch]).integers(0, case.vocab, case.batch)
+    ids[-1] = 0
+    ids[0] = case.vocab - 1
+    return ids.astype(case.index_dtype)
+
+
+def _window(stream: Ids, batch: int, turn: int) -> Ids:
+    start = turn * batch % len(stream)
+    return np.take(stream, np.arange(start, start + batch), mode="wrap")
+
+
+@functools.cache
+def _text(shuffled: bool) -> Ids:
+    with np.load(TEXT, allow_pickle=False) as shipped:
+        stream: Ids = shipped["ids"].astype(np.int64)
+    return np.random.default_rng(0).permutation(stream) if shuffled else stream
+
+
+def _zipf(vocab: int, exponent: float, batch: int, rng: np.random.Generator) -> Ids:
+    ranks = np.searchsorted(_zipf_cumulative(vocab, exponent), rng.random(batch), side="right")
+    return ranks * _coprime(vocab, 0.3819660113) % vocab
+
+
+def _coprime(vocab: int, share: float) -> int:
+    """A step of about that share of the table that visits every row before it comes back."""
+    step = max(1, round(vocab * share))
+    while math.gcd(step, vocab) != 1:
+        step += 1
+    return step
+
+
+@functools.lru_cache(maxsize=1)
+def _zipf_cumulative(vocab: int, exponent: float) -> npt.NDArray[np.float64]:
+    # One array all through: it can be larger than the table of embeddings.
+    cumulative = np.arange(1, vocab + 1, dtype=np.float64)
+    np.power(cumulative, -exponent, out=cumulative)
+    np.cumsum(cumulative, out=cumulative)
+    cumulative /= cumulative[-1]
+    return cumulative

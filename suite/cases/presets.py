@@ -1,0 +1,97 @@
+"""Presets: the sweeps measured by default, and the published token tables."""
+
+from __future__ import annotations
+
+from suite.cases.case import CACHES, DTYPE_BYTES, Sweep
+
+PRESETS: dict[str, tuple[Sweep, ...]] = {
+    "smoke": (
+        Sweep((1000,), (7, 64), ("float32", "bfloat16"), (1, 17)),
+        Sweep((50257,), (768,), ("float32",), (512,), cache=("cold", "hot")),
+    ),
+    "default": (
+        # A language model's token table: one decode step, a batch of them, a prompt, many prompts.
+        Sweep((128256,), (4096,), ("bfloat16",), (1, 16, 17, 512, 8192)),
+        Sweep((128256,), (4096,), ("bfloat16",), (8192,), distribution=("text",)),
+        # A small model and a recommender's table: short rows, where latency rules.
+        Sweep((50257,), (768,), ("float32",), (17, 512, 8192), cache=("cold", "hot")),
+        Sweep((1_000_000,), (64,), ("float32",), (512, 8192, 65536), distribution=("uniform", "zipf")),
+        Sweep((1_000_000,), (64,), ("float32",), (65536,), ("int32",)),
+        # Rows that are no multiple of a vector; one-byte elements.
+        Sweep((100_000,), (129,), ("float16",), (8192,)),
+        Sweep((262144,), (1024,), ("float8_e4m3fn", "int8"), (8192,)),
+    ),
+    "full": (
+        Sweep(
+            (32000, 128256, 1_000_000),
+            (16, 64, 128, 768, 4096, 8192),
+            ("float32", "bfloat16", "int8"),
+            (1, 16, 17, 512, 8192, 65536),
+            distribution=("uniform", "text"),
+            cache=CACHES,
+        ),
+        Sweep((32000,), (1, 7, 100, 129, 1601), tuple(DTYPE_BYTES), (1, 16, 17, 4096), ("int32", "int64")),
+        Sweep((128256,), (64, 1024), ("bfloat16",), (8192,), distribution=("zipf", "text-shuffled", "equal")),
+    ),
+    # Where libraries change kernels, lose their vectors or run out of 31 bits.
+    "cliffs": (
+        Sweep((128256,), (4096,), ("bfloat16",), (15, 16, 17, 18)),
+        # Rows of 2 bytes to 3 KB that no vector divides, and two that it does.
+        Sweep((50257,), (1, 7, 128, 129, 1600, 1601), ("bfloat16",), (16, 17, 8192)),
+        # Rows of 16 to 512 bytes.
+        Sweep((1_000_000,), (4, 8, 16, 32, 64, 128), ("float32",), (8192,)),
+        # The same rows for other ids, and from a table off its alignment.
+        Sweep(
+            *((1_000_000,), (64,), ("float32",), (8192,), ("int32", "int64")),
+            distribution=("uniform", "sorted", "equal"),
+        ),
+        Sweep((1_000_000,), (64,), ("float32",), (17, 8192), offset=(0, 4, 8, 16)),
+        Sweep((262144,), (1024,), ("int8",), (8192,), offset=(0, 1, 2)),
+        # Just below and above 2^31 elements; 2 GiB of output, which no cache holds, so that hot is as good.
+        Sweep((262_143, 262_145), (8192,), ("int8",), (512,), ("int32", "int64")),
+        Sweep((262_145,), (8192,), ("int8",), (262_143, 262_145), cache=("hot",)),
+    ),
+}
+
+_BF16 = {
+    "llama-2-7b": (32000, 4096),
+    "llama-3-8b": (128256, 4096),
+    "llama-3-70b": (128256, 8192),
+    "llama-3.1-405b": (128256, 16384),
+    "llama-4": (202048, 5120),
+    "mistral-7b": (32000, 4096),
+    "mistral-nemo": (131072, 5120),
+    "mixtral-8x22b": (32768, 6144),
+    "qwen2.5-7b": (152064, 3584),
+    "qwen2.5-72b": (152064, 8192),
+    "qwen3-0.6b": (151936, 1024),
+    "qwen3-4b": (151936, 2560),
+    "qwen3-8b": (151936, 4096),
+    "qwen3-32b": (151936, 5120),
+    "gemma-2-9b": (256000, 3584),
+    "gemma-3-27b": (262208, 5376),
+    "gemma-4-per-layer": (262144, 8960),
+    "deepseek-v3": (129280, 7168),
+    "kimi-k2": (163840, 7168),
+    "gpt-oss": (201088, 2880),
+    "phi-4": (100352, 5120),
+    "minimax-m2": (200064, 3072),
+}
+_F32 = {
+    "gpt2": (50257, 768),
+    "gpt2-xl": (50257, 1600),
+    "bert-base": (30522, 768),
+    "t5-small": (32128, 512),
+    "dlrm-mlperf": (40_000_000, 128),
+}
+MODELS: dict[str, tuple[int, int, str]] = {
+    **{name: (*shape, "float32") for name, shape in _F32.items()},
+    **{name: (*shape, "bfloat16") for name, shape in _BF16.items()},
+}
+"""Published token tables: (vocab, dim, dtype)."""
+
+
+def model_sweep(name: str) -> Sweep:
+    """The sweep of one published table at decode and prefill batches."""
+    vocab, dim, dtype = MODELS[name]
+    return Sweep((vocab,), (dim,), (dtype,), (1, 16, 17, 512, 8192))

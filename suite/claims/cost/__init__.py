@@ -1,0 +1,1 @@
+"""Claims about what a lookup costs: size, time, bandwidth, training."""

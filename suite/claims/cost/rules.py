@@ -1,0 +1,216 @@
+"""The rules: figures in, verdict out. Each says in words by which thresholds it judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from suite.claims.cost import half_length
+from suite.claims.finding import Judged, Verdict
+from suite.stats import Estimate
+from suite.units import digits, factor, ids, share, size_of, time_of
+
+SAME_BYTES = 0.01
+NEAR_COPY = 1.25
+HALF = 0.5
+INSTANT_S = 1e-3
+SMALL_SHARE = 0.01
+IN_PROPORTION = 4.0
+
+SIZE = (
+    f"TRUE if the memory that the table takes is within {SAME_BYTES:.0%} of vocab × dim × bytes of an "
+    "element, and the whole table fits in the memory that is free here. FALSE if it takes more or less than "
+    "that. IT DEPENDS if it does not fit here."
+)
+INDEX = (
+    f"TRUE if at every batch measured the fastest lookup takes at most {NEAR_COPY:g} times as long as a "
+    "contiguous copy of the same rows that took turns with it: then no time is left for anything but moving "
+    f"bytes. FALSE if it takes longer at every batch. IT DEPENDS otherwise."
+)
+BANDWIDTH = (
+    f"A batch is bound by bandwidth if the fastest lookup moves its bytes at {HALF:.0%} or more of the speed "
+    "of a copy of the largest batch measured, which no cache holds; below, most of its time is the fixed "
+    "cost of a call (R. W. Hockney's half-performance length is where the two are equal). TRUE if every "
+    "batch measured is bound by bandwidth, FALSE if none is, IT DEPENDS otherwise; the figure is the batch "
+    "from which on all are, on a straight line between the logarithms of the batches measured."
+)
+INSTANT = (
+    f"TRUE if the lookup takes at most {time_of(INSTANT_S)} at every number of tokens measured, FALSE if it "
+    "takes longer at every one, IT DEPENDS otherwise."
+)
+CHEAPEST = (
+    f"Never a bottleneck: at every number of tokens the lookup takes at most {SMALL_SHARE:.0%} of a forward "
+    "pass. The cheapest: at every number of tokens no other step of the pass takes less time for one call, "
+    "intervals apart. TRUE if both hold, FALSE if neither does, IT DEPENDS if one does."
+)
+TRAINING = (
+    f"In proportion: the backward pass and the plain SGD update together take at most {IN_PROPORTION:g} "
+    "times as long as the forward lookup; by bytes it is twice. TRUE if that holds at every batch for the "
+    "dense gradient, which is the default; FALSE if it holds at no batch for the dense nor for the sparse "
+    "one; IT DEPENDS otherwise."
+)
+OUT_OF_RANGE = (
+    "TRUE if every backend installed raises an error for each of the ids -1, vocab and vocab + 5; FALSE if "
+    "none ever does; IT DEPENDS otherwise."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A step of a forward pass at one number of tokens.
+
+    Attributes:
+        time: of one call, in seconds. calls: how many a pass makes. whole: false where only a part of the
+            step was timed, so that the whole takes longer.
+    """
+
+    name: str
+    time: Estimate
+    calls: int
+    whole: bool = True
+
+
+def size(formula_bytes: int, measured_formula_bytes: int, allocated_bytes: int, free_bytes: int) -> Judged:
+    """Of the whole table by formula, and of the one that was allocated by formula and as allocated."""
+    off = allocated_bytes / measured_formula_bytes - 1
+    number = size_of(formula_bytes)
+    if abs(off) > SAME_BYTES:
+        why = (
+            f"the formula gives {size_of(measured_formula_bytes)}, {size_of(allocated_bytes)} were allocated"
+        )
+        return Judged("FALSE", number, why)
+    exact = f"what is allocated differs from the formula by {share(abs(off))}"
+    if formula_bytes > free_bytes:
+        return Judged(
+            "IT DEPENDS", number, f"{exact}, but only {size_of(free_bytes)} are free on this device"
+        )
+    rest = f"it takes {share(formula_bytes / free_bytes)} of the {size_of(free_bytes)} free on this device"
+    return Judged("TRUE", number, f"{exact}, and {rest}")
+
+
+def index(ratios: Mapping[int, Estimate]) -> Judged:
+    """Of how many times longer the lookup takes than a copy of its rows, by batch."""
+    far = sorted(batch for batch, ratio in ratios.items() if ratio.value > NEAR_COPY)
+    best, worst = (pick(ratios, key=lambda b: ratios[b].value) for pick in (min, max))
+    number = f"{digits(ratios[best].value)} to {digits(ratios[worst].value)} × a copy"
+    if not far:
+        return Judged("TRUE", number, "at every batch it takes about as long as copying the same bytes")
+    ends = f"{digits(ratios[worst].value)} times at batch {worst:,}, {digits(ratios[best].value)} at {best:,}"
+    if len(far) == len(ratios):
+        return Judged("FALSE", number, f"it always takes longer than copying the same bytes: {ends}")
+    where = ", ".join(f"{batch:,}" for batch in far)
+    near = f"{len(ratios) - len(far)} of {len(ratios)} batches"
+    why = f"about as long as a copy of the same bytes at {near}, but not at {where}: {ends}"
+    return Judged("IT DEPENDS", number, why)
+
+
+def bandwidth(speeds: Mapping[int, Estimate], copy_per_s: float) -> Judged:
+    """Of the bytes a second that the lookup moved, by batch, against the speed of the largest copy."""
+    begins = half_length.crossing(speeds, HALF * copy_per_s)
+    shares = {batch: speed.value / copy_per_s for batch, speed in speeds.items()}
+    if begins is None:
+        why = f"no batch up to {max(speeds):,} keeps up half of a copy's {digits(copy_per_s / 1e9)} GB/s"
+        return Judged("FALSE", f"{max(shares.values()):.0%} of a copy at best", why)
+    if begins <= min(speeds):
+        number = f"{min(shares.values()):.0%} of a copy at least"
+        return Judged("TRUE", number, "every batch measured is bound by bandwidth")
+    one = min(speeds)
+    why = (
+        f"bound by bandwidth from about {ids(begins)} on; below, by the fixed cost of a call: batch {one:,} "
+        f"moves its bytes at {share(shares[one])} of a copy's {digits(copy_per_s / 1e9)} GB/s"
+    )
+    return Judged("IT DEPENDS", f"from {ids(begins)} on", why)
+
+
+def instant(times: Mapping[int, Estimate]) -> Judged:
+    """Of the lookup's seconds, by the number of tokens."""
+    slow = sorted(n for n, time in times.items() if time.value > INSTANT_S)
+    few, many = min(times), max(times)
+    ends = f"{time_of(times[few].value)} for {few:,}, {time_of(times[many].value)} for {many:,} tokens"
+    if not slow:
+        return Judged("TRUE", ends, f"at most {time_of(INSTANT_S)} at every number of tokens")
+    if len(slow) == len(times):
+        return Judged("FALSE", ends, f"longer than {time_of(INSTANT_S)} at every number of tokens")
+    why = f"longer than {time_of(INSTANT_S)} for {_tokens(slow)}, not otherwise"
+    return Judged("IT DEPENDS", ends, why)
+
+
+def pass_s(parts: Sequence[Part]) -> float:
+    """Seconds of a forward pass: of every step one call's median, times its calls."""
+    return sum(part.time.value * part.calls for part in parts)
+
+
+def cheaper(lookup: Estimate, parts: Sequence[Part]) -> list[str]:
+    """Which steps take less time for a call than the lookup, intervals apart; a part of a step is no step."""
+    return [part.name for part in parts if part.whole and part.time.high < lookup.low]
+
+
+def cheapest(passes: Mapping[int, tuple[Estimate, Sequence[Part]]]) -> Judged:
+    """Of the lookup and of the other steps of a pass, by the number of tokens."""
+    shares = {n: lookup.value / (lookup.value + pass_s(parts)) for n, (lookup, parts) in passes.items()}
+    bound = {n for n, (_, parts) in passes.items() if not all(part.whole for part in parts)}
+    large = [n for n in shares if shares[n] > SMALL_SHARE]
+    never: bool | None = not large
+    if large and all(n in bound for n in large):
+        never = None  # a part of the pass is all that was timed, the share may be smaller
+    less = {n: cheaper(lookup, parts) for n, (lookup, parts) in passes.items()}
+    least = not any(less.values())
+    most = max(shares, key=lambda n: shares[n])
+    said = f"{'at most ' if most in bound else ''}{share(shares[most])} of a forward pass"
+    rank = "no other step is cheaper" if least else f"cheaper for one call: {_cheaper_words(less)}"
+    verdict: Verdict = (
+        "TRUE" if never and least else "FALSE" if never is False and not least else "IT DEPENDS"
+    )
+    words = {True: "never a bottleneck", False: "a bottleneck", None: "a bottleneck or not, that is open"}[
+        never
+    ]
+    return Judged(verdict, said, f"{words} ({said} at {_tokens([most])}); {rank}")
+
+
+def _cheaper_words(less: Mapping[int, Sequence[str]]) -> str:
+    names = dict.fromkeys(name for found in less.values() for name in found)
+    return ", ".join(f"{name} (at {_tokens([n for n in sorted(less) if name in less[n]])})" for name in names)
+
+
+def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Judged:
+    """Of (backward + update) over forward, by batch, with the dense and with the sparse gradient."""
+    most = max(dense, key=lambda n: dense[n])
+    number = f"up to {factor(dense[most])} × the forward (dense)"
+    ends = f"dense {_ends(dense)}, sparse {_ends(sparse)}"
+    if all(ratio <= IN_PROPORTION for ratio in dense.values()):
+        return Judged("TRUE", number, f"backward and update stay in proportion to the lookup: {ends}")
+    if all(ratio > IN_PROPORTION for ratio in [*dense.values(), *sparse.values()]):
+        return Judged("FALSE", number, f"backward and update cost far more than the lookup: {ends}")
+    why = f"the dense gradient costs the whole table whatever the batch, the sparse one its rows: {ends}"
+    return Judged("IT DEPENDS", number, why)
+
+
+def _ends(ratios: Mapping[int, float]) -> str:
+    few, many = min(ratios), max(ratios)
+    return f"{factor(ratios[few])} × at batch {few:,} and {factor(ratios[many])} × at {many:,}"
+
+
+def out_of_range(behaviours: Mapping[tuple[str, str], str]) -> Judged:
+    """Of what (backend, id) did: the first word is ``raises`` where it refused."""
+    total = len(behaviours)
+    raised = [key for key, what in behaviours.items() if what.startswith("raises")]
+    number = f"{len(raised)} of {total} raise"
+    if len(raised) == total:
+        return Judged("TRUE", number, "every backend refuses an id that is not in the table")
+    others = sorted({what.partition(":")[0] for what in behaviours.values() if not what.startswith("raises")})
+    if not raised:
+        return Judged("FALSE", number, f"no backend refuses such an id; what they do: {', '.join(others)}")
+    names = ", ".join(sorted({backend for backend, _ in raised}))
+    why = f"an error comes from {names}; what else happens: {', '.join(others)}"
+    return Judged("IT DEPENDS", number, why)
+
+
+def _tokens(numbers: Sequence[int]) -> str:
+    return f"{_some(numbers)} {'token' if list(numbers) == [1] else 'tokens'}"
+
+
+def _some(numbers: Sequence[int]) -> str:
+    """1, 4, 16; where there are many, the first and the last."""
+    if len(numbers) > 3:
+        return f"{numbers[0]:,} to {numbers[-1]:,}"
+    return ", ".join(f"{number:,}" for number in numbers)

@@ -1,0 +1,1 @@
+"""Claims about what the vectors mean, tried on trained tables."""

@@ -1,0 +1,84 @@
+"""The page of the claims: one HTML file without a script that fetches nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.claims.finding import Cell, Finding, Plot
+from suite.claims.svg import NARROW, WIDE, draw, marker
+from suite.records.record import Environment
+from suite.report.page.html import STYLE, machine, part
+from suite.text import plain
+from suite.units import digits
+
+_HERE = Path(__file__).parent
+GROUPS = {"cost": "What a lookup costs", "meaning": "What the vectors mean"}
+
+
+def html(findings: Sequence[Finding], device: str, environment: Environment) -> str:
+    """The findings as one page.
+
+    Args:
+        device: where they were made, ``cpu`` or ``cuda:N``, for the line that names the machine.
+    """
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(_HERE)
+    made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    made.filters.update(cell=cell, plain=plain)
+    style = part(STYLE) + _own_style()
+    groups = [(title, [f for f in findings if f.group == group]) for group, title in GROUPS.items()]
+    return made.get_template("page.html").render(
+        policy=_policy(style),
+        style=style,
+        groups=[(title, found) for title, found in groups if found],
+        findings=findings,
+        machine=machine(device, environment),
+        environment=environment,
+        device=device,
+        drawings=drawings,
+        is_number=_is_number,
+        mark=lambda number: marker(number, 0, 0, 5),
+        kinds={"TRUE": "true", "FALSE": "false", "IT DEPENDS": "depends", "NOT MEASURED": "missing"},
+    )
+
+
+def drawings(plot: Plot) -> tuple[object, ...]:
+    """A plot with points for a wide page and for a narrow one; none for one without."""
+    if not any(series.points for series in plot.series):
+        return ()
+    return draw(plot, WIDE), draw(plot, NARROW)
+
+
+def cell(value: Cell) -> str:
+    """A cell in words: three digits of a figure, thousands of a count set apart, a dash for none."""
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return digits(value) if isinstance(value, float) else plain(value)
+
+
+def _is_number(value: Cell) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _own_style() -> str:
+    return (_HERE / "claims.css").read_text(encoding="utf-8")
+
+
+def _policy(style: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    rules = (
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+    return "; ".join(rules)

@@ -1,0 +1,1 @@
+"""Compare run with run, or backend with backend: python -m suite.compare"""

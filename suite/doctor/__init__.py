@@ -1,0 +1,1 @@
+"""Find what on this machine disturbs measurements: python -m suite.doctor"""

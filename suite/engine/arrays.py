@@ -1,0 +1,243 @@
+"""The only owner of arrays: memory and views of it, on the host or on one GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.cases.case import DTYPE_BYTES, Case
+from suite.engine import formula
+from suite.machine.procfs import ROOT, mapped_bytes
+
+Array = Any
+Host = npt.NDArray[Any]
+
+BITS = {1: "int8", 2: "int16", 4: "int32"}
+"""The signed integer of each element width."""
+
+_HUGE_PAGE = 2**21
+
+
+class Arrays(Protocol):
+    """Where arrays live: NumPy's on the host, torch's on a GPU."""
+
+    device: str
+
+    def bytes(self, size: int) -> Array:
+        """Zeroed memory, uint8 (size,), aligned to 64 bytes or more."""
+
+    def empty(self, shape: tuple[int, ...]) -> Array:
+        """Uninitialised int32 array, for the formula."""
+
+    def view(self, memory: Array, dtype: str) -> Array:
+        """A uint8 or integer array seen as another integer type."""
+
+    def values(self, bits: Array, dtype: str) -> Array:
+        """Bits of a table or an output as a torch tensor of ``dtype``; ids as a torch tensor."""
+
+    def put(self, target: Array, source: Host) -> None:
+        """Copy from the host."""
+
+    def fill_table(self, table: Array, dtype: str) -> None:
+        """Write the formula's rows into a table of bits, then let nothing write to it."""
+
+    def invert_row(self, table: Array, row: int) -> None:
+        """Turn every bit of one row over; twice is nothing."""
+
+    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
+        """The bits of a result as they are when this is called, (batch, dim) or some of its rows, copied.
+
+        Raises:
+            TypeError: if it is no array of that shape and width on this device; the message says what it is.
+        """
+
+    def span(self, array: Array) -> tuple[int, int]:
+        """First and last address of an array's memory; (0, 0) if it does not tell."""
+
+    def huge_pages(self, array: Array) -> float | None:
+        """The share of an array's bytes that lie on huge pages; None where nobody tells."""
+
+    def synchronize(self) -> None:
+        """Wait for everything enqueued."""
+
+    def trim(self) -> None:
+        """Give back the memory that is held for later and holds no array."""
+
+
+class HostArrays:
+    """NumPy arrays in mappings of their own, on huge pages where the kernel gives them."""
+
+    device = "cpu"
+
+    def bytes(self, size: int) -> Array:
+        # Private: of shared memory, mmap's default, most kernels put nothing on huge pages.
+        mapping = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_HUGEPAGE") and size >= 2**22:
+            mapping.madvise(mmap.MADV_HUGEPAGE)
+        return np.frombuffer(mapping, np.uint8)[:size]
+
+    def empty(self, shape: tuple[int, ...]) -> Array:
+        return np.empty(shape, np.int32)
+
+    def view(self, memory: Array, dtype: str) -> Array:
+        return memory.view(dtype)
+
+    def values(self, bits: Array, dtype: str) -> Array:
+        import torch
+
+        return torch.from_numpy(bits).view(getattr(torch, dtype))
+
+    def put(self, target: Array, source: Host) -> None:
+        target[...] = source
+
+    def fill_table(self, table: Array, dtype: str) -> None:
+        def part(rows: slice) -> None:
+            numbers = np.arange(rows.start, rows.stop)
+            for where, bits in formula.expected(numbers, table.shape[1], dtype, self.empty):
+                table[rows][where] = bits
+
+        formula.parallel(part, len(table))
+        _protect(table, writable=False)
+
+    def invert_row(self, table: Array, row: int) -> None:
+        _protect(table, writable=True, only=table[row])
+        np.invert(table[row], out=table[row])
+        _protect(table, writable=False, only=table[row])
+
+    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
+        if type(result) is not np.ndarray:
+            result = _torch_bits(result, case).numpy()
+        bits = np.ascontiguousarray(result)
+        _require(bits.shape, bits.itemsize, f"NumPy {bits.dtype}", case)
+        bits = bits.view(BITS[bits.itemsize])
+        return bits.copy() if rows is None else bits[rows]
+
+    def span(self, array: Array) -> tuple[int, int]:
+        if isinstance(array, np.ndarray):
+            return array.ctypes.data, array.ctypes.data + array.nbytes
+        return _torch_span(array)
+
+    def huge_pages(self, array: Array) -> float | None:
+        first, end = self.span(array)
+        try:
+            huge = mapped_bytes(ROOT, (first, end), "AnonHugePages")
+        except OSError:
+            return None
+        return round(min(1.0, huge / (end - first)), 4)
+
+    def synchronize(self) -> None:
+        """Nothing is enqueued on the host."""
+
+    def trim(self) -> None:
+        """Nothing is held for later on the host."""
+
+
+class CudaArrays:
+    """Torch tensors on one GPU."""
+
+    def __init__(self, index: int) -> None:
+        import torch
+
+        self.torch = torch
+        self.device = f"cuda:{index}"
+        self.place = torch.device(self.device)
+        torch.cuda.set_device(self.place)
+
+    def bytes(self, size: int) -> Array:
+        return self.torch.zeros(size, dtype=self.torch.uint8, device=self.place)
+
+    def empty(self, shape: tuple[int, ...]) -> Array:
+        return self.torch.empty(shape, dtype=self.torch.int32, device=self.place)
+
+    def view(self, memory: Array, dtype: str) -> Array:
+        return memory.view(getattr(self.torch, dtype))
+
+    def values(self, bits: Array, dtype: str) -> Array:
+        return bits.view(getattr(self.torch, dtype))
+
+    def put(self, target: Array, source: Host) -> None:
+        target.copy_(self.torch.from_numpy(np.ascontiguousarray(source)))
+
+    def fill_table(self, table: Array, dtype: str) -> None:
+        numbers = self.torch.arange(len(table), device=self.place)
+        for where, bits in formula.expected(numbers, table.shape[1], dtype, self.empty, formula.CUDA_CHUNK):
+            table[where] = bits
+
+    def invert_row(self, table: Array, row: int) -> None:
+        table[row] = ~table[row]
+
+    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
+        bits = _torch_bits(result, case)
+        if bits.device != self.place:
+            raise TypeError(f"returned an array on {bits.device}, not on {self.device}")
+        return bits.clone() if rows is None else bits[rows]
+
+    def span(self, array: Array) -> tuple[int, int]:
+        return _torch_span(array)
+
+    def huge_pages(self, array: Array) -> float | None:
+        return None
+
+    def synchronize(self) -> None:
+        self.torch.cuda.synchronize()
+
+    def trim(self) -> None:
+        self.torch.cuda.empty_cache()
+
+
+def arrays_on(device: str) -> Arrays:
+    """The arrays of ``cpu`` or ``cuda:N``."""
+    return HostArrays() if device == "cpu" else CudaArrays(int(device.partition(":")[2]))
+
+
+def _protect(table: Host, writable: bool, only: Host | None = None) -> None:
+    """Let the processor fault whoever writes to the table, so that the culprit is known.
+
+    Args:
+        only: a part of it to do that to; of a table of gigabytes, all of it takes 20 ms.
+    """
+    flags = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    start, end = _pages(table, mmap.PAGESIZE)
+    if only is not None:
+        # Whole huge pages, which would be broken up where only some of one may be written to.
+        low, high = _pages(only, _HUGE_PAGE)
+        start, end = max(start, low), min(end, high)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), flags):
+        raise OSError(ctypes.get_errno(), "mprotect failed")
+
+
+def _pages(array: Host, size: int) -> tuple[int, int]:
+    """First address of the page that an array begins in, and the one after the page that it ends in."""
+    start: int = array.ctypes.data
+    return start // size * size, -(-(start + array.nbytes) // size) * size
+
+
+def _torch_bits(result: Array, case: Case) -> Array:
+    try:
+        import torch
+        import torch.utils.dlpack
+    except ImportError:
+        raise TypeError(f"returned {type(result).__name__}, not a NumPy array") from None
+    if type(result) is not torch.Tensor:
+        if not hasattr(result, "__dlpack__"):
+            raise TypeError(f"returned {type(result).__name__}, not an array")
+        result = torch.utils.dlpack.from_dlpack(result)
+    _require(tuple(result.shape), result.itemsize, str(result.dtype), case)
+    return result.detach().contiguous().view(getattr(torch, BITS[result.itemsize]))
+
+
+def _torch_span(array: Array) -> tuple[int, int]:
+    if not hasattr(array, "data_ptr"):
+        return 0, 0
+    start = array.data_ptr()
+    return start, start + array.numel() * array.element_size()
+
+
+def _require(shape: tuple[int, ...], itemsize: int, dtype: str, case: Case) -> None:
+    if shape != (case.batch, case.dim) or itemsize != DTYPE_BYTES[case.dtype]:
+        raise TypeError(f"returned {dtype} of shape {shape}, not {case.dtype} of {(case.batch, case.dim)}")

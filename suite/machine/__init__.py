@@ -1,0 +1,1 @@
+"""The facts of the machine: processor, memory, limits, software and GPU, without names."""

@@ -1,0 +1,127 @@
+"""What the control groups above this process allow: processors and memory, the tightest of every level."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from suite.machine.procfs import ROOT, as_integer, integer, line, table, text
+
+_NO_LIMIT_BYTES = 2**60
+"""Version 1 says "unlimited" by a number near 2^63."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits on this process; None where there is none, or none that can be read.
+
+    Attributes:
+        version: of the control groups in force for memory: 1 or 2.
+        processors: how many processors' worth of time it may use, e.g. 1.5.
+        memory_bytes: the most memory it may hold.
+        free_bytes: what is left of that now; file pages that can be dropped at once count as free.
+    """
+
+    version: int | None
+    processors: float | None
+    memory_bytes: int | None
+    free_bytes: int | None
+
+
+def limits(root: Path = ROOT) -> Limits:
+    """Read both versions of control groups, since a machine can have them side by side."""
+    groups, mounts = _groups(root), _mounts(root)
+    version: int | None = None
+    quotas: list[float] = []
+    memory: list[tuple[int, int | None]] = []
+    for level in _levels(root, groups.get(""), mounts.get("", ("/", "/sys/fs/cgroup"))):
+        quotas += _quota_2(level)
+        found = _memory(level, ("memory.max", "memory.high"), "memory.current", "inactive_file")
+        memory += found
+        version = 2 if found or (level / "memory.stat").exists() else version
+    for level in _levels(root, groups.get("cpu"), mounts.get("cpu", ("/", "/sys/fs/cgroup/cpu"))):
+        quotas += _quota_1(level)
+    for level in _levels(root, groups.get("memory"), mounts.get("memory", ("/", "/sys/fs/cgroup/memory"))):
+        names = ("memory.limit_in_bytes",)
+        memory += _memory(level, names, "memory.usage_in_bytes", "total_inactive_file")
+        version = version or (1 if (level / names[0]).exists() else None)
+    free = [max(0, limit - used) for limit, used in memory if used is not None]
+    return Limits(
+        version,
+        min(quotas, default=None),
+        min((limit for limit, _ in memory), default=None),
+        min(free, default=None),
+    )
+
+
+def _groups(root: Path) -> dict[str, str]:
+    """Controller to this process's group; the empty name is version 2."""
+    found: dict[str, str] = {}
+    for row in (text(root, "proc/self/cgroup") or "").splitlines():
+        _, _, rest = row.partition(":")
+        controllers, separator, path = rest.partition(":")
+        if separator:
+            found.update(dict.fromkeys(controllers.split(","), path))
+    return found
+
+
+def _mounts(root: Path) -> dict[str, tuple[str, str]]:
+    """Controller to (the group that is mounted, where); the empty name is version 2. See proc(5)."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in (text(root, "proc/self/mountinfo") or "").splitlines():
+        before, _, after = row.partition(" - ")
+        place, kind = before.split(" "), after.split(" ")
+        if len(place) < 6 or len(kind) < 3:
+            continue
+        mount = _unescaped(place[3]), _unescaped(place[4])
+        if kind[0] == "cgroup2":
+            found.setdefault("", mount)
+        elif kind[0] == "cgroup":
+            for controller in kind[2].split(","):
+                found.setdefault(controller, mount)
+    return found
+
+
+def _unescaped(path: str) -> str:
+    return re.sub(r"\\([0-3][0-7]{2})", lambda code: chr(int(code[1], 8)), path)
+
+
+def _levels(root: Path, group: str | None, mount: tuple[str, str]) -> list[Path]:
+    """The directories of a group and of all that contain it, as far as they are mounted."""
+    shown, where = mount
+    top = root / where.lstrip("/")
+    below = PurePosixPath(group or "/")
+    # A container can see its own group mounted as the root while its path is still told from outside.
+    inside = below.relative_to(shown).parts if below.is_relative_to(shown) else ()
+    if ".." in inside or ".." in PurePosixPath(where).parts:
+        inside = ()
+    return [top.joinpath(*inside[:depth]) for depth in range(len(inside), -1, -1)]
+
+
+def _quota_2(level: Path) -> list[float]:
+    words = (line(level, "cpu.max") or "").split()
+    numbers = [as_integer(word) for word in words[:2]]
+    return _share(*numbers) if len(numbers) == 2 else []
+
+
+def _quota_1(level: Path) -> list[float]:
+    return _share(integer(level, "cpu.cfs_quota_us"), integer(level, "cpu.cfs_period_us"))
+
+
+def _share(quota: int | None, period: int | None) -> list[float]:
+    return [quota / period] if quota and period and quota > 0 and period > 0 else []
+
+
+def _memory(level: Path, names: tuple[str, ...], usage: str, cache: str) -> list[tuple[int, int | None]]:
+    """(limit, bytes in use that can't be dropped at once) of a level, if it has a limit."""
+    found = [limit for limit in (integer(level, name) for name in names) if limit is not None]
+    found = [limit for limit in found if 0 <= limit < _NO_LIMIT_BYTES]
+    if not found:
+        return []
+    used = integer(level, usage)
+    if used is not None:
+        rows = (text(level, "memory.stat") or "").splitlines()
+        droppable = as_integer(table("\n".join(row.replace(" ", "=", 1) for row in rows)).get(cache))
+        used = max(0, used - max(0, droppable or 0))
+    return [(min(found), used)]

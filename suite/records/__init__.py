@@ -1,0 +1,1 @@
+"""What is written down: records and environments, and their way to disk and back."""

@@ -1,0 +1,121 @@
+"""JSON read several times as fast, where msgspec is installed; ``strict`` reads what is uncertain."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args, get_origin
+
+from suite.records import strict
+
+T = TypeVar("T")
+Reader = Callable[[bytes], Any]
+Convert = Callable[[Any], Any]
+_EXACT = 2**53
+
+
+def read(kind: type[T], line: bytes) -> T | None:
+    """What ``strict.parse`` and ``strict.build`` would make of a line, to the bit; None if not certain.
+
+    msgspec checks names, types and numbers. Of a key that stands twice it takes the last, so the colons are
+    counted: in a line without escapes those outside of text are as many as the keys.
+    """
+    reader = _reader(typing.cast(Any, kind))
+    return reader(line) if reader else None
+
+
+@functools.cache
+def _reader(kind: type) -> Reader | None:
+    try:
+        from msgspec import MsgspecError
+        from msgspec.json import Decoder
+    except ImportError:
+        return None
+    decode, convert = Decoder(_struct(kind)).decode, _converter(kind)
+
+    def read(line: bytes) -> Any:
+        if b"\\" in line:
+            return None
+        try:
+            made, colons = convert(decode(line))
+        except (MsgspecError, ValueError, RecursionError):
+            return None
+        return made if colons == line.count(b":") else None
+
+    return read
+
+
+@functools.cache
+def _struct(kind: Any) -> Any:
+    """A dataclass as msgspec is to read it: each field must be there, but those that may be absent."""
+    import msgspec
+
+    hints = typing.get_type_hints(kind)
+    named: list[Any] = []
+    for field in dataclasses.fields(kind):
+        of = _read_as(hints[field.name])
+        absent = field.metadata.get("may_be_absent")
+        named.append((field.name, of | msgspec.UnsetType, msgspec.UNSET) if absent else (field.name, of))
+    return msgspec.defstruct(kind.__name__, named, forbid_unknown_fields=True, gc=False)
+
+
+def _read_as(hint: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _struct(typing.cast(Any, hint))
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        return typing.Union[tuple(map(_read_as, get_args(hint)))]  # noqa: UP007 - of a tuple
+    return hint
+
+
+@functools.cache
+def _converter(kind: Any) -> Convert:
+    """From the struct of a dataclass to the dataclass, and the colons that were in its text."""
+    from msgspec import UNSET
+    from msgspec.structs import astuple
+
+    hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+    inner = {place: _inner(hints[field.name]) for place, field in enumerate(fields)}
+    nested = [(place, convert) for place, convert in inner.items() if convert]
+    absent = [(place, f.default) for place, f in enumerate(fields) if f.metadata.get("may_be_absent")]
+    make = strict.maker(kind)
+
+    def convert(struct: Any) -> tuple[Any, int]:
+        values = [*astuple(struct)]
+        colons = len(values)
+        for place, then in nested:
+            if values[place] is not None:
+                values[place], more = then(values[place])
+                colons += more
+        for place, default in absent:
+            if values[place] is UNSET:
+                values[place] = default
+                colons -= 1
+        for value in values:
+            if type(value) is str:
+                colons += value.count(":")
+        return make(*values), colons
+
+    return convert
+
+
+def _inner(hint: Any) -> Convert | None:
+    """How to convert a value that may be a dataclass or is a mapping."""
+    kinds = [hint, *get_args(hint)]
+    for kind in kinds:
+        if dataclasses.is_dataclass(kind):
+            return _converter(typing.cast(Any, kind))
+    return _mapping if get_origin(hint) is dict else None
+
+
+def _mapping(values: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    colons = len(values)
+    for name, value in values.items():
+        colons += name.count(":")
+        if type(value) is str:
+            colons += value.count(":")
+        elif type(value) is float and not -_EXACT < value < _EXACT:
+            raise ValueError("may have been a whole number")
+    return values, colons

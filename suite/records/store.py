@@ -1,0 +1,248 @@
+"""A run directory: one environment, and its records, appended a measurement at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from suite.records.record import Environment, Record, from_json, to_json
+
+MAX_LINE_BYTES = 8 * 2**20
+"""No record is longer; a line that is, is not ours."""
+READ_BYTES = 2**20
+
+_ENVIRONMENT = "environment.json"
+_RECORDS = "records.jsonl"
+_Kind = TypeVar("_Kind", Record, Environment)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class StoreError(Exception):
+    """A run directory can't be made, read or written. One line: ``<subject>: <what is>; <what to do>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line of records.jsonl that is not a record, and why; line_number counts from 1."""
+
+    path: Path
+    line_number: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line_number}: {self.why}; the line is left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run on disk: ``environment.json``, written once, and ``records.jsonl``, only ever appended to."""
+
+    path: Path
+    environment: Environment
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], environment: Environment) -> Run:
+        """Make the folder of a new run.
+
+        Args:
+            path: what does not exist yet, or is an empty folder.
+            environment: written at once, whole or not at all.
+
+        Raises:
+            StoreError: there is something already, or it can't be written.
+        """
+        folder = Path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _check_empty(folder)
+            os.close(os.open(folder / _RECORDS, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            _write_first(folder, environment)
+        except OSError as error:
+            why = _why(error)
+            raise StoreError(f"{folder}: can't be written ({why}); give another folder with --out") from None
+        return cls(folder, environment)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The run in a folder; its records are read later.
+
+        Raises:
+            StoreError: no such folder, no run in it, or an environment that this version can't read.
+        """
+        folder = Path(path)
+        try:
+            _check_run(folder)
+            with (folder / _ENVIRONMENT).open("rb") as file:
+                text = file.read(MAX_LINE_BYTES + 1)
+        except OSError as error:
+            raise StoreError(f"{folder}: can't be read ({_why(error)}); check its permissions") from None
+        try:
+            return cls(folder, _decode(Environment, text))
+        except ValueError as error:
+            action = "read it with the version of the suite that wrote it"
+            raise StoreError(f"{folder / _ENVIRONMENT}: {error}; {action}") from None
+
+    def amended(self, noise_floor: float | None) -> Run:
+        """The run with its noise floor written into the environment.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        environment = replace(self.environment, noise_floor=noise_floor)
+        try:
+            _write_whole(self.path / _ENVIRONMENT, _pretty(environment))
+        except OSError as error:
+            raise self._unwritten(error) from None
+        return Run(self.path, environment)
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Put the records of a measurement on disk: all of them, safely there when this returns, or none.
+
+        Raises:
+            StoreError: the disk is full or broken; the file is as it was before.
+            ValueError: a record holds NaN or infinity.
+        """
+        block = b"".join(_line(record) for record in records)
+        try:
+            with (self.path / _RECORDS).open("a+b", buffering=0) as file:
+                _append(file.fileno(), block)
+        except OSError as error:
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path}: {_why(error)}; see to it, then go on with --resume")
+
+    def read(self) -> Iterator[Record | Refused]:
+        """Every line in order, one in memory at a time: a record, or why it is none. No line raises.
+
+        Raises:
+            StoreError: the file itself can't be read.
+        """
+        path = self.path / _RECORDS
+        try:
+            with path.open("rb", buffering=READ_BYTES) as file:
+                for number, line in enumerate(_lines(file), 1):
+                    try:
+                        yield _decode(Record, line)
+                    except ValueError as error:
+                        torn = not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES
+                        why = "cut short by an interrupted write" if torn else str(error)
+                        yield Refused(path, number, why)
+        except OSError as error:
+            raise StoreError(f"{path}: can't be read ({_why(error)}); check its permissions") from None
+
+    def records(self) -> tuple[list[Record], list[Refused]]:
+        """The whole run in memory: the records in order, and the lines that are none."""
+        items = list(self.read())
+        return [i for i in items if isinstance(i, Record)], [i for i in items if isinstance(i, Refused)]
+
+
+def _check_empty(folder: Path) -> None:
+    if (folder / _ENVIRONMENT).exists():
+        raise StoreError(f"{folder}: holds a run already; go on with --resume, or give another --out")
+    if any(folder.iterdir()):
+        raise StoreError(f"{folder}: is not empty; give a new folder with --out")
+
+
+def _check_run(folder: Path) -> None:
+    if not folder.exists():
+        raise StoreError(f"{folder}: no such folder; give one that suite.run made")
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: is no folder; give one that suite.run made")
+    for name in (_ENVIRONMENT, _RECORDS):  # a pipe or a device there would hold us up for ever
+        if not (folder / name).is_file():
+            raise StoreError(f"{folder}: is no run, {name} is missing; give a folder that suite.run made")
+
+
+def _write_first(folder: Path, environment: Environment) -> None:
+    try:
+        _write_whole(folder / _ENVIRONMENT, _pretty(environment))
+    except OSError:
+        (folder / _RECORDS).unlink()  # our own, and empty: what is left can be tried again
+        raise
+
+
+def _pretty(environment: Environment) -> bytes:
+    tree = json.loads(to_json(environment))
+    return _encode(json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
+
+
+def _line(record: Record) -> bytes:
+    line = _encode(to_json(record) + "\n")
+    if len(line) > MAX_LINE_BYTES:
+        subject = f"{record.backend} on {record.case}"
+        raise StoreError(f"{subject}: its record exceeds {MAX_LINE_BYTES} bytes; take fewer samples")
+    return line
+
+
+def _encode(text: str) -> bytes:
+    # Undecodable bytes of a message arrive as lone surrogates; as JSON escapes they survive the round trip.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _decode(kind: type[_Kind], line: bytes) -> _Kind:
+    if len(line) > MAX_LINE_BYTES:
+        raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+    try:
+        return from_json(kind, line)
+    except (OverflowError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a {kind.__name__.lower()}: {error}") from None
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines with their newline; of one that is too long, only the beginning."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        rest = line
+        while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_LINE_BYTES + 1)
+        yield line
+
+
+def _append(fd: int, block: bytes) -> None:
+    length = os.fstat(fd).st_size
+    if length and os.pread(fd, 1, length - 1) != b"\n":
+        block = b"\n" + block  # a run killed while writing left half a line: let it be a line of its own
+    try:
+        _write_all(fd, block)
+        os.fsync(fd)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, length)
+            os.fsync(fd)
+        raise
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]  # on a full disk the first write is short, the next one raises
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that whoever looks finds all of it or nothing, after a power cut too."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _why(error: OSError) -> str:
+    return "disk full" if error.errno in _FULL else str(error.strerror or error).lower()

@@ -1,0 +1,1 @@
+"""Results shown: on the terminal, as Markdown, as files for other tools, as plots and as a page."""

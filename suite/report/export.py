@@ -1,0 +1,238 @@
+"""Results in the formats of services that follow speed over time: Bencher, github-action-benchmark, asv."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+
+from suite import stats
+from suite.analysis import comparison
+from suite.analysis.outcomes import Outcome, Results
+from suite.records.record import Environment, Fact
+from suite.records.store import StoreError
+from suite.stats import Estimate
+from suite.units import digits
+
+FORMATS = {
+    "bmf": "a file in Bencher's metric format",
+    "gha": "a file for github-action-benchmark, tool customSmallerIsBetter",
+    "asv": "a folder of results for airspeed velocity",
+}
+NAME = "embedding-lookup-suite"
+LONGEST_NAME = 190
+"""Of a part of a name: five of them and their digests make one that Bencher takes, of up to 1,024."""
+ASV_CONFIDENCE = 0.99
+"""Of the interval that asv keeps."""
+ASV_COLUMNS = (
+    *("result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b"),
+    *("stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples", "profile"),
+)
+_UNSAFE = re.compile(r"[^A-Za-z0-9 ._:/+-]")
+_COMMIT = re.compile(r"[0-9a-f]{8,64}")
+
+
+def texts(results: Results, format_name: str) -> dict[str, str]:
+    """What an export consists of: text by relative path, or one text under "" where the format is one file.
+
+    Failures are left out, or null where the format has a place for them; they are never a number. Of names
+    only letters, digits, spaces and ``._:/+-`` are kept; one that loses some gets a digest of all it was.
+
+    Args:
+        format_name: one of ``FORMATS``.
+
+    Raises:
+        StoreError: no backend completed a case, or asv is asked for and a run knows no commit.
+    """
+    if not any(o.record.samples for o in results.outcomes):
+        raise StoreError(f"--export {format_name}: no backend completed a case; there is nothing to export")
+    if format_name == "asv":
+        return {path: _json(tree) for path, tree in _asv(results).items()}
+    return {"": _json(_bmf(results) if format_name == "bmf" else _gha(results))}
+
+
+def _json(tree: object) -> str:
+    return json.dumps(tree, indent=1, allow_nan=False, ensure_ascii=True) + "\n"
+
+
+def _bmf(results: Results) -> dict[str, dict[str, dict[str, float]]]:
+    """https://bencher.dev/docs/reference/bencher-metric-format; its measure ``latency`` is in ns."""
+    found = {}
+    for outcome in _done(results):
+        found[_label(results, outcome)] = {"latency": _metric(comparison.median(outcome), 1e9)}
+        share = comparison.fraction_of_ceiling(outcome)
+        if share:
+            found[_label(results, outcome)]["fraction-of-ceiling"] = _metric(share, 1.0)
+    return found
+
+
+def _metric(estimate: Estimate, unit: float) -> dict[str, float]:
+    metric = {"value": _rounded(estimate.value * unit)}
+    if comparison.is_bounded(estimate):
+        metric |= {
+            "lower_value": _rounded(estimate.low * unit),
+            "upper_value": _rounded(estimate.high * unit),
+        }
+    return metric
+
+
+def _gha(results: Results) -> list[dict[str, object]]:
+    """https://github.com/benchmark-action/github-action-benchmark, its custom benchmarks."""
+    return [_entry(_label(results, outcome), outcome) for outcome in _done(results)]
+
+
+def _entry(label: str, outcome: Outcome) -> dict[str, object]:
+    time, share = comparison.median(outcome), comparison.fraction_of_ceiling(outcome)
+    entry: dict[str, object] = {"name": label, "unit": "us", "value": _rounded(time.value * 1e6)}
+    if comparison.is_bounded(time):
+        entry["range"] = f"\N{PLUS-MINUS SIGN} {_rounded((time.high - time.low) / 2 * 1e6):g}"
+    extra = [f"{digits(outcome.record.case.payload_bytes / time.value / 1e9)} GB/s"]
+    extra += [f"{share.value:.1%} of a contiguous copy"] if share else []
+    extra += ["not converged"] if outcome.record.converged is False else []
+    return {**entry, "extra": "\n".join(extra)}
+
+
+def _asv(results: Results) -> dict[str, object]:
+    """Files of asv's results folder: result files of version 2, machine files of version 1."""
+    benchmarks: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in _done(results):
+        benchmarks[_benchmark(outcome)].append(outcome)
+    described = {name: _described(name, of) for name, of in benchmarks.items()}
+    found: dict[str, object] = {"benchmarks.json": {**described, "version": 2}}
+    by_run: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in _done(results):
+        by_run[outcome.run].append(outcome)
+    for run, here in by_run.items():
+        environment = results.environments[run]
+        if not _COMMIT.fullmatch(environment.commit):
+            raise StoreError(f"{run}: its commit is not known, and asv keeps results by commit; leave it out")
+        machine, head = _machine(environment), environment.commit[:8]
+        name = NAME if f"{machine['machine']}/{head}-{NAME}.json" not in found else f"{NAME}-{_file(run)}"
+        found[f"{machine['machine']}/machine.json"] = {**machine, "version": 1}
+        found[f"{machine['machine']}/{head}-{name}.json"] = _result(here, environment, machine, name)
+    return found
+
+
+def _described(name: str, of: Sequence[Outcome]) -> dict[str, object]:
+    return {
+        "name": name,
+        "type": "time",
+        "unit": "seconds",
+        "version": str(of[0].record.method),
+        "param_names": ["case"],
+        "params": [list(dict.fromkeys(_cases(of)))],
+        "code": "",
+        "timeout": 60,
+    }
+
+
+def _result(
+    here: Sequence[Outcome], environment: Environment, machine: dict[str, str], name: str
+) -> dict[str, object]:
+    benchmarks: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in here:
+        benchmarks[_benchmark(outcome)].append(outcome)
+    made = _milliseconds(environment)
+    return {
+        "commit_hash": environment.commit,
+        "env_name": name,
+        "date": made,
+        "params": {**machine, "python": _said(environment.system.get("python"))},
+        "python": _said(environment.system.get("python")),
+        "requirements": {},
+        "env_vars": {},
+        "result_columns": list(ASV_COLUMNS),
+        "results": {benchmark: _row(of, made) for benchmark, of in benchmarks.items()},
+        "durations": {},
+        "version": 2,
+    }
+
+
+def _row(of: Sequence[Outcome], made: int) -> list[object]:
+    """One benchmark's results, in the order of ASV_COLUMNS; each a list with a place for each case."""
+    value, *spread, samples = map(list, zip(*map(_figures, of), strict=True))
+    return [value, [_cases(of)], str(of[0].record.method), made, None, *spread, samples, None]
+
+
+def _figures(outcome: Outcome) -> tuple[object, ...]:
+    """Time in seconds, its interval's ends, quartiles, calls a sample, rounds, and their medians."""
+    record = outcome.record
+    medians = stats.round_medians(comparison.rounds(record, record.clock))
+    time, calls = (
+        stats.order_statistics(medians, ASV_CONFIDENCE),
+        record.samples and record.samples.calls_per_sample,
+    )
+    if not comparison.is_bounded(time):
+        return (time.value, *(None,) * 6, medians)
+    low, _, high = statistics.quantiles(medians, method="inclusive")
+    return time.value, time.low, time.high, low, high, calls, len(medians), medians
+
+
+def _done(results: Results) -> list[Outcome]:
+    return [outcome for outcome in results.outcomes if outcome.record.samples]
+
+
+def _cases(of: Sequence[Outcome]) -> list[str]:
+    """As asv keeps the values of a parameter: as Python writes them."""
+    return [repr(_safe(str(outcome.record.case))) for outcome in of]
+
+
+def _benchmark(outcome: Outcome) -> str:
+    return f"{_file(outcome.record.device.replace(':', ''))}.time_{_file(outcome.record.backend)}"
+
+
+def _machine(environment: Environment) -> dict[str, str]:
+    cpu, system = environment.cpu, environment.system
+    return {
+        "machine": _file(environment.machine),
+        "os": _said(system.get("distribution") or system.get("os")),
+        "arch": _said(cpu.get("architecture")),
+        "cpu": _said(cpu.get("model")),
+        "num_cpu": _said(cpu.get("logical_cores")),
+        "ram": _said(system.get("memory_total_bytes")),
+    }
+
+
+def _said(fact: Fact) -> str:
+    return "unknown" if fact is None else _safe(str(fact))
+
+
+def _milliseconds(environment: Environment) -> int:
+    """When the run was made, since 1970; 0 if that can't be read."""
+    try:
+        made = datetime.datetime.fromisoformat(environment.created)
+    except ValueError:
+        return 0
+    return int((made if made.tzinfo else made.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
+
+
+def _label(results: Results, outcome: Outcome) -> str:
+    """A name that is the same in every run of the same thing; of several runs, it names the run too."""
+    record = outcome.record
+    parts = (record.backend, record.device, str(record.clock), str(record.case))
+    return "/".join(map(_safe, (outcome.run, *parts) if len(results.environments) > 1 else parts))
+
+
+def _safe(text: str) -> str:
+    """A name that nothing takes for markup, a path or a command, and that no other text has."""
+    return _told_apart(_UNSAFE.sub("_", text)[:LONGEST_NAME], text)
+
+
+def _file(text: str) -> str:
+    """The same for a part of a path, or of a Python name."""
+    return _told_apart(re.sub(r"[^A-Za-z0-9_-]", "_", text)[: LONGEST_NAME // 2], text)
+
+
+def _told_apart(kept: str, text: str) -> str:
+    if kept == text and text:
+        return text
+    return f"{kept}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def _rounded(value: float) -> float:
+    """Seven digits: as many as the CSV has."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,121 @@
+"""Results as files: CSV, Parquet, the formats of other tools; the same results give the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.analysis import outcomes
+from suite.analysis.outcomes import Results
+from suite.records.store import StoreError
+from suite.report import export
+from suite.text import csv_cell, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Location = str | os.PathLike[str]
+
+STDOUT = "-"
+
+
+def csv(results: Results, path: Location) -> None:
+    """Write a row a record; floats to seven digits, no cell that a spreadsheet takes for a formula.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    write(path, _table(results, csv_cell).to_csv(index=False, lineterminator="\n", float_format="%.7g"))
+
+
+def parquet(results: Results, path: Location) -> None:
+    """Write the columns of the CSV with their types, floats in full.
+
+    Raises:
+        StoreError: pyarrow is missing, or it can't be written.
+    """
+    check_parquet()
+    table = _table(results, plain)
+    table.attrs = {}
+    write(path, table.to_parquet(None, engine="pyarrow", index=False))
+
+
+def check_parquet() -> None:
+    """Raise StoreError where Parquet can't be written."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise StoreError("--parquet: pyarrow is not installed; pip install -e '.[parquet]', or give --csv")
+
+
+def exported(results: Results, format_name: str, path: Location) -> None:
+    """Write the results in one of ``export.FORMATS``.
+
+    Args:
+        path: the file; of asv the folder, in which files of the same name are written over.
+
+    Raises:
+        StoreError: there is nothing to export, or it can't be written.
+    """
+    if format_name == "asv" and os.fspath(path) == STDOUT:
+        raise StoreError("--export asv=-: asv keeps a folder of files; give the name of one")
+    for name, text in export.texts(results, format_name).items():
+        file = Path(path, name)
+        if name:
+            with _written(file):
+                file.parent.mkdir(parents=True, exist_ok=True)
+        write(file, text)
+
+
+def write(path: Location, data: str | bytes) -> None:
+    """Put text, as UTF-8, or bytes into a file; ``-`` is standard output.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    data = data.encode("utf-8") if isinstance(data, str) else data
+    if os.fspath(path) == STDOUT:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        return
+    with _written(path):
+        Path(path).write_bytes(data)
+
+
+@contextlib.contextmanager
+def _written(path: Location) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = str(error.strerror or error).lower()
+        raise StoreError(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
+
+
+def _table(results: Results, cell: Callable[[str], str]) -> pd.DataFrame:
+    """The frame, each of its texts made safe."""
+    import pandas as pd
+
+    from suite.analysis import fields, frame
+
+    table = frame.frame(results)
+    for name, kind in fields.COLUMNS.items():
+        if kind == "string":
+            safe = {text: cell(text) for text in table[name].dropna().unique()}
+            table[name] = pd.Series([safe.get(text) for text in table[name]], dtype=table[name].dtype)
+    return table
+
+
+Paths = Iterable[Location]
+
+
+def write_csv(run_dirs: Paths, path: Location) -> None:
+    """Write the runs as CSV, one row a record; the same runs give the same bytes.
+
+    Raises:
+        StoreError: nothing to write, or it can't be written.
+    """
+    csv(outcomes.read(run_dirs), path)

@@ -1,0 +1,146 @@
+"use strict";
+/* The data by column, words and numbers for people, elements made without markup, the state of the page. */
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const rows = {};
+for (const [name, column] of Object.entries(data.rows)) {
+  rows[name] = Array.isArray(column) ? column : new Array(data.count).fill(column);
+}
+const words = data.words;
+const AXES = ["vocab", "dim", "dtype", "batch", "index_dtype", "distribution", "cache", "offset"];
+const FASTEST = 1;
+const axis = (name, i) => data.cases[name][rows.case[i]];
+const word = (name, i) => rows[name][i] === null ? "" : words[name][rows[name][i]];
+const done = i => rows.clock[i] !== null;
+const clockOf = i => word("clock", i);
+const rowBytes = i => axis("dim", i) * data.bytes[axis("dtype", i)];
+const outputBytes = i => axis("batch", i) * rowBytes(i);
+const idsBytes = i => axis("batch", i) * data.bytes[axis("index_dtype", i)];
+const payloadBytes = i => idsBytes(i) + 2 * outputBytes(i);
+const compulsoryBytes = i => rows.distinct_fraction[i] === null ? null
+  : idsBytes(i) + Math.round(rows.distinct_fraction[i] * axis("batch", i)) * rowBytes(i) + outputBytes(i);
+const timeOf = (i, clock = clockOf(i)) => clock ? rows[clock + "_us"][i] : null;
+function spanOf(i, clock = clockOf(i)) {
+  const time = timeOf(i, clock), below = time === null ? null : rows[clock + "_below"][i];
+  return below === null ? null : [time * (1 - below / 1e4), time * (1 + rows[clock + "_above"][i] / 1e4)];
+}
+const shareOf = i => rows.share[i];
+const shareSpan = i => rows.share_below[i] === null ? null
+  : [shareOf(i) * (1 - rows.share_below[i] / 1e4), shareOf(i) * (1 + rows.share_above[i] / 1e4)];
+const speedOf = i => done(i) ? payloadBytes(i) / timeOf(i) / 1e3 : null;
+const precisionOf = i => spanOf(i) ? (spanOf(i)[1] - spanOf(i)[0]) / 2 / timeOf(i) : null;
+const tableName = i => `${axis("vocab", i)}×${axis("dim", i)} ${axis("dtype", i)}`;
+const lawName = i => `${axis("index_dtype", i)} ${axis("distribution", i)} ${axis("cache", i)}${axis("offset", i) ? ` offset ${axis("offset", i)}` : ""}`;
+
+/* A place is one device of one run; nothing is ever averaged over two. */
+const places = [], placeOf = new Array(data.count);
+{
+  const known = new Map();
+  for (let i = 0; i < data.count; i++) {
+    const key = rows.run[i] + " " + rows.device[i];
+    if (!known.has(key)) {
+      known.set(key, places.length);
+      places.push({run: rows.run[i], device: rows.device[i], name: `${word("run", i)} · ${word("device", i)}`});
+    }
+    placeOf[i] = known.get(key);
+  }
+}
+
+/* A backend that is unavailable in all cases of a place is told of once there, and not drawn at each case. */
+const lacking = new Set();
+{
+  const ran = new Map();
+  for (let i = 0; i < data.count; i++) {
+    const key = placeOf[i] + " " + rows.backend[i];
+    ran.set(key, ran.get(key) || word("status", i) !== "unavailable");
+  }
+  for (const [key, any] of ran) if (!any) lacking.add(key);
+}
+const present = i => !lacking.has(placeOf[i] + " " + rows.backend[i]);
+
+/* Each backend keeps its colour and its mark whatever is filtered: by its place in the alphabet. */
+const looks = [];
+[...words.backend.keys()].sort((a, b) => words.backend[a] < words.backend[b] ? -1 : 1)
+  .forEach((backend, k) => { looks[backend] = {order: k, colour: k % 8, shape: (k + Math.floor(k / 8)) % 8}; });
+
+function digits(value) {
+  if (value === null || value === undefined || !isFinite(value)) return "";
+  if (value === 0) return "0";
+  const places = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3))))));
+  const [whole, part] = Math.abs(value).toFixed(Math.min(places, 12)).split(".");
+  return (value < 0 ? "−" : "") + whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? "." + part : "");
+}
+const tick = value => digits(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+const percent = (value, places = 1) => value === null || value === undefined ? "" : (100 * value).toFixed(places) + "%";
+const many = (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`;
+function bytes(value) {
+  const step = value < 1e3 ? 0 : Math.min(5, Math.floor(Math.log10(value) / 3 + 1e-9));
+  return `${Number((value / 1000 ** step).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB", "PB"][step]}`;
+}
+const median = values => {
+  const sorted = [...values].sort((a, b) => a - b), half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+function grouped(items, key) {
+  const found = new Map();
+  for (const item of items) {
+    const name = key(item);
+    if (found.has(name)) found.get(name).push(item); else found.set(name, [item]);
+  }
+  return found;
+}
+
+/* Text goes in as text nodes only; nothing here makes markup of a string. */
+const SVG = "http://www.w3.org/2000/svg";
+const DRAWN = new Set(["svg", "path", "text", "g", "line", "rect"]);
+function el(name, attributes = {}, ...inside) {
+  const made = DRAWN.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value === true) made.setAttribute(key, "");
+    else if (value !== null && value !== false) made.setAttribute(key, value);
+  }
+  made.append(...inside.flat(Infinity).filter(one => one !== null && one !== undefined));
+  return made;
+}
+
+const round = value => Math.round(value * 10) / 10;
+function markPath(shape, x, y, r) {
+  const polygon = (...points) => "M" + points.map(([a, b]) => `${round(x + a * r)} ${round(y + b * r)}`).join("L") + "Z";
+  switch (shape) {
+    case 0: return `M${round(x - r)} ${round(y)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
+    case 1: return polygon([-.9, -.9], [.9, -.9], [.9, .9], [-.9, .9]);
+    case 2: return polygon([0, -1.15], [1.05, .8], [-1.05, .8]);
+    case 3: return polygon([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]);
+    case 4: return polygon([0, 1.15], [1.05, -.8], [-1.05, -.8]);
+    case 5: return polygon([-.4, -1.1], [.4, -1.1], [.4, -.4], [1.1, -.4], [1.1, .4], [.4, .4], [.4, 1.1], [-.4, 1.1],
+      [-.4, .4], [-1.1, .4], [-1.1, -.4], [-.4, -.4]);
+    case 6: return polygon([-.6, -1.05], [.6, -1.05], [1.2, 0], [.6, 1.05], [-.6, 1.05], [-1.2, 0]);
+    default: return polygon([0, -1.3], [.4, -.4], [1.25, -.3], [.6, .4], [.8, 1.2], [0, .75], [-.8, 1.2], [-.6, .4],
+      [-1.25, -.3], [-.4, -.4]);
+  }
+}
+const crossPath = (x, y, r) => `M${round(x - r)} ${round(y - r)}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`;
+const colour = backend => "b" + looks[backend].colour;
+const mark = backend => el("svg", {class: "mark " + colour(backend), viewBox: "-7 -7 14 14", "aria-hidden": "true"},
+  el("path", {class: "dot", d: markPath(looks[backend].shape, 0, 0, 5)}));
+const named = backend => [mark(backend), words.backend[backend]];
+const byLook = (a, b) => looks[a].order - looks[b].order;
+
+/* What the reader chose; it stands in the address behind #, so that a link shows the same. */
+const state = {chosen: {}, sort: "", page: 0, theme: "", table: ""};
+const REST = ["sort", "theme", "table"];
+function readState(dimensions) {
+  const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  for (const {key} of dimensions) state.chosen[key] = new Set(given.getAll(key));
+  for (const name of REST) state[name] = given.get(name) || "";
+  state.page = Math.max(0, (parseInt(given.get("page"), 10) || 1) - 1);
+}
+function writeState() {
+  const said = new URLSearchParams();
+  for (const [key, values] of Object.entries(state.chosen)) for (const value of values) said.append(key, value);
+  for (const name of REST) if (state[name]) said.set(name, state[name]);
+  if (state.page) said.set("page", state.page + 1);
+  history.replaceState(null, "", "#" + said);
+}

@@ -1,0 +1,85 @@
+"use strict";
+/* Which records are shown: a chip a value, dimmed where the other choices leave it no record. */
+
+const byWord = name => i => word(name, i);
+const byAxis = name => i => axis(name, i);
+const DIMENSIONS = [
+  {key: "run", label: "Run", value: byWord("run")},
+  {key: "device", label: "Device", value: byWord("device")},
+  {key: "backend", label: "Backend", value: byWord("backend")},
+  {key: "dtype", label: "Data type", value: byAxis("dtype")},
+  {key: "cache", label: "Cache", value: byAxis("cache")},
+  {key: "distribution", label: "Ids drawn", value: byAxis("distribution")},
+  {key: "index_dtype", label: "Id type", value: byAxis("index_dtype")},
+  {key: "offset", label: "Table's offset", value: byAxis("offset")},
+  {key: "status", label: "Status", value: byWord("status")},
+];
+for (const dimension of DIMENSIONS) {
+  const codes = new Map(), column = new Uint32Array(data.count);
+  for (let i = 0; i < data.count; i++) {
+    const value = dimension.value(i);
+    if (!codes.has(value)) codes.set(value, codes.size);
+    column[i] = codes.get(value);
+  }
+  dimension.values = [...codes.keys()];
+  dimension.column = column;
+  dimension.order = [...dimension.values.keys()].sort((a, b) => dimension.values[a] < dimension.values[b] ? -1 : 1);
+}
+
+let shown = [], drawn = [];  /* what is listed, and of it what has a place in the plots */
+function choose() {
+  const wanted = DIMENSIONS.map(({key, values}) => {
+    const chosen = state.chosen[key];
+    return values.map(value => chosen.size === 0 || chosen.has(value));
+  });
+  for (const dimension of DIMENSIONS) dimension.counts = new Array(dimension.values.length).fill(0);
+  shown = [];
+  for (let i = 0; i < data.count; i++) {
+    let misses = 0, missed = 0;
+    for (let k = 0; k < DIMENSIONS.length && misses < 2; k++) {
+      if (!wanted[k][DIMENSIONS[k].column[i]]) { misses++; missed = k; }
+    }
+    if (misses === 0) {
+      shown.push(i);
+      for (const {counts, column} of DIMENSIONS) counts[column[i]]++;
+    } else if (misses === 1) {
+      DIMENSIONS[missed].counts[DIMENSIONS[missed].column[i]]++;
+    }
+  }
+  drawn = shown.filter(present);
+  if (!drawn.length) drawn = shown;
+}
+
+function drawFilters(changed) {
+  const box = document.getElementById("chips");
+  const focused = document.activeElement && document.activeElement.id;
+  const fields = [];
+  for (const [k, {key, label, values, counts, order}] of DIMENSIONS.entries()) {
+    if (values.length < 2 && ["run", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
+    const chips = order.map(code => {
+      const value = values[code], pressed = state.chosen[key].has(value);
+      const toggle = () => {
+        if (pressed) state.chosen[key].delete(value); else state.chosen[key].add(value);
+        state.page = 0;
+        changed();
+      };
+      const look = key === "backend" ? mark(words.backend.indexOf(value)) : null;
+      return el("button", {
+        type: "button", class: "chip" + (counts[code] ? "" : " empty"), id: `chip-${k}-${code}`, "aria-pressed": String(pressed),
+        title: counts[code] ? null : "nothing of it with the other choices", onclick: toggle,
+      }, look, value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
+    });
+    fields.push(el("fieldset", {}, el("legend", {}, label), chips));
+  }
+  box.replaceChildren(...fields);
+  const any = Object.values(state.chosen).some(chosen => chosen.size);
+  document.getElementById("shown").replaceChildren(
+    any ? `${shown.length.toLocaleString("en-US")} of ${many(data.count, "record")} ` : `all ${many(data.count, "record")}`,
+    ...(any ? [el("button", {type: "button", id: "clear", onclick: event => {
+      event.preventDefault();
+      for (const chosen of Object.values(state.chosen)) chosen.clear();
+      changed();
+    }}, "show all")] : []),
+  );
+  if (focused && document.getElementById(focused)) document.getElementById(focused).focus({preventScroll: true});
+}

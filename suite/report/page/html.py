@@ -1,0 +1,172 @@
+"""The page: one HTML file that shows runs side by side and asks nothing of anybody."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from suite.analysis.outcomes import Outcome, Results
+from suite.records.record import Environment, Fact
+from suite.report import sentences, tables
+from suite.report.page import data
+from suite.report.tables import LEGEND, Place
+from suite.text import plain
+from suite.units import count
+
+_HERE = Path(__file__).parent
+STYLE = "style.css"
+SCRIPTS = ("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "map.js", "main.js")
+"""In the order in which the page runs them."""
+FIRST_LINES = 6
+"""How many more sentences of a place are shown before one has to ask for the rest."""
+
+
+def html(results: Results, baseline: str | None = None) -> str:
+    """The report as one HTML page, the same for the same runs.
+
+    Args:
+        baseline: the backend that others are compared with in the sentences.
+    """
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(_HERE)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("page.html").render(
+        policy=_policy(),
+        style=part(STYLE),
+        scripts=[part(name) for name in SCRIPTS],
+        data=data.embedded(results),
+        places=[_card(results, *place, baseline) for place in tables.places(results).items()],
+        several=len(tables.places(results)) > 1,
+        environments=[_environment(name, e) for name, e in results.environments.items()],
+        methods=sorted({e.method for e in results.environments.values()}),
+        notes=[plain(note) for note in results.notes],
+        legend=LEGEND.partition(" · ")[2],
+    )
+
+
+@cache
+def part(name: str) -> str:
+    """One of the page's own files, which stand in it whole."""
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _policy() -> str:
+    """Nothing may run or be fetched but what this file holds; no text can become markup."""
+    scripts = " ".join(map(_hash, SCRIPTS))
+    rules = (
+        "default-src 'none'",
+        f"script-src {scripts}",
+        f"style-src {_hash(STYLE)}",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+    return "; ".join(rules)
+
+
+def _hash(name: str) -> str:
+    digest = hashlib.sha256(part(name).encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _card(
+    results: Results, place: Place, here: tuple[Outcome, ...], baseline: str | None
+) -> dict[str, object]:
+    """What the page says of one device of one run before any plot."""
+    run, device = place
+    environment = results.environments[run]
+    first, *more = sentences.sentences(Results({run: environment}, here, ()), baseline)
+    return {
+        "run": plain(run),
+        "device": plain(device),
+        "machine": machine(device, environment),
+        "created": plain(environment.created[:10]),
+        "facts": _facts(here, environment),
+        "verdict": first,
+        "lines": more[:FIRST_LINES],
+        "rest": more[FIRST_LINES:],
+    }
+
+
+def _facts(here: Iterable[Outcome], environment: Environment) -> list[tuple[str, str]]:
+    records = [o.record for o in here]
+    absent = {r.backend for r in records} - {r.backend for r in records if r.status != "unavailable"}
+    failed = sum(r.samples is None and r.backend not in absent for r in records)
+    unsure = sum(r.converged is False for r in records)
+    floor = environment.noise_floor
+    cases = len({r.case for r in records})
+    return [
+        ("case" if cases == 1 else "cases", f"{cases:,}"),
+        ("record" if len(records) == 1 else "records", f"{len(records):,}"),
+        ("failed", f"{failed:,}"),
+        *(
+            [("backend not available" if len(absent) == 1 else "backends not available", f"{len(absent):,}")]
+            if absent
+            else []
+        ),
+        (f"not converged{_asked(environment)}", f"{unsure:,}"),
+        ("noise floor", "not measured; 2.0% assumed" if floor is None else f"{floor:.1%}"),
+    ]
+
+
+def _asked(environment: Environment) -> str:
+    precision = environment.settings.get("precision")
+    return f" to ±{100 * precision:.3g}%" if isinstance(precision, float) else ""
+
+
+def machine(device: str, environment: Environment) -> str:
+    """The hardware in a few words, and what it ran."""
+    gpu, cpu, system = environment.gpu, environment.cpu, environment.system
+    if device.startswith("cpu"):
+        cores = cpu.get("physical_cores") or cpu.get("cores")
+        words = [_said(cpu.get("model")), f"{_said(cores)} cores" if cores else ""]
+        threads = environment.settings.get("threads")
+        words += [f"{_said(threads)} threads" if threads else ""]
+        words += ["virtual machine" if cpu.get("hypervisor") is True else ""]
+    else:
+        driver = gpu.get("driver_version")
+        words = [_said(gpu.get("name")), f"driver {_said(driver)}" if driver else ""]
+    return " · ".join(filter(None, [*words, _said(system.get("distribution") or system.get("os"))]))
+
+
+def _environment(name: str, environment: Environment) -> dict[str, object]:
+    """All that is known of where a run was made, as groups of names and values."""
+    dirty = {True: " and changes not committed", False: "", None: " (changes unknown)"}[environment.dirty]
+    run: dict[str, Fact] = {
+        "made": environment.created,
+        "arguments": " ".join(environment.argv),
+        "seed": environment.seed,
+        "commit": environment.commit + dirty,
+        "plan": environment.plan,
+        "machine": environment.machine,
+        "devices": ", ".join(environment.devices),
+        "noise floor": environment.noise_floor,
+        "schema": environment.schema,
+        "method": environment.method,
+    }
+    groups: tuple[tuple[str, Mapping[str, Fact]], ...] = (
+        ("run", run),
+        ("settings", environment.settings),
+        ("processor", environment.cpu),
+        ("GPU", environment.gpu),
+        ("system", environment.system),
+        ("packages", environment.packages),
+    )
+    shown = [(title, [(plain(k), _said(v)) for k, v in facts.items()]) for title, facts in groups if facts]
+    return {"name": plain(name), "groups": shown, "size": count(sum(len(f) for _, f in shown), "fact")}
+
+
+def _said(fact: Fact) -> str:
+    if fact is None:
+        return "–"
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    if isinstance(fact, float):
+        return f"{fact:.6g}"
+    return f"{fact:,}" if isinstance(fact, int) and abs(fact) >= 10_000 else plain(str(fact))

@@ -1,0 +1,117 @@
+"use strict";
+/* What the reader can do: choose, sort, look at the failures, take the data away, change the theme. */
+
+/* A column that says the same everywhere is left out. */
+const varies = name => rows[name].some(value => value !== rows[name][0]);
+const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", "enqueue", "call", "extra", "energy", "remark")
+  .filter(one => one.key !== "enqueue" || rows.enqueue_us.some(value => value !== null))
+  .filter(one => one.key !== "call" || rows.kernel_us.some(value => value !== null))
+  .filter(one => one.key !== "index" || new Set(data.cases.index_dtype).size > 1)
+  .filter(one => one.key !== "clock" || varies("clock"))
+  .filter(one => one.key !== "status" || varies("status"))
+  .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null));
+
+function drawRecords() {
+  drawGrid(document.getElementById("grid-records"), "All records", RECORDS, [...shown.filter(present), ...shown.filter(i => !present(i))], state, () => { writeState(); drawRecords(); });
+}
+
+const failuresSort = {sort: "", page: 0};
+function drawFailures() {
+  const box = document.getElementById("grid-failures"), failed = shown.filter(i => !done(i));
+  if (!failed.length) { box.replaceChildren(el("p", {}, "Nothing, of the records shown.")); return; }
+  const kinds = [...grouped(failed, i => [placeOf[i], rows.backend[i], rows.status[i], rows.reason[i]].join(" ")).values()];
+  const of = (key, label, value, more) => ({key, label, value, ...more});
+  const own = [
+    of("place", "run · device", some => places[placeOf[some[0]]].name),
+    of("backend", "backend", some => word("backend", some[0]), {show: some => named(rows.backend[some[0]])}),
+    of("status", "status", some => word("status", some[0])),
+    of("reason", "reason", some => word("reason", some[0]), {long: true}),
+    of("cases", "cases", some => some.length, {number: true}),
+    of("which", "such as", some => `${tableName(some[0])} batch ${axis("batch", some[0])} ${lawName(some[0])}`, {long: true}),
+  ].filter(one => one.key !== "place" || places.length > 1);
+  drawGrid(box, "What failed", own, kinds, failuresSort, drawFailures);
+}
+
+const LARGE = 20000;
+let turn = 0;
+/* A large run is drawn part by part, so that a press in between is answered. */
+function drawAll() {
+  const mine = ++turn, left = [drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
+  const next = () => {
+    if (mine !== turn) return;
+    left.shift()();
+    if (!left.length) document.documentElement.dataset.ready = "yes";
+    else if (data.count > LARGE) setTimeout(next);
+    else next();
+  };
+  document.documentElement.dataset.ready = "";
+  choose();
+  drawFilters(() => { writeState(); drawAll(); });
+  next();
+}
+
+/* The data as files, made here; no cell can be taken for a formula. */
+const TEXTS = ["run", "backend", "status", "reason", "device", "clock"];
+const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share"].includes(name) && !/^no_|_below$|_above$/.test(name));
+const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
+const whole = i => ({
+  ...Object.fromEntries(TEXTS.map(name => [name, rows[name][i] === null ? null : word(name, i)])),
+  ...Object.fromEntries(AXES.map(name => [name, axis(name, i)])),
+  gb_per_s: done(i) ? Number(speedOf(i).toPrecision(4)) : null, payload_bytes: payloadBytes(i), compulsory_bytes: compulsoryBytes(i),
+  fraction_of_ceiling: shareOf(i), ...Object.fromEntries(SPANS.flatMap(([name, unit, span]) => {
+    const [low, high] = span(i) || [null, null], short = value => value === null ? null : Number(value.toPrecision(4));
+    return [[name + "_low" + unit, short(low)], [name + "_high" + unit, short(high)]];
+  })),
+  ...Object.fromEntries(FIGURES.map(name => [name, rows[name][i]])),
+  no_memory: word("no_memory", i) || null, no_energy: word("no_energy", i) || null,
+});
+function csvCell(value) {
+  if (value === null || value === undefined) return "";
+  const text = typeof value === "string" && /^[=+\-@\t\r＝＋－＠]/.test(value) ? "'" + value : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+}
+function csv(items) {
+  const heads = Object.keys(whole(0)), lines = [heads.join(",")];
+  for (const i of items) { const one = whole(i); lines.push(heads.map(name => csvCell(one[name])).join(",")); }
+  return lines.join("\n") + "\n";
+}
+function save(name, type, text) {
+  const address = URL.createObjectURL(new Blob([text], {type}));
+  el("a", {href: address, download: name}).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+const all = () => [...Array(data.count).keys()];
+document.getElementById("csv-shown").onclick = () => save("records-shown.csv", "text/csv", csv(shown));
+document.getElementById("csv-all").onclick = () => save("records.csv", "text/csv", csv(all()));
+document.getElementById("json-all").onclick = () => save("records.json", "application/json", JSON.stringify(all().map(whole)) + "\n");
+
+/* The theme goes round: as the system, light, dark. */
+const THEMES = ["", "light", "dark"];
+const theme = document.getElementById("theme");
+function showTheme() {
+  if (!THEMES.includes(state.theme)) state.theme = "";
+  if (state.theme) document.documentElement.dataset.theme = state.theme; else delete document.documentElement.dataset.theme;
+  theme.textContent = "Theme: " + (state.theme || "auto");
+}
+theme.onclick = () => {
+  state.theme = THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length];
+  writeState();
+  showTheme();
+};
+
+for (const link of document.querySelectorAll("[data-to]")) {
+  link.onclick = event => {  /* the address keeps what was chosen */
+    event.preventDefault();
+    document.getElementById(link.dataset.to).scrollIntoView();
+  };
+}
+function restore() { readState(DIMENSIONS); showTheme(); drawAll(); }
+window.addEventListener("hashchange", restore);
+let lastWidth = innerWidth;
+window.addEventListener("resize", () => {
+  if (innerWidth === lastWidth) return;
+  lastWidth = innerWidth;
+  for (const plot of document.querySelectorAll(".plot")) if (plot.redraw) plot.redraw();
+});
+if (matchMedia("(max-width: 640px)").matches) document.getElementById("filters").open = false;
+restore();

@@ -1,0 +1,181 @@
+"""What the figures are made of: axes side by side, marks with whiskers, the legend, what failed."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from numpy.typing import NDArray
+
+from suite.cases.case import AXES
+from suite.text import cut, plain
+
+Floats = NDArray[np.float64]
+
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", None, "#d9c400")
+"""Okabe and Ito's eight, told apart by the colour-blind; the one that is none is the text's."""
+MARKERS = "os^DvPH*"
+SERIES = [axis for axis in AXES if axis != "batch"]
+"""What points that a line joins have in common."""
+MOST_COLUMNS = 3
+MOST_NAMED = 8
+CLOSEST = 1.3
+"""Ticks nearer than by this factor would write over each other."""
+BESIDE = 1.035
+"""By how much a backend's marks stand beside the next one's, where many share a place."""
+LINE_LENGTH, MOST_NAME = 75, 28
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One set of axes: its rows of the table, and which columns are drawn: x, and y with its interval."""
+
+    title: str
+    rows: pd.DataFrame
+    x: str
+    y: tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How axes are labelled and filled.
+
+    Attributes:
+        ticks: the places on x that are named; null for decades. show_x, show_y: how numbers are written.
+        joined: whether the batches of one table are joined. dodged: whether backends stand side by side.
+    """
+
+    x: str
+    y: str
+    show_x: Callable[[float], str]
+    show_y: Callable[[float], str] = "{:,g}".format
+    ticks: Sequence[float] | None = None
+    log: bool = True
+    joined: bool = True
+    dodged: bool = False
+
+
+class Shown(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
+def figure(table: pd.DataFrame, panels: Sequence[Panel], style: Style) -> tuple[Figure, list[Axes]]:
+    """Panels on one scale, their marks drawn; below them what failed; the axes in the order of the panels."""
+    columns = min(MOST_COLUMNS, len(panels))
+    lines = -(-len(panels) // columns)
+    made = Shown(figsize=(2.5 + 5 * columns, 1 + 3.5 * lines), layout="constrained")
+    grid = list(made.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
+    looks = _looks(table)
+    for axes, panel in zip(grid, panels, strict=False):
+        _frame(axes, panel.title, style)
+        here = [name for name in looks if (panel.rows["backend"] == name).any()]
+        for place, name in enumerate(here):
+            rows = panel.rows[panel.rows["backend"] == name].dropna(subset=[panel.y[0]])
+            aside = BESIDE ** (place - (len(here) - 1) / 2) if style.dodged else 1.0
+            for cache, some in rows.groupby("cache"):
+                _marks(axes, panel, some, name, looks[name], cache == "hot", aside)
+            if style.joined:
+                axes.plot(*_joined(rows, panel), color=looks[name][0], lw=0.8, alpha=0.4)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    made.supxlabel(_failures(table, LINE_LENGTH * columns), fontsize="small", parse_math=False)
+    return made, grid[: len(panels)]
+
+
+def _frame(axes: Axes, title: str, style: Style) -> None:
+    axes.set_title(title, fontsize="medium", loc="left", parse_math=False)
+    axes.set(xscale="log", yscale="log" if style.log else "linear", xlabel=style.x, ylabel=style.y)
+    if style.ticks is not None:
+        axes.set_xticks(_apart(style.ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+    for axis, show in ((axes.xaxis, style.show_x), (axes.yaxis, style.show_y)):
+        axis.set_major_formatter(FuncFormatter(lambda value, _, show=show: show(value)))
+        axis.set_minor_formatter(NullFormatter())
+    axes.grid(True, alpha=0.25, lw=0.7)
+    axes.tick_params(labelbottom=True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _apart(ticks: Sequence[float]) -> list[float]:
+    found: list[float] = []
+    for tick in sorted(set(ticks)):
+        if not found or tick >= CLOSEST * found[-1]:
+            found.append(tick)
+    return found
+
+
+def _joined(rows: pd.DataFrame, panel: Panel) -> tuple[Floats, Floats]:
+    """The points in the order in which lines join them, nan between one line and the next."""
+    rows = rows.sort_values([*SERIES, panel.x])
+    breaks = np.flatnonzero(np.diff(rows.groupby(SERIES).ngroup())) + 1
+    x, y = (np.insert(rows[name].to_numpy("float64"), breaks, np.nan) for name in (panel.x, panel.y[0]))
+    return x, y
+
+
+def _marks(
+    axes: Axes,
+    panel: Panel,
+    rows: pd.DataFrame,
+    name: str,
+    look: tuple[str, str],
+    hollow: bool,
+    aside: float,
+) -> None:
+    value, low, high = (rows[column].to_numpy("float64") for column in panel.y)
+    colour, marker = look
+    whiskers = np.array([value - low, high - value])
+    x = rows[panel.x].to_numpy("float64") * aside
+    made = axes.errorbar(x, value, whiskers, fmt=marker, color=colour, elinewidth=1.2, markersize=5.5)
+    made.lines[0].set(zorder=3, markerfacecolor="none" if hollow else colour)
+    made.set_label(name)
+
+
+def _looks(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Colour and mark of each backend, as on the page: by its place in the alphabet."""
+    ink = rcParams["text.color"]
+    return {
+        name: (COLOURS[k % 8] or ink, MARKERS[(k + k // 8) % 8])
+        for k, name in enumerate(sorted(table["backend"].unique()))
+    }
+
+
+def legend(figure: Figure, table: pd.DataFrame, lines: Sequence[Line2D] = ()) -> None:
+    """Name the backends that completed something, and the lines given by their labels."""
+    done = set(table["backend"][table["status"] == "ok"])
+    looks = {name: look for name, look in _looks(table).items() if name in done}
+    marks = [Line2D([], [], color=colour, marker=mark, ls="none") for colour, mark in looks.values()]
+    names = [
+        f" {name}" if name.startswith("_") else name for name in (cut(name, MOST_NAME) for name in looks)
+    ]
+    handles, labels = [*marks, *lines], [*names, *(str(line.get_label()) for line in lines)]
+    made = figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    for text in made.get_texts():
+        text.set_parse_math(False)
+
+
+def _failures(table: pd.DataFrame, length: int) -> str:
+    failed = table[table["status"] != "ok"]
+    names: dict[str, set[str]] = defaultdict(set)
+    for status, backend in zip(failed["status"], failed["backend"], strict=True):
+        names[status].add(cut(backend, MOST_NAME))
+    said = []
+    for status, some in sorted(names.items()):
+        more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
+        said.append(f"{plain(status)}: {', '.join(sorted(some)[:MOST_NAMED])}{more}")
+    line = f"not drawn, {'; '.join(said)}" if said else ""
+    return "\n".join(textwrap.wrap(line, length))

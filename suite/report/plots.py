@@ -1,0 +1,148 @@
+"""Figures for notebooks, of matplotlib: bandwidth, time by batch, share of the ceiling."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import pandas as pd
+from matplotlib import rcParams
+from matplotlib.figure import Figure
+
+from suite.cases.case import AXES, DTYPE_BYTES
+from suite.report.panels import SERIES, Panel, Style, figure, legend
+from suite.text import cut
+from suite.units import bytes_of, count
+
+Source = pd.DataFrame | str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+CLOCKS = {
+    "kernel": ("median_us", "ci_low_us", "ci_high_us"),
+    "enqueue": ("enqueue_us", "enqueue_low_us", "enqueue_high_us"),
+    "call": ("call_us", "call_low_us", "call_high_us"),
+}
+MOST_TITLE = 48
+COLUMNS = {
+    *(*AXES, "run", "device", "backend", "status", "clock", "payload_bytes", "gb_per_s", "ceiling_gb_per_s"),
+    *("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high", "fraction_of_peak"),
+    *(name for names in CLOCKS.values() for name in names),
+}
+"""What a table must have to be drawn."""
+
+
+def plot(source: Source, kind: str = "bandwidth") -> Figure:
+    """Draw results; runs and devices stand side by side, nothing is averaged.
+
+    Args:
+        source: a table of ``suite.load``, all of it or the rows chosen; or folders of runs, or patterns.
+        kind: ``bandwidth``: GB/s of payload over the bytes of a lookup, with the ceiling of each case;
+            ``batch``: time over batch by each clock, of the table with the most batches in the source;
+            ``fraction``: part of the ceiling over the bytes of a row.
+
+    Returns:
+        A figure that pyplot does not know of: ``figure.savefig("a.svg")``, ``figure.axes`` to change it.
+        Whiskers are 95 % intervals, hollow marks hot; what failed is named below and not drawn.
+
+    Raises:
+        ValueError: no such kind, no table of results, or nothing in it that completed.
+        StoreError: as ``suite.load``.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r}: no such plot; give one of {', '.join(KINDS)}")
+    table = _table(source)
+    done = table[table["status"] == "ok"]
+    if done.empty:
+        raise ValueError("plot: no record completed; give a run in which one did")
+    return KINDS[kind](table, done)
+
+
+def _table(source: Source) -> pd.DataFrame:
+    if not isinstance(source, pd.DataFrame):
+        from suite.analysis import frame
+
+        source = frame.loaded([source], 3)
+    lacking = sorted(COLUMNS - set(source.columns))
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise ValueError(f"plot: the table has no column {lacking[0]}{more}; give one of suite.load")
+    kilobytes = source["payload_bytes"].astype("float64") / 1e3
+    return source.assign(
+        row_bytes=source["dim"] * source["dtype"].map(DTYPE_BYTES).astype("Int64"),
+        gb_low=kilobytes / source["ci_high_us"],
+        gb_high=kilobytes / source["ci_low_us"],
+    )
+
+
+def _bandwidth(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    y = ("gb_per_s", "gb_low", "gb_high")
+    panels = [Panel(title, rows, "payload_bytes", y) for title, rows in _places(done)]
+    made, drawn = figure(table, panels, Style("payload of one lookup", "GB/s of payload", bytes_of))
+    ink, lines = rcParams["text.color"], {}
+    for axes, panel in zip(drawn, panels, strict=True):
+        limits = panel.rows.dropna(subset=["ceiling_gb_per_s"]).drop_duplicates([*AXES, "ceiling_gb_per_s"])
+        x, copy = limits["payload_bytes"].astype("float64"), limits["ceiling_gb_per_s"]
+        (line,) = axes.plot(x, copy, "_", ms=13, mew=2, color=ink, label="a copy of the same rows", zorder=4)
+        lines["ceiling"] = line
+        peaks = (panel.rows["gb_per_s"] / panel.rows["fraction_of_peak"]).dropna()
+        if len(peaks):
+            lines["peak"] = axes.axhline(peaks.median(), color=ink, lw=1, ls="--", label="theoretical peak")
+    legend(made, table, list(lines.values()))
+    return made
+
+
+def _fraction(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    y = ("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high")
+    panels = [Panel(title, rows, "row_bytes", y) for title, rows in _places(done)]
+    ticks = [float(size) for size in done["row_bytes"].unique()]
+    style = Style(
+        *("bytes of one row", "of the speed of a copy", bytes_of, "{:.0%}".format, ticks),
+        log=False,
+        joined=False,
+        dodged=True,
+    )
+    made, drawn = figure(table, panels, style)
+    for axes in drawn:
+        axes.set_ylim(bottom=0)
+        line = axes.axhline(1, color=rcParams["text.color"], lw=1, ls="--", label="a copy of the same rows")
+    legend(made, table, [line])
+    return made
+
+
+def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    series = done.groupby(SERIES, sort=False)
+    chosen = done.iloc[int(series["batch"].transform("nunique").to_numpy().argmax())]
+    left = series.ngroups - 1
+    table, done = (rows[(rows[SERIES] == chosen[SERIES]).all(axis=1)] for rows in (table, done))
+    panels = [
+        Panel(f"{title} · {clock} time", rows, "batch", columns)
+        for title, place in _places(done)
+        for clock, columns in CLOCKS.items()
+        if (rows := place[place["clock"] == clock] if clock == "kernel" else place)[columns[0]].notna().any()
+    ]
+    ticks = [float(batch) for batch in done["batch"].unique()]
+    style = Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks)
+    made, _ = figure(table, panels, style)
+    others = f"\n({count(left, 'other')} not drawn: choose rows)" if left else ""
+    title = cut(_named(chosen), 2 * MOST_TITLE) + others  # on the left, out of the way of the legend
+    made.suptitle(title, x=0.01, ha="left", fontsize="medium", parse_math=False)
+    legend(made, table)
+    return made
+
+
+def _named(row: pd.Series) -> str:
+    ids = f"{row['index_dtype']} {row['distribution']} {row['cache']}"
+    offset = f" offset {row['offset']}" if row["offset"] else ""
+    return f"{row['vocab']}x{row['dim']} {row['dtype']} {ids}{offset}"
+
+
+KINDS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {
+    "bandwidth": _bandwidth,
+    "batch": _batch,
+    "fraction": _fraction,
+}
+
+
+def _places(done: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each device of each run, in the order met."""
+    for (run, device), rows in done.groupby(["run", "device"], sort=False):
+        yield cut(f"{run} · {device}", MOST_TITLE), rows

@@ -1,0 +1,206 @@
+"""Sentences of the report: who is fastest by how much, what failed, what is not known well enough."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from suite.analysis import comparison
+from suite.analysis.fields import CASE_THROTTLED
+from suite.analysis.outcomes import Outcome, Results
+from suite.cases.case import Case
+from suite.records.record import Fact, Record
+from suite.report.tables import REASON_LENGTH, places
+from suite.text import cut, plain, shown
+from suite.units import count, digits
+
+MOST_NAMED = 8
+HELD_DOWN_S = 0.1
+"""The driver counts about so finely how long clocks were held down."""
+SERVED = 0.95
+"""Counters are taken at their word to 5 %: from this share of the declared bytes on nothing is missing."""
+
+
+def counter_sentences(here: Sequence[Outcome]) -> list[str]:
+    """At most one each on DRAM traffic, energy and clocks; none where nothing was counted."""
+    counted = [o for o in here if o.record.samples and o.record.telemetry]
+    return [*_traffic(counted), *_energy(counted), *_clocks(counted)]
+
+
+def _traffic(counted: Sequence[Outcome]) -> list[str]:
+    """Bytes declared against bytes that memory moved: caches serve the difference, or waste makes it.
+
+    The copy that took turns with the one that is named went through the same counters. Its bytes are known,
+    so it tells how far the counters can be trusted.
+    """
+    found = []
+    for outcome in counted:
+        rates = _rates(outcome.record)
+        if rates:
+            found.append((outcome.record.case.payload_bytes, *rates, outcome))
+    if not found:
+        return []
+    _, declared, seen, outcome = max(found, key=lambda one: one[:3])
+    line = f"lookups on end: counters saw {digits(seen / 1e9)} GB/s of DRAM traffic where "
+    line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.record.backend} on {outcome.record.case})"
+    copy = _rates(outcome.ceiling) if outcome.ceiling else None
+    if copy:
+        line += f", and for the plain copy beside it {digits(copy[1] / copy[0])}x its known bytes"
+    ratios = [seen / declared for _, declared, seen, _ in found]
+    if len(ratios) > 1:
+        span = f"{digits(min(ratios))}x to {digits(max(ratios))}x"
+        middle = digits(statistics.median(ratios))
+        line += f"; {middle}x the declared bytes at the median of {count(len(ratios), 'result')} ({span})"
+    return [f"{line}; what is under 1x, caches served" if min(ratios) < SERVED else line]
+
+
+def _rates(record: Record) -> tuple[float, float] | None:
+    """Bytes a second: those declared and those the counters saw; nothing where either is missing."""
+    declared = _positive(record.telemetry.get("payload_bytes_per_s"))
+    seen = _positive(record.telemetry.get("dram_bytes_per_s"))
+    return (declared, seen) if declared and seen else None
+
+
+def _energy(counted: Sequence[Outcome]) -> list[str]:
+    """Joules for a GB of payload, over the cases in which all that have any were read."""
+    joules: dict[str, dict[Case, float]] = defaultdict(dict)
+    for outcome in counted:
+        spent = _positive(outcome.record.telemetry.get("joules_per_gb"))
+        if spent:
+            joules[outcome.record.backend][outcome.record.case] = spent
+    if not joules:
+        return []
+    most = max(map(len, joules.values()))
+    named = {name: of for name, of in joules.items() if 2 * len(of) >= most}
+    common = set.intersection(*(set(of) for of in named.values()))
+    if not common:
+        return []
+    middle = {name: statistics.median(of[case] for case in common) for name, of in named.items()}
+    order = sorted(middle, key=lambda name: (middle[name], name))
+    said = ", ".join(f"{name} {digits(middle[name])} J" for name in order[:MOST_NAMED])
+    more = f" and {len(order) - MOST_NAMED} more" if len(order) > MOST_NAMED else ""
+    return [f"energy for a GB of payload at the median over {count(len(common), 'case')}: {said}{more}"]
+
+
+def _clocks(counted: Sequence[Outcome]) -> list[str]:
+    causes: dict[str, int] = defaultdict(int)
+    slowed = 0
+    for outcome in counted:
+        seen = outcome.record.telemetry
+        held = [
+            name.removeprefix(CASE_THROTTLED).removesuffix("_s").replace("_", " ")
+            for name, fact in seen.items()
+            if name.startswith(CASE_THROTTLED) and (_positive(fact) or 0.0) > HELD_DOWN_S
+        ]
+        slowed += bool(held)
+        for cause in held:
+            causes[cause] += 1
+    if not slowed:
+        return []
+    why = ", ".join(f"{cause} {n}" for cause, n in sorted(causes.items(), key=lambda one: (-one[1], one[0])))
+    of = count(len(counted), "result")
+    return [f"clocks were held down while {slowed} of {of} were measured: {why}"]
+
+
+def _positive(fact: Fact) -> float | None:
+    if isinstance(fact, bool) or not isinstance(fact, int | float) or fact <= 0:
+        return None
+    return float(fact)
+
+
+PEERS = ("torch_index_select", "torch_embedding", "numpy_take")
+"""What speed is compared with, unless asked otherwise: the first of these that completed a case."""
+SAME = 0.02
+"""Medians closer than this are called equal in a sentence."""
+
+
+def sentences(results: Results, baseline: str | None) -> list[str]:
+    """Who won and by how much, what failed and what did not converge: for each run and device."""
+    lines: list[str] = []
+    known = {o.record.backend for o in results.outcomes}
+    if baseline is not None and baseline not in known:
+        lines += [f"baseline {plain(baseline)}: no such backend here; give one of {', '.join(sorted(known))}"]
+        baseline = None
+    all_places = places(results)
+    for place, here in all_places.items():
+        found = [*_compared(here, baseline), *counter_sentences(here), *_failures(here), *_unconverged(here)]
+        if len(all_places) > 1:
+            found = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in found)]
+        lines += found
+    return [shown(line) for line in lines]
+
+
+def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
+    done: dict[str, dict[Case, Outcome]] = defaultdict(dict)
+    for outcome in here:
+        if outcome.record.samples:
+            done[outcome.record.backend][outcome.record.case] = outcome
+    if not done:
+        return ["no backend completed a case"]
+    if baseline is not None and baseline not in done:
+        return [f"{baseline} completed no case; there is nothing to compare with"]
+    base = baseline or next((peer for peer in PEERS if peer in done), min(done))
+    if len(done) == 1:
+        return [f"{base} completed {count(len(done[base]), 'case')}; no other backend did"]
+    slower: dict[str, list[float]] = {}
+    for name in done.keys() - {base}:
+        common = [case for case in done[base] if case in done[name]]
+        slower[name] = [comparison.slowdown(done[name][case], done[base][case]).value for case in common]
+    # One that completed only a few cases may be listed as faster, but it has not won.
+    enough = [name for name, ratios in slower.items() if 2 * len(ratios) >= len(done[base])]
+    order = sorted(
+        (n for n in slower if slower[n]), key=lambda n: (n not in enough, statistics.median(slower[n]), n)
+    )
+    lines = [_sentence(name, base, slower[name]) for name in order]
+    if lines and statistics.median(slower[order[0]]) > 1 + SAME:
+        many = len(order) > 1
+        others = f"none of the {len(order)} others beats it" if many else "the other does not beat it"
+        lines.insert(0, f"{base} is the fastest at the median; {others}")
+    return lines + [
+        f"{name} shares no completed case with {base}" for name in sorted(slower) if not slower[name]
+    ]
+
+
+def _sentence(name: str, base: str, ratios: Sequence[float]) -> str:
+    over = f"at the median over {count(len(ratios), 'case')}"
+    if len(ratios) > 1:
+        fastest, slowest = 1 / min(ratios), 1 / max(ratios)
+        over += f" ({digits(slowest)}x to {digits(fastest)}x its speed)"
+    return f"{name} is {times(statistics.median(ratios))} {base} {over}"
+
+
+def times(ratio: float, same: float = SAME) -> str:
+    """A ratio of times in words that a name follows."""
+    if 1 / (1 + same) <= ratio <= 1 + same:
+        return "as fast as"
+    return f"{digits(1 / ratio)}x faster than" if ratio < 1 else f"{digits(ratio)}x slower than"
+
+
+def _failures(here: Sequence[Outcome]) -> list[str]:
+    """A line for each way in which a backend failed; those that were never there share one."""
+    failed = Counter(
+        (o.record.backend, o.record.status, cut(o.record.reason or "", REASON_LENGTH))
+        for o in here
+        if o.record.samples is None
+    )
+    absent = {name for name, _, _ in failed} - {
+        o.record.backend for o in here if o.record.status != "unavailable"
+    }
+    lines = [
+        f"{name}: {status} on {count(n, 'case')}: {reason}"
+        for (name, status, reason), n in failed.items()
+        if name not in absent
+    ]
+    why = {name: reason for name, _, reason in failed if name in absent}
+    said = "; ".join(f"{name} ({reason})" for name, reason in why.items())
+    return [*lines, f"not available: {said}"] if why else lines
+
+
+def _unconverged(here: Sequence[Outcome]) -> list[str]:
+    names = Counter(o.record.backend for o in here if o.record.converged is False)
+    done = sum(o.record.samples is not None for o in here)
+    if not names:
+        return []
+    who = ", ".join(f"{name} {n}" for name, n in names.items())
+    return [f"{sum(names.values())} of {done} results did not converge: {who}; give them more time"]

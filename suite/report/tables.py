@@ -1,0 +1,140 @@
+"""Tables of the report, as text: the backends of each case side by side."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suite import stats
+from suite.analysis import comparison
+from suite.analysis.comparison import noise_floor, rank
+from suite.analysis.outcomes import Outcome, Results
+from suite.cases.case import Case
+from suite.text import cut, plain
+from suite.units import digits
+
+DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
+REASON_LENGTH = 120
+LEGEND = (
+    "* fastest, or not told from it: the interval of their ratio reaches the machine's noise floor · "
+    "± half the 95 % interval of the median · "
+    "GB = 1e9 bytes of payload · of copy: against a contiguous copy of the same rows in the same rounds"
+)
+
+Place = tuple[str, str]
+"""(run, device): never averaged with another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One case of the report: a title and a row of cells for each backend."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headings, and sections whose rows have a cell for each."""
+
+    headings: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def places(results: Results) -> dict[Place, tuple[Outcome, ...]]:
+    """The devices of each run, in the order met, with their outcomes."""
+    found: dict[Place, list[Outcome]] = defaultdict(list)
+    for outcome in results.outcomes:
+        found[outcome.run, outcome.record.device].append(outcome)
+    return {place: tuple(here) for place, here in found.items()}
+
+
+def table(results: Results) -> Table:
+    """One run in detail; several of them side by side, a column a run and device."""
+    return _side_by_side(results) if len(results.environments) > 1 else _detail(results)
+
+
+def _detail(results: Results) -> Table:
+    several = len(places(results)) > 1
+    groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
+    for outcome in results.outcomes:
+        groups[outcome.record.case, outcome.record.device].append(outcome)
+    floors = {run: noise_floor(where) for run, where in results.environments.items()}
+    return Table(DETAIL, tuple(_section(group, several, floors[group[0].run]) for group in groups.values()))
+
+
+def _section(group: Sequence[Outcome], several_devices: bool, floor: float) -> Section:
+    ranked, best = rank(group, floor)
+    mixed = len({o.record.clock for o in group if o.record.clock}) > 1
+    # What is not installed is so in every case; the sentences below the table say it once.
+    rows = [
+        (("*" if o.key in best else ""), o.record.backend, *_numbers(o), _remark(o, mixed))
+        for o in ranked
+        if o.record.status != "unavailable"
+    ]
+    title = str(group[0].record.case) + (f" on {group[0].record.device}" if several_devices else "")
+    traffic = next((o.record.traffic for o in group if o.record.traffic), None)
+    if traffic:
+        title += f" · {traffic.distinct / group[0].record.case.batch:.0%} of the ids distinct"
+        title += " · the table fits the cache" if traffic.cache_resident else ""
+    return Section(plain(title), tuple(tuple(map(plain, row)) for row in rows))
+
+
+def _side_by_side(results: Results) -> Table:
+    columns = places(results)
+    groups: dict[Case, dict[Place, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for outcome in results.outcomes:
+        groups[outcome.record.case][outcome.run, outcome.record.device].append(outcome)
+    sections = []
+    for case, by_place in groups.items():
+        cells: dict[str, dict[Place, str]] = defaultdict(dict)
+        for place, group in by_place.items():
+            ranked, best = rank(group, noise_floor(results.environments[place[0]]))
+            for outcome in ranked:
+                mark = "* " if outcome.key in best else ""
+                cells[outcome.record.backend][place] = mark + _one_cell(outcome)
+        rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
+        sections.append(Section(plain(str(case)), tuple(rows)))
+    return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
+
+
+def _numbers(outcome: Outcome) -> tuple[str, ...]:
+    if outcome.record.samples is None:
+        return ("",) * 5
+    time, extra = comparison.median(outcome), outcome.record.memory.extra_bytes
+    fraction = comparison.fraction_of_ceiling(outcome)
+    return (
+        digits(time.value * 1e6),
+        interval(time),
+        digits(outcome.record.case.payload_bytes / time.value / 1e9),
+        f"{fraction.value:.1%}" if fraction else "",
+        "" if extra is None else digits(extra / 1e6) if extra else "0",
+    )
+
+
+def _one_cell(outcome: Outcome) -> str:
+    if outcome.record.samples is None:
+        return outcome.record.status
+    time, spread, speed, share, _ = _numbers(outcome)
+    remark = _remark(outcome, False)
+    return f"{time} µs {spread}, {speed} GB/s" + (f", {share}" if share else "") + (remark and f" ({remark})")
+
+
+def _remark(outcome: Outcome, mixed: bool) -> str:
+    record = outcome.record
+    if record.samples is None:
+        return f"{record.status}: {cut(record.reason or '', REASON_LENGTH)}"
+    said = {
+        "not converged": record.converged is False,
+        "queue ran dry": record.samples.held is False,
+        "allocates": record.memory.allocates is True,
+        f"{record.clock} time": mixed,
+    }
+    return ", ".join(text for text, true in said.items() if true)
+
+
+def interval(time: stats.Estimate) -> str:
+    """Half the interval's width in per cent of the value; ±? while rounds are too few for one."""
+    return f"±{time.precision:.1%}" if math.isfinite(time.high) else "±?"

@@ -1,0 +1,104 @@
+"""The report on a terminal: its tables as wide as the window, then its sentences."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from suite.analysis import outcomes
+from suite.analysis.outcomes import Results
+from suite.report import sentences, tables
+from suite.report.files import Paths
+from suite.text import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+MAX_TERMINAL_ROWS = 2000
+PLAIN_WIDTH = 200
+"""Columns assumed where the output is no terminal and nobody says how wide it is."""
+DISPENSABLE = ("extra MB", "±", "of copy")
+"""Left out in this order where the terminal is too narrow; CSV and Markdown have them."""
+NUMERIC = ("µs", "±", "GB/s", "of copy", "extra MB")
+NOTE_WIDTH = 24
+MIN_CELL = 12
+MIN_NOTE = 10
+"""Remarks are left out where they would be narrower."""
+
+
+def print_summary(run_dirs: Paths, file: TextIO | None = None, baseline: str | None = None) -> None:
+    """Print the report of the runs, in colour and to the width of a terminal, plainly elsewhere.
+
+    Args:
+        file: standard output by default. baseline: the backend that others are compared with.
+
+    Raises:
+        StoreError: nothing can be shown.
+    """
+    show(outcomes.read(run_dirs), file or sys.stdout, baseline)
+
+
+def show(results: Results, file: TextIO, baseline: str | None) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    text = io.StringIO()  # rendered first: rich would end the process by itself where the pipe is closed
+    width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    console = Console(file=text, width=width, highlight=False, force_terminal=file.isatty())
+    if len(results.outcomes) > MAX_TERMINAL_ROWS:
+        lines = [f"{len(results.outcomes):,} rows are too many to print; --csv and --markdown have them"]
+    else:
+        _print_table(tables.table(results), console)
+        lines = [tables.LEGEND]
+    for line in lines:
+        console.print(Text(line, style="dim"), soft_wrap=True)
+    console.print()
+    for number, line in enumerate(sentences.sentences(results, baseline)):
+        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+    for note in results.notes:
+        console.print(Text(plain(note), style="yellow"), soft_wrap=True)
+    file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())
+
+
+def _print_table(table: tables.Table, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [row for section in table.sections for row in section.rows]
+    widths = [max(map(len, cells)) for cells in zip(table.headings, *rows, strict=True)]
+    shown = _fitting(table.headings, widths, console.width)
+    detail = table.headings == tables.DETAIL
+    share = (console.width - widths[0]) // max(1, len(widths) - 1) - 2
+    for section in (tables.Section("", (table.headings,)), *table.sections):
+        if section.title:
+            console.print(Text(section.title, style="bold"), soft_wrap=True)
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for k in shown:
+            numeric = table.headings[k] in NUMERIC
+            wide = min(widths[k], max(MIN_CELL, share)) if k and not detail else widths[k]
+            grid.add_column(
+                justify="right" if numeric else "left",
+                min_width=None if detail and k == len(widths) - 1 else wide,
+                max_width=None if detail else wide,
+                overflow="fold",
+            )
+        for row in section.rows:
+            style = "dim" if not section.title else "green" if row[0] == "*" else ""
+            grid.add_row(*(Text(row[k]) for k in shown), style=style)
+        console.print(grid)
+
+
+def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list[int]:
+    """Which columns fit side by side; the last, of remarks, can fold."""
+    shown = list(range(len(headings)))
+    for heading in DISPENSABLE:
+        needed = sum(widths[k] + 2 for k in shown[:-1]) + min(widths[-1], NOTE_WIDTH)
+        if needed > width and heading in headings:
+            shown.remove(headings.index(heading))
+    if headings == tables.DETAIL and width - sum(widths[k] + 2 for k in shown[:-1]) < MIN_NOTE:
+        shown.pop()
+    return shown

@@ -1,0 +1,1 @@
+"""Plan a run, have it measured, leave it on disk: python -m suite.run"""

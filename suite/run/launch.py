@@ -1,0 +1,77 @@
+"""What a run and a replay begin with: the environment of what is asked, and the jobs of its tasks."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backends import describe
+from suite.engine import binding
+from suite.engine.measure import Settings
+from suite.machine import cpu, environment
+from suite.records.record import Environment, Fact
+from suite.run.schedule import digest
+from suite.telemetry import nvidia
+from suite.worker.messages import Job
+from suite.worker.process import SPINS
+
+if TYPE_CHECKING:
+    from suite.machine.cuda_device import CudaDevice
+    from suite.run.options import Request
+    from suite.run.schedule import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A request, its tasks, and the GPU they are on."""
+
+    request: Request
+    tasks: Sequence[Task]
+    gpu: CudaDevice | None
+
+    def cache_bytes(self, device: str) -> int:
+        """What has to be emptied for a lookup on this device to be cold."""
+        return self.gpu.l2_bytes if self.gpu and device != "cpu" else cpu.cache_bytes()
+
+    def job(self, task: Task, limit_s: float, counted: bool = True) -> Job:
+        """What a worker is asked to do for a task, with so much time for its rounds.
+
+        Args:
+            counted: whether there is a phase for the counters after them.
+        """
+        asked, cache_bytes = self.request, self.cache_bytes(task.device)
+        sustain_s = asked.sustain_s if counted else 0.0
+        settings = Settings(asked.precision, limit_s, asked.seed, cache_bytes, sustain_s)
+        return Job(task.case, task.device, task.which, uuid.uuid4().hex[:12], settings, asked.ids_file)
+
+    def environment(self, argv: Sequence[str], **more: Fact) -> Environment:
+        """Where it is measured and how; asks NVML once.
+
+        Args:
+            more: settings beside those of the request.
+        """
+        asked = self.request
+        settings: dict[str, Fact] = {
+            "precision": asked.precision,
+            "time_budget_s": asked.time_budget_s,
+            "timeout_s": asked.timeout_s,
+            "threads": asked.threads,
+            "processes": asked.processes,
+            "sustain_s": asked.sustain_s,
+            "threads_bound": binding.wanted(os.environ),
+            "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
+            **more,
+        }
+        backends = {which for task in self.tasks for which in task.which}
+        return environment.collect(
+            argv,
+            asked.seed,
+            digest(asked, self.tasks),
+            sorted({task.device for task in self.tasks}),
+            settings,
+            packages=[package for which in backends for package in describe(which).packages],
+            gpu=nvidia.gpu_facts(self.gpu) if self.gpu else None,
+        )

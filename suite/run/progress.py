@@ -1,0 +1,73 @@
+"""How far a run is, on standard error: a bar on a terminal, a line a case elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from suite.records.record import Record
+
+
+class Progress:
+    """Counts finished tasks out of ``total``, and says what went wrong as it happens."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+        self.began = time.monotonic()
+        self.bar: tuple[Bar, TaskID] | None = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            # Drawn seldom: a redraw takes a processor from what is being measured.
+            columns = (
+                BarColumn(30),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+            )
+            bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+            bar.start()
+            self.bar = bar, bar.add_task("", total=self.total, completed=self.done)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar:
+            self.bar[0].stop()
+
+    def start(self, what: str) -> None:
+        """A task begins."""
+        if self.bar:
+            self.bar[0].update(self.bar[1], description=what, refresh=True)
+
+    def finish(self, what: str, records: Sequence[Record]) -> None:
+        """A task is over, and these are its records."""
+        self.done += 1
+        failures = [r for r in records if r.status not in ("ok", "unsupported", "unavailable")]
+        said = [f"{r.backend}: {r.status}: {r.reason}" for r in failures]
+        if self.bar:
+            bar, task = self.bar
+            for line in said:
+                bar.console.print(f"{what}  {line}", markup=False, highlight=False)
+            bar.update(task, completed=self.done, refresh=True)
+        else:
+            elapsed = time.monotonic() - self.began
+            print(
+                f"[{self.done}/{self.total} {elapsed:.0f}s] {what}",
+                *said,
+                sep="  ",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,70 @@
+"""Measures a task when it is first asked for, and replays it to those who show the suite's numbers."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from suite import stats
+from suite.analysis import comparison
+from suite.analysis.columns import columns
+from suite.analysis.outcomes import Outcome, Results, outcomes_of
+from suite.records.record import Environment
+from suite.run.launch import Launch
+from suite.worker.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from suite.machine.cuda_device import CudaDevice
+    from suite.run.options import Request
+    from suite.run.schedule import Task
+
+
+class Replay:
+    """Tasks, each measured once, all its backends in turns with the ceiling, however many ask.
+
+    Args:
+        request: what was asked for: precision, seed, threads, timeout.
+        tasks: all that may be measured.
+        limit_s: time for the rounds of a task.
+        gpu: the GPU of the tasks that are on one.
+    """
+
+    def __init__(
+        self, request: Request, tasks: Sequence[Task], limit_s: float, gpu: CudaDevice | None
+    ) -> None:
+        self.launch, self.tasks, self.limit_s = Launch(request, tasks, gpu), tasks, limit_s
+        self.supervisor = Supervisor.of_this_machine(request.timeout_s, request.threads)
+        self.known: dict[Task, dict[str, Outcome]] = {}
+
+    @functools.cached_property
+    def environment(self) -> Environment:
+        """Where it is measured."""
+        return self.launch.environment((), limit_s=self.limit_s)
+
+    def outcome(self, task: Task, backend: str) -> Outcome:
+        """What became of a backend, by its name in records, in a task."""
+        if task not in self.known:
+            self.known[task] = outcomes_of(self.supervisor.measure(self.launch.job(task, self.limit_s)))
+        return self.known[task][backend]
+
+    def close(self) -> None:
+        """End the worker."""
+        self.supervisor.close()
+
+
+def seconds(outcome: Outcome) -> list[float]:
+    """The median of every round by the outcome's own clock, in order; their median is the suite's median."""
+    rounds = comparison.rounds(outcome.record, outcome.record.clock)
+    return [float(value) for value in stats.round_medians(rounds)]
+
+
+def figures(outcome: Outcome, where: Environment) -> dict[str, object]:
+    """All that the suite's tables say of an outcome, units in the names; null where there is no number."""
+    found = columns(Results({outcome.run: where}, (outcome,), ()))
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, (value,) in found.items()
+        if name not in ("run", "reason")
+    }

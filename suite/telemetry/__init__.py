@@ -1,0 +1,1 @@
+"""The counters of the machine: memory, energy, traffic and clocks while lookups run."""

@@ -1,0 +1,98 @@
+"""Observer of the host: resident memory and the energy of its processor packages."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backends import Lookup
+from suite.machine.procfs import ROOT, mapped_bytes
+from suite.records.record import Fact
+from suite.telemetry.observer import OFF, PER_ENERGY, burst
+from suite.telemetry.reading import Reading, facts
+
+_PACKAGE = re.compile(r"intel-rapl:[0-9]+")
+
+
+class HostObserver:
+    """The kernel's account of this process, and the package's energy where it may be read.
+
+    Args:
+        root: the directory that holds proc and sys.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+
+    def held_bytes(self) -> Reading[int]:
+        return self._status("VmRSS")
+
+    def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
+        # Of its own pages: what the process holds goes up and down by megabytes of scratch memory besides.
+        try:
+            return Reading(mapped_bytes(self.root, span, "Rss"))
+        except OSError as error:
+            return Reading(None, f"/proc/self/smaps can't be read ({error.strerror})")
+
+    def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
+        try:
+            # 5 resets the high-water mark of resident memory (proc_pid_clear_refs(5)).
+            (self.root / "proc/self/clear_refs").write_text("5")
+        except OSError as error:
+            call()
+            return Reading(None, f"the peak can't be reset ({error.strerror})")
+        call()
+        return self._status("VmHWM")
+
+    def watch(self) -> Callable[[], dict[str, Fact]]:
+        return dict
+
+    def sustained(
+        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+    ) -> dict[str, Fact]:
+        before: Reading[float] = self._energy_j() if seconds > 0 else Reading(None, OFF)
+        if before.value is None:
+            return facts(dict.fromkeys(("energy_j", *PER_ENERGY), before))
+        began, some = time.monotonic(), burst(lookups, wait)
+        count = some()
+        while time.monotonic() < began + seconds:
+            count += some()
+        elapsed, after = time.monotonic() - began, self._energy_j()
+        spent = after.then(lambda joules: joules - (before.value or 0.0))
+        if spent.value is not None and spent.value <= 0:
+            spent = Reading(None, "the energy counter stood still or ran over")
+        return facts(
+            {
+                "sustained_lookups": Reading(count, None),
+                "sustained_s": Reading(elapsed, None),
+                "energy_j": spent,
+                "joules_per_lookup": spent.then(lambda joules: joules / count),
+                "joules_per_gb": spent.then(lambda joules: joules / count / payload_bytes * 1e9),
+                "mean_power_w": spent.then(lambda joules: joules / elapsed),
+            }
+        )
+
+    def _status(self, key: str) -> Reading[int]:
+        try:
+            text = (self.root / "proc/self/status").read_text()
+        except OSError as error:
+            return Reading(None, f"/proc/self/status can't be read ({error.strerror})")
+        found = re.search(rf"^{key}:\s+([0-9]+) kB$", text, re.MULTILINE)
+        return Reading(int(found[1]) * 1024, None) if found else Reading(None, f"{key} is not reported")
+
+    def _energy_j(self) -> Reading[float]:
+        """Energy of all packages since some moment, from the kernel's powercap interface."""
+        folder = self.root / "sys/class/powercap"
+        zones = [zone for zone in folder.glob("*") if _PACKAGE.fullmatch(zone.name)]
+        try:
+            # The zone of the whole platform has the packages in it; they must not count twice.
+            packages = [zone for zone in zones if (zone / "name").read_text().startswith("package")]
+            if not packages:
+                return Reading(None, "no powercap interface here")
+            return Reading(sum(int((zone / "energy_uj").read_text()) for zone in packages) / 1e6, None)
+        except PermissionError:
+            return Reading(None, "no permission to read the package's energy")
+        except (OSError, ValueError):
+            return Reading(None, "the package's energy can't be read")

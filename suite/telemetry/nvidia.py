@@ -1,0 +1,123 @@
+"""Observer of an NVIDIA GPU: NVML's figures under the names of a record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from backends import Lookup
+from suite.machine.cuda_device import CudaDevice
+from suite.records.record import Fact
+from suite.telemetry.nvml.figures import difference
+from suite.telemetry.nvml.gpu import Gpu
+from suite.telemetry.observer import OFF, PER_ENERGY, burst
+from suite.telemetry.reading import Reading, both, facts
+
+GIVEN_BACK = "memory in use grew by less than the table: others gave some back meanwhile"
+
+_GAUGES = ("temperature_c", "memory_temperature_c", "sm_clock_hz", "memory_clock_hz")
+_OF_A_PHASE = (
+    *("energy_j", *PER_ENERGY, "dram_bytes_per_s", "dram_bytes_per_lookup"),
+    *(f"{gauge}_{when}" for gauge in _GAUGES for when in ("before", "after")),
+)
+
+
+class GpuObserver:
+    """NVML's account of one GPU."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+
+    def held_bytes(self) -> Reading[int]:
+        return self.gpu.memory().used_bytes
+
+    def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
+        # Of the whole device, so what others take meanwhile is in it.
+        taken = both(before, self.held_bytes(), lambda a, b: b - a)
+        too_little = taken.value is not None and taken.value < span[1] - span[0]
+        return Reading(None, GIVEN_BACK) if too_little else taken
+
+    def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
+        # NVML has no high-water mark; pools give nothing back at once, so what is held after is the peak.
+        call()
+        return self.held_bytes()
+
+    def watch(self) -> Callable[[], dict[str, Fact]]:
+        before = self.gpu.counters()
+
+        def seen() -> dict[str, Fact]:
+            gained = difference(before, self.gpu.counters()).throttled_s
+            return facts({f"case_throttled_{cause}_s": held_down_s for cause, held_down_s in gained.items()})
+
+        return seen
+
+    def sustained(
+        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
+    ) -> dict[str, Fact]:
+        if seconds <= 0:
+            return facts(dict.fromkeys(_OF_A_PHASE, Reading(None, OFF)))
+        before = self.gpu.counters()
+        seen = self.gpu.sustained(burst(lookups, wait), seconds)
+        after = self.gpu.counters()
+        count, elapsed = seen.lookups, seen.elapsed_s
+        figures: dict[str, Reading[Any]] = {
+            "sustained_lookups": Reading(count, None),
+            "sustained_s": Reading(elapsed, None),
+            "payload_bytes_per_s": Reading(count * payload_bytes / elapsed, None),
+            "dram_bytes_per_lookup": seen.dram_bytes_per_s.then(lambda rate: rate * elapsed / count),
+            "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / payload_bytes * 1e9),
+        }
+        for field in dataclasses.fields(seen):
+            reading = getattr(seen, field.name)
+            if isinstance(reading, Reading):
+                figures[field.name] = reading
+        for name in _GAUGES:
+            figures[f"{name}_before"] = getattr(before, name)
+            figures[f"{name}_after"] = getattr(after, name)
+        for cause, held_down_s in difference(before, after).throttled_s.items():
+            figures[f"throttled_{cause}_s"] = held_down_s
+        return facts(figures)
+
+
+def missing(gpu: Gpu) -> str | None:
+    """Which figures of a record NVML does not tell of this GPU, and why, in a line; None if it tells all."""
+    counters = gpu.counters()
+    limited, heated = (counters.throttled_ns[cause] for cause in ("software_power_cap", "hardware_thermal"))
+    figures: dict[str, Reading[Any]] = {
+        "memory": gpu.memory().used_bytes,
+        "energy": counters.energy_j,
+        "clocks": counters.sm_clock_hz,
+        "temperature": counters.temperature_c,
+        "memory temperature": counters.memory_temperature_c,
+        "throttling": limited,
+        "DRAM traffic": gpu.dram_bytes_per_s(),
+    }
+    if limited.reason is None:  # older drivers tell some causes and not others
+        figures["throttling by heat"] = heated
+    names: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        if figure.reason is not None:
+            names.setdefault(figure.reason, []).append(name)
+    return "; ".join(f"{', '.join(those)} ({reason})" for reason, those in names.items()) or None
+
+
+def gpu_facts(device: CudaDevice) -> dict[str, Fact]:
+    """What a GPU is; a fact that can't be had is null, with the reason in ``<fact>_missing``.
+
+    What would name this one GPU among its like (UUIDs, the place on the bus) is left out. ``nvml_missing``
+    says which figures of a record NVML does not report here.
+    """
+    gpu = Gpu.open(device.uuid)
+    try:
+        identity = {n: r for n, r in gpu.identity().items() if "uuid" not in n and n != "pci_bus_id"}
+        untold = missing(gpu)
+    finally:
+        gpu.close()
+    # The CUDA runtime knows these without NVML.
+    known: dict[str, Fact] = {
+        "name": device.name,
+        "l2_bytes": device.l2_bytes,
+        "memory_bytes": device.memory_bytes,
+    }
+    return {**facts({n: r for n, r in identity.items() if n != "name"}), **known, "nvml_missing": untold}

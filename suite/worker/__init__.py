@@ -1,0 +1,1 @@
+"""The child process that measures, and the parent that outlives it."""

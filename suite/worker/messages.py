@@ -1,0 +1,84 @@
+"""Messages between a run and its worker: jobs, steps, answers, exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import mmap
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from suite.cases.case import Case
+from suite.engine import measure
+from suite.records.record import Record
+
+STATUS_BYTES = 4096
+ANSWER = "answer"
+"""The only step in which a worker writes to its pipe."""
+EXIT_PIPE = 97
+"""Exit code of a worker that found its pipe closed under it."""
+EXIT_TAMPERED = 96
+"""Exit code of a worker that found the operands changed, by whom it can't tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One case on one device with some of its backends; small enough for one line of JSON."""
+
+    case: Case
+    device: str
+    which: tuple[str, ...]
+    measurement: str
+    settings: measure.Settings
+    ids_file: str | None = None
+    schema: int = 1
+
+    def to_line(self) -> bytes:
+        """The line a worker reads."""
+        return (json.dumps(dataclasses.asdict(self)) + "\n").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a worker is doing: a backend's step, or (None) the suite's own.
+
+    Attributes:
+        resident_bytes: what the process held at its beginning.
+        grower, grown_bytes: in whose steps before it the process grew most, and by how much.
+    """
+
+    backend: str | None
+    name: str
+    resident_bytes: int = 0
+    grower: str | None = None
+    grown_bytes: int = 0
+
+
+class Status:
+    """Whose step it is, in memory shared with the supervisor, which reads it when this process is dead."""
+
+    def __init__(self, fd: int) -> None:
+        self.memory = mmap.mmap(fd, STATUS_BYTES)
+
+    def write(self, step: Step) -> None:
+        """Note the next step; every note counts, so that a standstill shows."""
+        text = json.dumps(dataclasses.astuple(step)).encode()[: STATUS_BYTES - 16]
+        (count,) = struct.unpack_from("<Q", self.memory)
+        self.memory[16 : 16 + len(text)] = text
+        struct.pack_into("<QQ", self.memory, 0, count + 1, len(text))
+
+    def read(self) -> tuple[int, Step]:
+        """How many steps there were, and the last."""
+        count, length = struct.unpack_from("<QQ", self.memory)
+        try:
+            return count, Step(*json.loads(self.memory[16 : 16 + length]))
+        except (ValueError, TypeError):
+            return count, Step(None, "start")
+
+
+def failed(job: Job, which: str, status: Any, reason: str) -> Record:
+    """The record of a backend that came to no measurement in a job."""
+    from backends import name_of
+
+    return Record(name_of(which), job.device, job.case, status, reason, job.measurement)

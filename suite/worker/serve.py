@@ -1,0 +1,131 @@
+"""The child process that holds the device: reads jobs, measures, answers with records."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import mmap
+import os
+import signal
+import sys
+from pathlib import Path
+
+from suite.cases import ids
+from suite.engine import binding, check, measure
+from suite.records.record import Record, from_json, to_json
+from suite.worker.devices import Tables, with_memory
+from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, Job, Status, Step, failed
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """Answers jobs; keeps the table of the last one, and the user's ids."""
+
+    def __init__(self, status: Status, results: int) -> None:
+        self.status = status
+        self.results = results
+        self.pipe = _identity(results)
+        self.tables = Tables()
+        self.ids: dict[str, ids.Ids] = {}
+        self.step = Step(None, "start")
+        self.grown_bytes: dict[str | None, int] = {}
+        self.folder = Path.cwd()
+        self.depth = sys.getrecursionlimit()
+        binding.of_this_process()  # before a backend could change what it may use
+
+    def answer(self, line: bytes) -> None:
+        """Do one job and write its records, one a line, then how many they were."""
+        job = from_json(Job, line)
+        try:
+            records = self.perform(job)
+        except check.Tampered as error:
+            self.notice(None, str(error))
+            os._exit(EXIT_TAMPERED)
+        text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
+        self.notice(None, ANSWER)
+        # A message may hold half a character: JSON has an escape for it, UTF-8 has none.
+        _write_all(self.results, text.encode("utf-8", "backslashreplace"))
+
+    def perform(self, job: Job) -> list[Record]:
+        """The records of a job; out_of_memory for all of it where its table does not fit."""
+        if job.ids_file is not None and job.ids_file not in self.ids:
+            self.notice(None, "read the ids")
+            self.ids = {job.ids_file: ids.read_file(job.ids_file)}
+        self.notice(None, f"build the table {job.case.table}")
+        gc.collect()
+        gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
+        place = self.tables.place(job.device)
+        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
+        if short:
+            return [failed(job, which, "out_of_memory", short) for which in job.which]
+        table = self.tables.of(job.case, job.device)
+        seen = place.observer.watch()
+        records = measure.measure(
+            job.case,
+            job.which,
+            place.arrays,
+            table.rows,
+            place.observer,
+            job.settings,
+            job.measurement,
+            self.notice,
+            self.ids[job.ids_file] if job.ids_file else None,
+        )
+        known = {**place.facts(), **seen()}
+        return [with_memory(record, table.allocated, known) for record in records]
+
+    def notice(self, backend: str | None, step: str) -> None:
+        """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
+        if _identity(self.results) != self.pipe:
+            os._exit(EXIT_PIPE)
+        resident, grown = _resident_bytes(), self.grown_bytes
+        grown[self.step.backend] = grown.get(self.step.backend, 0) + resident - self.step.resident_bytes
+        grower = max(grown, key=lambda name: grown[name])
+        self.step = Step(backend, step, resident, grower, grown[grower])
+        self.status.write(self.step)
+        with contextlib.suppress(OSError):
+            os.chdir(self.folder)  # where the paths of backends begin
+        sys.setrecursionlimit(self.depth)  # a compiler may need it
+
+
+def main(argv: list[str]) -> int:
+    """Serve jobs until there are no more. Arguments: the three file descriptors and the parent's id."""
+    jobs, results, status, parent = map(int, argv)
+    _die_with(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker = Worker(Status(status), results)
+    with os.fdopen(jobs, "rb") as lines:
+        for line in lines:
+            worker.answer(line)
+    return 0
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""The parent that outlives its worker: one death costs one backend's record, and the run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from backends import name_of
+from suite.machine.environment import available_bytes
+from suite.records.record import Record
+from suite.worker.messages import Job, failed
+from suite.worker.process import Child, Death
+
+_TRIAL_S = 0.1
+MEMORY_SHARE = 0.92
+"""Of the memory that is free at the start, so much may a worker fill."""
+
+
+class Supervisor:
+    """Starts a worker, gives it jobs, replaces it when it dies.
+
+    Args:
+        timeout_s: longest time one step of a backend may take: a prepare, a check, a turn.
+        memory_bytes: more than this resident, and the worker is ended.
+        threads: how many each library may use.
+    """
+
+    def __init__(self, timeout_s: float, memory_bytes: int, threads: int) -> None:
+        self.timeout_s = timeout_s
+        self.memory_bytes = memory_bytes
+        self.threads = threads
+        self.worker: Child | None = None
+
+    @classmethod
+    def of_this_machine(cls, timeout_s: float, threads: int) -> Supervisor:
+        """One whose workers may fill nearly all the memory that is free now."""
+        return cls(timeout_s, int(MEMORY_SHARE * available_bytes()), threads)
+
+    def measure(self, job: Job) -> list[Record]:
+        """The records of a job: of every backend one, whatever became of the workers."""
+        deaths: list[Record] = []
+        left, tries = list(job.which), 0
+        while left:
+            answer = self._ask(replace(job, which=tuple(left)))
+            if not isinstance(answer, Death):
+                if any(record.status == "wrong" for record in answer):
+                    self.close()  # who returned wrong rows may have left wrong ones in the shared table
+                return deaths + answer
+            guilty = self._guilty(job, left, answer)
+            tries += not guilty
+            if tries == 2 and len(left) > 1:  # together they come to nothing: each by itself then
+                return deaths + [record for which in left for record in self._measure_alone(job, which)]
+            deaths += [failed(job, which, death.status, death.reason) for which, death in guilty.items()]
+            left = [which for which in left if which not in guilty]
+        return deaths
+
+    def _measure_alone(self, job: Job, which: str) -> list[Record]:
+        self.close()
+        measurement = f"{job.measurement}-{name_of(which)}"  # its rounds are shared with nobody
+        return self.measure(replace(job, which=(which,), measurement=measurement))
+
+    def _guilty(self, job: Job, left: Sequence[str], death: Death) -> dict[str, Death]:
+        """Who brought a worker down: whose step it was, if that alone does it again; else whoever does alone.
+
+        A backend can leave a thread, a signal or a broken table behind that strikes in another's step.
+        """
+        accused = [which for which in left if name_of(which) == death.backend]
+        if len(left) == 1:
+            return dict.fromkeys(left, death)
+        if accused and death.status in ("timed_out", "out_of_memory"):  # not to be had again quickly
+            return {accused[0]: death}
+        for suspects in (accused, [which for which in left if which not in accused]):
+            trials = {which: self._try(job, which) for which in suspects}
+            guilty = {which: again for which, again in trials.items() if again is not None}
+            if guilty:
+                return guilty
+        return dict.fromkeys(accused, death)
+
+    def _try(self, job: Job, which: str) -> Death | None:
+        """Measure one backend alone, for a moment, in a worker of its own: how that ended it, if it did."""
+        self.close()
+        brief = replace(job.settings, limit_s=_TRIAL_S, sustain_s=0.0)
+        answer = self._ask(replace(job, which=(which,), settings=brief))
+        self.close()
+        return answer if isinstance(answer, Death) else None
+
+    def close(self) -> None:
+        """End the worker, now."""
+        if self.worker is not None:
+            self.worker.kill()
+            self.worker = None
+
+    def _ask(self, job: Job) -> list[Record] | Death:
+        if self.worker is None:
+            self.worker = Child(self.threads)
+        answer = self.worker.ask(job, self.timeout_s, self.memory_bytes)
+        if isinstance(answer, Death):
+            self.close()
+        return answer

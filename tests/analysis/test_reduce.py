@@ -1,0 +1,98 @@
+"""Many records at once come to what suite.stats says of each."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite import stats
+from suite.analysis import reduce
+from suite.records.record import Record
+from tests.support import fabricate
+
+CASE = fabricate.CASES[0]
+SECONDS = st.floats(1e-9, 1e3)
+ROUNDS = st.lists(st.lists(SECONDS, max_size=5).map(tuple), max_size=9).map(tuple)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(SECONDS, max_size=30), max_size=8))
+def test_medians_and_intervals_are_those_of_each(many):
+    found = reduce.medians(many)
+    for k, values in enumerate(many):
+        one = stats.order_statistics(values)
+        assert (found.low[k], found.high[k]) == (one.low, one.high)
+        assert found.value[k] == one.value or (math.isnan(found.value[k]) and not values)
+
+
+def record(call, kernel=None) -> Record:
+    made = fabricate.record("b", CASE, 1e-5, random.Random(0), "m")
+    return replace(made, samples=replace(made.samples, call_s=call, kernel_s=kernel))
+
+
+@settings(deadline=None)
+@given(st.lists(ROUNDS, max_size=6))
+def test_samples_are_reduced_as_each_would_be(many):
+    records = [record(rounds) for rounds in many]
+    for given_record, (found, taken) in zip(records, reduce.condensed(iter(records)), strict=True):
+        rounds, one = given_record.samples.call_s, taken["call"]
+        flat = list(itertools.chain.from_iterable(rounds))
+        assert found is given_record and set(taken) == {"call"}
+        assert one.medians == tuple((stats.median([r]).value,) if r else () for r in rounds)
+        assert (one.samples, one.least, one.most) == (len(flat), min(flat, default=0), max(flat, default=0))
+        reduced = reduce.reduced(found, taken)
+        assert reduced.samples.call_s == one.medians and reduced.samples.settling_s == ()
+        assert replace(reduced, samples=found.samples) == found
+
+
+@given(st.lists(st.lists(st.integers(1, 1000).map(float), max_size=6).map(tuple), max_size=6).map(tuple))
+def test_autocorrelation_is_that_of_each(rounds):
+    (_, taken), (_, double) = reduce.condensed([record(rounds), record((*rounds, *rounds))])
+    expected = stats.autocorrelation(rounds)
+    for found in (taken["call"].autocorrelation, double["call"].autocorrelation):
+        if found is None or expected is None:  # equal samples: a sum of squares of nothing but rounding
+            assert expected is None or all(len(set(one)) < 2 for one in rounds)
+        else:
+            assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_each_clock_has_its_own(monkeypatch):
+    monkeypatch.setattr(reduce, "BATCH_SAMPLES", 3)
+    records = [record(((1.0, 3.0),), ((2.0,), ())), fabricate.failure("b", CASE, "m"), record(((5.0,),))]
+    taken = [dict(found) for _, found in reduce.condensed(records)]
+    assert [set(one) for one in taken] == [{"call", "kernel"}, set(), {"call"}]
+    assert taken[0]["call"].medians == ((2.0,),) and taken[0]["kernel"].medians == ((2.0,), ())
+    assert taken[2]["call"].medians == ((5.0,),)
+    assert reduce.reduced(records[1], taken[1]) is records[1]
+
+
+def test_batches_bound_what_is_in_memory(monkeypatch):
+    monkeypatch.setattr(reduce, "BATCH_SAMPLES", 10)
+    asked = 0
+
+    def records():
+        nonlocal asked
+        for _ in range(100):
+            asked += 1
+            yield record(((1.0, 2.0, 3.0),))
+
+    next(iter(reduce.condensed(records())))
+    assert asked == 4
+
+
+def test_times_that_can_not_be_raise_no_warning():
+    ((_, taken),) = reduce.condensed([record(((1e300, 1.0, 1e308),))])
+    assert taken["call"].most == 1e308
+
+
+def test_rounds_of_many_lengths_take_no_more_room_than_they_have():
+    """A square of the longest by the number of rounds would be terabytes."""
+    rounds = (tuple([1.0] * 300_000), *[(2.0,)] * 300_000)
+    ((_, taken),) = reduce.condensed([record(rounds)])
+    assert taken["call"].medians[:2] == ((1.0,), (2.0,)) and taken["call"].autocorrelation is None

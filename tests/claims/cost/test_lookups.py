@@ -1,0 +1,117 @@
+"""The claims about lookups by batch, from fabricated records: as the suite's engine would give them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from suite.cases.case import Case
+from suite.claims.cost import bandwidth, lookups
+from suite.claims.finding import Finding
+from suite.claims.target import Place, Unmeasured, settle
+from suite.records.record import Record
+from suite.worker import supervisor
+from suite.worker.messages import Job
+from tests.support import fabricate
+
+PLACE = settle("cpu", "qwen3-0.6b", 10**10, 2**25, 1, 0)
+COPY_PER_S = 20e9
+Seconds = Callable[[Case], float]
+
+
+class Engine:
+    """Stands in for the supervisor: a record for every backend asked for, and the copy beside them."""
+
+    def __init__(self, lookup_s: Seconds, copy_s: Seconds) -> None:
+        self.lookup_s, self.copy_s = lookup_s, copy_s
+        self.jobs: list[Job] = []
+
+    def measure(self, job: Job) -> list[Record]:
+        self.jobs.append(job)
+        draw, case, shape = random.Random(str(job.case)), job.case, {"noise": 0.001}
+        known = {"shape": shape, "device": job.device}
+        made = [fabricate.record("copy", case, self.copy_s(case), draw, "m", role="ceiling", **dict(known))]
+        for name in job.which:
+            slower = 1.0 if name == "numba_cpu" else 3.0
+            made.append(fabricate.record(name, case, slower * self.lookup_s(case), draw, "m", **dict(known)))
+        return made
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, engine: object, place: Place = PLACE) -> dict[str, Finding]:
+    monkeypatch.setattr(supervisor.Supervisor, "of_this_machine", lambda *_: engine)
+    return {finding.name: finding for finding in bandwidth.findings(place, 30.0)}
+
+
+def copying(fixed_s: float) -> Seconds:
+    return lambda case: fixed_s + 2 * case.rows_bytes / COPY_PER_S
+
+
+def looking_up(fixed_s: float, factor: float = 1.0) -> Seconds:
+    return lambda case: fixed_s + factor * case.payload_bytes / COPY_PER_S
+
+
+def test_a_fixed_cost_shows_as_the_batch_where_it_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(monkeypatch, Engine(looking_up(10e-6), copying(10e-6)))
+    assert found["index"].verdict == "TRUE"
+    assert found["bandwidth"].verdict == "IT DEPENDS"
+    # 10 µs move 200 kB at 20 GB/s: some 49 rows of 4 kB, read and written.
+    begins = int(found["bandwidth"].number.removeprefix("from ").removesuffix(" ids on"))
+    assert 42 <= begins <= 56
+    assert "time = 10.0 µs + bytes / (20.0 GB/s)" in " ".join(found["bandwidth"].notes)
+
+
+def test_without_a_fixed_cost_every_batch_is_bound_by_bandwidth(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(monkeypatch, Engine(looking_up(0.0), copying(0.0)))
+    assert (found["bandwidth"].verdict, found["index"].verdict) == ("TRUE", "TRUE")
+
+
+def test_a_lookup_that_takes_twice_a_copy_is_no_array_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(monkeypatch, Engine(looking_up(0.0, 2.1), copying(0.0)))
+    assert (found["bandwidth"].verdict, found["index"].verdict) == ("FALSE", "FALSE")
+
+
+def test_every_plot_has_its_table_and_the_fastest_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(looking_up(10e-6), copying(10e-6))
+    found = judged(monkeypatch, engine)
+    for finding in found.values():
+        titles = [table.title for table in finding.tables]
+        assert all(f"{plot.title} ({plot.y_label})" in titles for plot in finding.plots)
+    (table, *_) = found["index"].tables
+    assert [row[0] for row in table.rows] == list(lookups.BATCHES)
+    assert {row[1] for row in table.rows} == {"numba_cpu"}
+    left_out = found["index"].tables[-1]
+    assert left_out.rows == (("uniform", 65536, "torch_embedding", "left out, for time"),)
+    text = {job.case.batch for job in engine.jobs if job.case.distribution == "text"}
+    assert text == set(lookups.TEXT_BATCHES)
+
+
+def test_what_failed_is_told_and_nothing_at_all_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Engine):
+        def measure(self, job: Job) -> list[Record]:
+            if job.case.batch < 999:
+                return super().measure(job)
+            return [fabricate.failure(name, job.case, "m") for name in job.which]
+
+    found = judged(monkeypatch, Broken(looking_up(0.0), copying(0.0)))
+    told = found["index"].tables[-1].rows
+    assert ("uniform", 1024, "numba_cpu, torch_embedding", "unsupported: rows are odd") in told
+
+    class Dead(Engine):
+        def measure(self, job: Job) -> list[Record]:
+            return [fabricate.failure(name, job.case, "m", status="crashed") for name in job.which]
+
+    with pytest.raises(Unmeasured, match="no lookup came out: crashed: rows are odd"):
+        judged(monkeypatch, Dead(looking_up(0.0), copying(0.0)))
+
+
+def test_when_time_is_over_the_rest_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(looking_up(0.0), copying(0.0))
+    monkeypatch.setattr(supervisor.Supervisor, "of_this_machine", lambda *_: engine)
+    sweep = lookups.measure(PLACE, -1.0)
+    assert not sweep.outcomes and not engine.jobs
+    assert set(sweep.missing.values()) == {"no time was left"}

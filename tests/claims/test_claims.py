@@ -1,0 +1,359 @@
+"""python -m suite.claims: what it is asked, what it writes, what becomes of a claim that fails, its page."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from suite.claims import finding, stages, svg, terminal
+from suite.claims.finding import VERDICTS, Finding, Mark, Plot, Point, Series, Table, plotted
+from suite.claims.meaning import stage
+from suite.claims.options import parse
+from suite.claims.page import html
+from suite.claims.stages import Stage
+from suite.claims.target import Place, Unmeasured, settle
+from suite.records import strict
+from tests.support import fabricate
+from tests.support.browser import Browser, executable
+
+ROOT = Path(__file__).resolve().parents[2]
+
+T = TypeVar("T")
+EVIL = "<script>window.evil=1</script>\"><img src=x onerror='window.evil=2'>{{ 7 * 7 }}\x1b[31m"
+PLOT = Plot(
+    "Speed",
+    "batch",
+    "GB/s",
+    (
+        Series("one", tuple(Point(4.0**k, 2.0**k, 1.9**k, 2.1**k) for k in range(1, 9))),
+        Series("two", tuple(Point(4.0**k, 2.0**k + 0.01) for k in range(1, 9))),
+    ),
+    (Mark("half", "y", 20.0), Mark("from here", "x", 300.0)),
+    log_x=True,
+    log_y=True,
+)
+FINDING = Finding(
+    name="bandwidth",
+    group="cost",
+    claim="A lookup is bound by bandwidth.",
+    verdict="IT DEPENDS",
+    number="from 37 ids on",
+    why="Below it is not.",
+    rule="TRUE if so.",
+    tables=(Table("Figures", ("batch", "GB/s", "who"), ((1, 2.5, "a"), (4096, None, "b"))),),
+    plots=(PLOT,),
+    notes=("A note.",),
+)
+
+
+def claims(*argv: str, cwd: Path = ROOT, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "suite.claims", *argv]
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ("--only speed", "claim 'speed' is unknown; there are cost, meaning"),
+        ("--only bandwith", "did you mean bandwidth?"),
+        ("--model llama-3-71b", "did you mean llama-3-70b?"),
+        ("--time-budget 5s", "time '5s' is too short; give 10s or more"),
+        ("--time-budget soon", "write 90s, 8m or 2h"),
+        ("--gpu x", "gpu 'x' is no whole number"),
+        ("--threads 0", "threads '0' is no whole number from 1"),
+        ("--html x", "unrecognized arguments: --html x"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(argv: str, said: str) -> None:
+    done = claims(*argv.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_and_mistakes_are_answered_without_anything_heavy() -> None:
+    code = (
+        "import sys, atexit\natexit.register(lambda: print('LOADED', *sys.modules, file=sys.stderr))\n"
+        "sys.argv[1:] = ['--only', 'x']\nimport runpy\nrunpy.run_module('suite.claims', run_name='__main__')"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    loaded = {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()[1:]}
+    assert "suite" in loaded
+    assert not loaded & {"torch", "numpy", "pandas", "numba", "jinja2", "matplotlib", "psutil"}
+
+
+def test_an_out_that_is_no_folder_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    done = claims("--only", "size", "--out", "taken", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "taken: File exists; give a folder that can be written to with --out\n"
+    (tmp_path / "full" / "claims.json").mkdir(parents=True)
+    done = claims("--only", "size", "--out", "full", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "is a folder" in done.stderr
+
+
+def test_only_takes_groups_and_names() -> None:
+    known = (*finding.GROUPS, *finding.CLAIMS)
+    assert parse(["--only", "cost"], known).wants("size", "cost")
+    assert not parse(["--only", "cost"], known).wants("king-queen", "meaning")
+    asked = parse(["--only", "size,meaning"], known)
+    assert [asked.wants(n, "cost") for n in ("size", "index")] == [True, False]
+    assert parse([], known).wants("anything", "cost")
+
+
+def test_every_claim_has_its_stage_and_every_module_its_names() -> None:
+    told = [name for stage in stages.STAGES for name in stage.names]
+    assert told == list(finding.CLAIMS)
+    for which, here in finding.MEANING.items():
+        module = stage.module(which)
+        assert tuple(module.NAMES) == tuple(here)
+        assert (getattr(module, "CLAIMS", None) or {module.NAMES[0]: module.CLAIM}) == here
+    assert sum(stage.seconds for stage in stages.STAGES) <= 360
+    assert {stage.group for stage in stages.STAGES} == set(finding.GROUPS)
+
+
+def test_a_budget_is_shared_in_proportion() -> None:
+    given = stages.shares(stages.STAGES, 60.0)
+    assert sum(given) == pytest.approx(60.0)
+    assert given[1] / given[0] == pytest.approx(stages.STAGES[1].seconds / stages.STAGES[0].seconds)
+    assert stages.shares(stages.STAGES[:2], None) == [s.seconds for s in stages.STAGES[:2]]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(Unmeasured("no room; free some"), "no room; free some"), (KeyError("step"), "a fault of the suite")],
+)
+def test_a_stage_that_fails_is_not_measured_and_nobody_else_s_loss(error: Exception, said: str) -> None:
+    def judge(place: Place, seconds: float) -> list[Finding]:
+        raise error
+
+    found = stages.judged(Stage("cost", ("index", "bandwidth"), 1.0, judge), None, 1.0)  # type: ignore[arg-type]
+    assert [(f.name, f.verdict, f.number) for f in found] == [
+        ("index", "NOT MEASURED", ""),
+        ("bandwidth", "NOT MEASURED", ""),
+    ]
+    assert all(said in f.why for f in found)
+    assert found[0].claim == finding.COST["index"]
+
+
+def test_a_claim_that_a_stage_forgot_or_gave_no_number_for_is_not_measured() -> None:
+    def judge(place: Place, seconds: float) -> list[Finding]:
+        table = Table("t", ("x",), ((math.nan if place else 1.0,),))
+        return [Finding("size", "cost", "c", "TRUE", "1", "w", tables=(table,))]
+
+    stage = Stage("cost", ("size", "index"), 1.0, judge)
+    assert [f.verdict for f in stages.judged(stage, None, 1.0)] == ["TRUE", "NOT MEASURED"]  # type: ignore[arg-type]
+    broken = stages.judged(stage, settle("cpu", "qwen3-0.6b", 10**9, 1, 1, 0), 1.0)
+    assert [f.verdict for f in broken] == ["NOT MEASURED", "NOT MEASURED"]
+    assert "fault of the suite" in broken[0].why
+
+
+def test_an_interrupt_is_not_a_stage_s_failure() -> None:
+    def judge(place: Place, seconds: float) -> list[Finding]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stages.judged(Stage("cost", ("size",), 1.0, judge), None, 1.0)  # type: ignore[arg-type]
+
+
+def test_where_memory_is_short_the_table_has_fewer_rows_and_says_so() -> None:
+    enough = settle("cpu", "llama-3-70b", 9 * 10**9, 2**25, 2, 0)
+    assert (enough.vocab, enough.notes) == (128256, ())
+    short = settle("cpu", "llama-3-70b", 5 * 10**9, 2**25, 2, 0)
+    assert short.vocab == 64128
+    assert "128,256 rows" in short.notes[0] and "64,128" in short.notes[0]
+    assert 4 * short.table_bytes <= 5 * 10**9
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run of the cheapest claim of all, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("claims")
+    argv = ["--only", "size", "--model", "qwen3-0.6b", "--time-budget", "10s", "--threads", "1"]
+    done = claims(*argv, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "[1/1 0s] size\n"
+    (folder / "said").write_text(done.stdout)
+    return folder
+
+
+def test_the_terminal_says_verdict_number_reason_machine_and_where_the_page_is(made: Path) -> None:
+    lines = (made / "said").read_text().splitlines()
+    assert lines[0].startswith("TRUE          size: The table is one matrix")
+    assert lines[1].strip().startswith("311 MB. ")
+    assert lines[-1] == "claims/claims.html"
+    assert "threads" in lines[-2]
+
+
+def test_the_findings_are_kept_as_json(made: Path) -> None:
+    kept = json.loads((made / "claims/claims.json").read_text())
+    found = [strict.build(Finding, tree) for tree in kept["findings"]]
+    assert [(f.name, f.verdict) for f in found] == [("size", "TRUE")]
+    assert kept["environment"]["settings"]["model"] == "qwen3-0.6b"
+    assert sorted(path.name for path in (made / "claims").iterdir()) == ["claims.html", "claims.json"]
+
+
+def test_ctrl_c_ends_it_with_130_and_leaves_no_process(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "suite.claims",
+        "--only",
+        "training",
+        "--model",
+        "qwen3-0.6b",
+        "--threads",
+        "1",
+    ]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().endswith("training\n")
+        working = _soon(
+            lambda: [pid for pid in _children(running.pid) if "suite.claims.task_main" in _command(pid)]
+        )
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+        assert running.stderr.read() == "claims: interrupted; nothing is written\n"
+    assert _soon(lambda: not any(map(_command, working)))
+    assert list((tmp_path / "claims").iterdir()) == []
+
+
+def _soon(what: Callable[[], T]) -> T:
+    """What is true at last."""
+    until = time.monotonic() + 30
+    while not (found := what()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def _children(parent: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def _command(pid: int) -> str:
+    """Its words; none of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def test_findings_survive_json() -> None:
+    assert strict.build(Finding, json.loads(json.dumps(asdict(FINDING)))) == FINDING
+
+
+def test_lines_on_a_terminal_are_folded_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show(
+        [replace(FINDING, why=f"{EVIL} and on and on, word after word after word")], "here", sys.stdout, 70
+    )
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert max(map(len, said.splitlines())) <= 70 or EVIL.split(maxsplit=1)[0] in said
+    assert said.splitlines()[-1] == "here"
+
+
+def page(*findings: Finding) -> str:
+    return html(findings, "cpu", fabricate.ENVIRONMENT)
+
+
+def test_the_page_has_every_verdict_figure_rule_and_note() -> None:
+    text = page(*(replace(FINDING, name=f"n{k}", verdict=v) for k, v in enumerate(VERDICTS)))
+    for word in (*VERDICTS, "from 37 ids on", "TRUE if so.", "A note.", "4,096", "2.50", "–", "Speed"):
+        assert word in text
+    assert text.count("<article") == 4
+    assert "<script" not in text
+
+
+@pytest.mark.skipif(executable() is None, reason="no Chromium here")
+@pytest.mark.parametrize(("width", "phone"), [(1280, False), (390, True)])
+def test_the_page_is_quiet_fits_and_runs_nothing(tmp_path: Path, width: int, phone: bool) -> None:
+    evil = replace(
+        FINDING, claim=EVIL, number=EVIL, why=EVIL, rule=EVIL, notes=(EVIL,),
+        tables=(Table(EVIL, (EVIL,), ((EVIL,),)),), plots=(replace(PLOT, title=EVIL, x_label=EVIL),),
+    )  # fmt: skip
+    file = tmp_path / "page.html"
+    file.write_text(page(FINDING, replace(evil, name="odd")), encoding="utf-8")
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.open(file.as_uri(), width=width, phone=phone)
+        assert browser.said == []
+        assert browser.asked == [file.as_uri()]
+        assert browser.run(
+            "window.evil === undefined && document.querySelectorAll('script, img').length === 0"
+        )
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+        shown = (
+            "[...document.querySelectorAll('svg[role=img]')].filter(s => s.getBoundingClientRect().width > 0)"
+        )
+        assert browser.run(f"{shown}.length") == 2
+        boxes = browser.run(f"{shown}[0].querySelectorAll('text').length")
+        assert boxes > 8
+        inside = (
+            f"(() => {{ const svg = {shown}[0], box = svg.getBoundingClientRect();"
+            "const within = r => r.left >= box.left - 1 && r.right <= box.right + 1"
+            " && r.top >= box.top - 1 && r.bottom <= box.bottom + 1;"
+            "return [...svg.querySelectorAll('text')].every(t => within(t.getBoundingClientRect())); })()"
+        )
+        assert browser.run(inside)
+        assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") != "none"
+    finally:
+        browser.close()
+
+
+def test_a_plot_s_table_has_every_point() -> None:
+    plot = replace(PLOT, series=(Series("a", (Point(1, 2.5), Point(8, 3.0))), Series("b", (Point(8, 4.0),))))
+    assert plotted(plot) == Table("Speed (GB/s)", ("batch", "a", "b"), ((1, 2.5, None), (8, 3.0, 4.0)))
+
+
+def test_names_at_the_ends_of_lines_do_not_cover_each_other() -> None:
+    drawn = svg.draw(PLOT, svg.WIDE)
+    ends = [w for w in drawn.words if "name b" in w.kind]
+    assert {w.text for w in ends} == {"one", "two"}
+    assert abs(ends[0].y - ends[1].y) >= 12
+    assert not [w for w in svg.draw(PLOT, svg.NARROW).words if "name b" in w.kind]
+
+
+@pytest.mark.parametrize(
+    ("axis", "ticks"),
+    [
+        (svg.Axis(0.8, 70000, 0, 1, True), [1, 10, 100, 1000, 10000]),
+        (svg.Axis(0, 24, 0, 1, False), [0, 5, 10, 15, 20]),
+        (svg.Axis(1.5, 9, 0, 1, True), [2, 5]),
+    ],
+)
+def test_ticks_are_round(axis: svg.Axis, ticks: list[float]) -> None:
+    assert axis.ticks == pytest.approx(ticks)
+
+
+def test_an_axis_puts_values_where_they_belong() -> None:
+    axis = svg.Axis(1, 10000, 100, 500, True)
+    assert [axis.at(v) for v in (1, 10, 100, 10000, 1e9, 0)] == pytest.approx([100, 200, 300, 500, 500, 100])
+
+
+def test_a_whisker_spans_its_interval() -> None:
+    plot = replace(
+        PLOT, log_x=False, log_y=False, marks=(), series=(Series("a", (Point(0, 5, 0, 10), Point(1, 5))),)
+    )
+    drawn = svg.draw(plot, svg.WIDE)
+    (whisker,) = [s for s in drawn.shapes if "whisker" in s.kind]
+    low, high = (
+        float(whisker.path.split()[1].partition("V")[0]),
+        float(whisker.path.partition("V")[2].partition("m")[0]),
+    )
+    assert low - high == pytest.approx(278 / 1.04, rel=0.02)

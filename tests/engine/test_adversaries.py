@@ -1,0 +1,203 @@
+"""Backends that cheat or slip are caught for what they do, and cost nobody else a record."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from suite.cases import ids
+from suite.cases.case import Case, Sweep
+from suite.engine.measure import Settings
+from suite.records.record import Record
+from suite.records.store import Run
+from suite.worker.messages import Job
+from suite.worker.supervisor import Supervisor
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "tests/adversaries"
+TABLE = FOLDER / "README.md"
+HONEST = ("numpy_take", "torch_index_select", "torch_embedding", "numba_cpu")
+CASE = ("--vocab", "1000", "--dim", "64", "--batch", "17", "--threads", "1")
+COMPANIES: dict[str, tuple[str, ...]] = {
+    "soft": ("--time-budget", "4s"),
+    "timed": ("--cache", "hot", "--time-budget", "5s"),
+    "dies": ("--time-budget", "2s"),
+    "hangs": ("--time-budget", "2s", "--timeout", "2s"),
+    "behind": ("--time-budget", "2s"),
+    "bombs": ("--time-budget", "3s"),
+    "trusted": ("--time-budget", "1s"),
+}
+LIMIT_BYTES = 1_200_000_000
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """A row of the table."""
+
+    name: str
+    does: str
+    company: str
+    status: str
+    says: str
+    caught_by: str
+
+
+@dataclass
+class Outcome:
+    """What a run of one company came to."""
+
+    code: int
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    said: str = ""
+
+
+def _adversaries() -> list[Adversary]:
+    rows = [line.strip("| \n").split(" | ") for line in TABLE.read_text().splitlines() if line[:3] == "| `"]
+    return [Adversary(row[0].strip("`"), *map(str.strip, row[1:])) for row in rows]
+
+
+def _members(company: str) -> list[str]:
+    """Paths that begin in the folder of the run, which one of them leaves."""
+    return [
+        str((FOLDER / f"{each.name}.py").relative_to(ROOT))
+        for each in _adversaries()
+        if each.company == company
+    ]
+
+
+def _measure(folder: Path, *arguments: str) -> Outcome:
+    command = [sys.executable, "-m", "suite.run", *CASE, "--out", str(folder), "--backend", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    outcome = Outcome(done.returncode, said=done.stderr)
+    assert (folder / "records.jsonl").is_file(), done.stderr
+    records, refused = Run.open(folder).records()
+    assert not refused
+    for record in records:
+        outcome.records.setdefault(record.backend, []).append(record)
+    return outcome
+
+
+Ran = Callable[[str], Outcome]
+
+
+@pytest.fixture(scope="module")
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """The outcome of a company's run, which happens once; two at a time of those that tests ask for."""
+
+    def run(company: str, folder: Path) -> Outcome:
+        members = _members(company)
+        half = len(members) // 2
+        return _measure(folder, *members[:half], "numpy_take", *members[half:], *COMPANIES[company])
+
+    folders = {company: tmp_path_factory.mktemp(company) / "run" for company in COMPANIES}
+    with ThreadPoolExecutor(2) as pool:
+        began = {company: pool.submit(run, company, folders[company]) for company in _asked(request)}
+        yield lambda company: began[company].result()
+
+
+def _asked(request: pytest.FixtureRequest) -> list[str]:
+    """The companies of the tests selected; a test that names none takes the soft one."""
+    asked = set()
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and "ran" in item.fixturenames:
+            given = item.callspec.params if hasattr(item, "callspec") else {}
+            asked.add(given["adversary"].company if "adversary" in given else given.get("company", "soft"))
+    return [company for company in COMPANIES if company in asked]
+
+
+def _by_run(names: list[str]) -> list[object]:
+    return [pytest.param(name, marks=() if name == "trusted" else pytest.mark.slow) for name in names]
+
+
+def test_the_table_names_every_file_and_says_what_it_says() -> None:
+    files = {path.stem: ast.get_docstring(ast.parse(path.read_text())) for path in FOLDER.glob("*.py")}
+    assert {each.name: each.does for each in _adversaries()} == files
+    assert {each.company for each in _adversaries()} == {*COMPANIES, "leaks"}
+    assert len(files) >= 24
+
+
+@pytest.mark.parametrize(
+    "adversary",
+    [
+        pytest.param(each, id=each.name, marks=() if each.company == "trusted" else pytest.mark.slow)
+        for each in _adversaries()
+        if each.company in COMPANIES
+    ],
+)
+def test_it_is_caught(adversary: Adversary, ran: Ran) -> None:
+    records = ran(adversary.company).records[adversary.name]
+    assert len(records) == 1
+    for record in records:
+        assert record.status == adversary.status, record.reason
+        assert adversary.says in (record.reason or "")
+        assert len((record.reason or "").splitlines()) < 2
+
+
+@pytest.mark.parametrize("company", _by_run(list(COMPANIES)))
+def test_it_costs_nobody_else_a_record(company: str, ran: Ran) -> None:
+    outcome = ran(company)
+    assert [record.status for record in outcome.records["numpy_take"]] == ["ok"], outcome.said
+    assert all(record.samples and record.samples.call_s for record in outcome.records["numpy_take"])
+    ceilings = [r for records in outcome.records.values() for r in records if r.role == "ceiling"]
+    assert len(ceilings) == 1
+    assert {r.measurement for r in ceilings} == {r.measurement for r in outcome.records["numpy_take"]}
+    wrong = any(record.status == "wrong" for records in outcome.records.values() for record in records)
+    assert outcome.code == (1 if wrong else 0)
+
+
+@pytest.mark.slow
+def test_a_clock_that_stands_still_is_nobodys_time(ran: Ran) -> None:
+    for record in ran("soft").records["patches_clock"]:
+        assert record.samples
+        assert all(time > 0 for turn in record.samples.call_s for time in turn)
+
+
+@pytest.mark.slow
+def test_who_changes_folder_or_prints_is_measured_beside_the_honest_one(ran: Ran) -> None:
+    records = ran("soft").records
+    for name in ("changes_folder", "floods_stdout", "meddles", "leaves_a_sleeper"):
+        assert [r.measurement for r in records[name]] == [r.measurement for r in records["numpy_take"]]
+
+
+@pytest.mark.slow
+def test_a_leak_is_ended_and_blamed_on_who_leaks() -> None:
+    """In the company of an honest one whose turns come between."""
+    leaks = [each for each in _adversaries() if each.company == "leaks"]
+    which = ("numpy_take", *_members("leaks"))
+    case = Case(1000, 64, batch=17, cache="hot")
+    supervisor = Supervisor(timeout_s=60.0, memory_bytes=LIMIT_BYTES, threads=1)
+    try:
+        job = Job(case, "cpu", which, "m", Settings(precision=0.001, limit_s=3.0, cache_bytes=2**20))
+        records = {record.backend: record for record in supervisor.measure(job)}
+    finally:
+        supervisor.close()
+    assert records["numpy_take"].status == "ok"
+    for leak in leaks:
+        assert records[leak.name].status == leak.status, records[leak.name].reason
+        assert leak.says in (records[leak.name].reason or "")
+
+
+@pytest.mark.slow
+def test_honest_backends_pass_where_adversaries_fall(tmp_path: Path) -> None:
+    outcome = _measure(tmp_path / "run", *HONEST, "--cache", "cold,hot", "--time-budget", "6s")
+    for name in HONEST:
+        assert [r.status for r in outcome.records[name]] == ["ok", "ok"], outcome.records[name][0].reason
+    assert outcome.code == 0
+
+
+def test_checked_ids_hold_the_edges() -> None:
+    """The last row, row 0; adversaries that miss one of them are caught by these."""
+    for case in Sweep((1000,), (64,), batch=(1, 2, 3, 4, 17)):
+        drawn = ids.draw_edges(case, 0)
+        assert drawn[0] == case.vocab - 1
+        assert case.batch == 1 or drawn[-1] == 0

@@ -1,0 +1,140 @@
+"""The engine's GPU branch, executed without a GPU: its tensors lie on the host, its events are stood in for.
+
+What only a GPU can tell (speed, streams, the driver) is in tests marked ``gpu``; what a slip of the keyboard
+would break is here.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from suite.cases import ids
+from suite.cases.case import Case
+from suite.engine import measure, operands
+from suite.engine.arrays import CudaArrays, HostArrays
+from suite.records.record import Record, from_json, to_json
+from suite.telemetry import nvidia
+from suite.telemetry.nvml.gpu import Gpu
+
+CASE = Case(5000, 33, "bfloat16", 40, "int32")
+
+
+class Event:
+    """Reads the host's clock where a real one reads the device's."""
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+        self.at_s = 0.0
+
+    def record(self) -> None:
+        self.at_s = time.perf_counter()
+
+    def query(self) -> bool:
+        return False
+
+    def elapsed_time(self, later: Event) -> float:
+        return (later.at_s - self.at_s) * 1e3
+
+
+@pytest.fixture
+def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: time.sleep(1e-4), raising=False)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda place: None)
+    made = CudaArrays(0)
+    made.place = torch.device("cpu")
+    return made
+
+
+def run(arrays: CudaArrays, which: list[str], case: Case = CASE, **more: float) -> list[Record]:
+    table = operands.build_table(arrays, *case.table)
+    observer = nvidia.GpuObserver(Gpu.open("0"))
+    settings = measure.Settings(limit_s=0.3, cache_bytes=2**16, **more)
+    return measure.measure(case, which, arrays, table, observer, settings, "m", lambda *_: None)
+
+
+def test_tables_are_the_same_on_both_sides(arrays: CudaArrays) -> None:
+    host = operands.build_table(HostArrays(), 300, 129, "float16")
+    assert np.array_equal(operands.build_table(arrays, 300, 129, "float16").numpy(), host)
+    off = operands.build_table(arrays, 300, 129, "float16", 6)
+    assert off.data_ptr() % 64 == 6
+    assert np.array_equal(off.numpy(), host)
+
+
+@pytest.mark.parametrize("cache", ["cold", "hot"])
+def test_records_hold_three_times_and_reasons(arrays: CudaArrays, cache: str) -> None:
+    case = Case(5000, 33, "bfloat16", 40, "int32", cache=cache)
+    records = run(arrays, ["torch_index_select", "torch_embedding"], case)
+    assert [r.backend for r in records] == ["torch_index_select", "torch_embedding", "copy_torch"]
+    for record in records:
+        assert record.status == "ok", record.reason
+        assert record.clock == "kernel" and record.device == "cuda:0"
+        assert record.samples is not None and record.samples.kernel_s and record.samples.enqueue_s
+        assert record.samples.call_s and record.samples.held
+        assert from_json(Record, to_json(record).encode()) == record
+    assert [r.memory.allocates for r in records[:2]] == [False, True]
+    assert records[0].memory.extra_bytes is None and "library" in (records[0].memory.reason or "")
+
+
+def test_a_sustained_phase_without_nvml_is_null_with_a_reason(arrays: CudaArrays) -> None:
+    (record, _) = run(arrays, ["torch_index_select"], sustain_s=0.05)
+    assert record.telemetry["sustained_lookups"]
+    for name in ("energy_j", "dram_bytes_per_s", "mean_power_w", "sm_clock_hz_after"):
+        assert record.telemetry[name] is None and record.telemetry[f"{name}_missing"]
+
+
+def test_a_library_with_streams_of_its_own_is_timed_by_the_host(arrays: CudaArrays, tmp_path: Path) -> None:
+    body = "import torch\n        return lambda: torch.index_select(table, 0, indices, out=out)"
+    (record, _) = run(arrays, [plugin(tmp_path, body, clock='clock = "host"')])
+    assert record.status == "ok" and record.clock == "call"
+    assert record.samples is not None and record.samples.kernel_s is None
+
+
+WRONG: dict[str, tuple[str, str]] = {
+    "nothing": ("return lambda: out", "not table row"),
+    "memo": ("kept = table[indices.long()]\n        return lambda: kept", "not table row"),
+    "view": ("return lambda: table[: len(indices)]", "view of its operands"),
+    "shape": ("return lambda: table[indices.long()][:-1]", "of shape"),
+    "ids": (
+        "def f():\n            indices[0] = 0\n            return table[indices.long()]\n        return f",
+        "ids",
+    ),
+    "beyond": (
+        "import torch\n        def f():\n"
+        "            torch.as_strided(out, (1,), (1,), out.storage_offset() - 1)[0] = 1\n"
+        "            return torch.index_select(table, 0, indices, out=out)\n        return f",
+        "writes before",
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", WRONG)
+def test_slips_are_caught(arrays: CudaArrays, tmp_path: Path, slip: str) -> None:
+    body, reason = WRONG[slip]
+    (record, _) = run(arrays, [plugin(tmp_path, body)])
+    assert record.status == "wrong" and reason in (record.reason or ""), record.reason
+
+
+def test_ids_are_compared_on_the_device(arrays: CudaArrays) -> None:
+    from suite.engine import check
+
+    table = operands.build_table(arrays, *CASE.table)
+    field = operands.lay_out(CASE, arrays, table, [ids.draw(CASE, turn, 0) for turn in range(3)])
+    assert check.ids_changed(field) is None
+    field.slots[1].indices[5] += 1
+    assert "1 batches" in (check.ids_changed(field) or "")
+
+
+def plugin(folder: Path, body: str, clock: str = "") -> str:
+    path = folder / "mine.py"
+    path.write_text(
+        f'"""Mine."""\nfrom backends.base import Backend\n\n\nclass Mine(Backend):\n    devices = ("cuda",)\n'
+        f"    {clock}\n    def prepare(self, table, indices, out):\n        {body}\n"
+    )
+    return str(path)

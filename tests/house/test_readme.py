@@ -1,0 +1,135 @@
+"""README.md: its commands work as written, its generated parts are what the code says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.claims import options as claims
+from suite.claims.finding import CLAIMS, GROUPS
+from suite.run import options, schedule
+from tests.tools import generated
+
+ROOT = Path(__file__).resolve().parents[2]
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README + (ROOT / "backends/README.md").read_text(), re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command)
+
+
+def test_there_are_commands() -> None:
+    assert sum("suite.run" in command for command in COMMANDS) >= 7
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m suite.run")])
+def test_run_commands_parse_and_plan(command: str, tmp_path: Path) -> None:
+    argv = words(command)[3:]
+    if "path/to/my_backend.py" in argv:
+        mine = tmp_path / "my_backend.py"
+        shutil.copy(ROOT / "backends/numpy_take.py", mine)
+        argv[argv.index("path/to/my_backend.py")] = str(mine)
+    request = options.parse(argv)
+    assert schedule.tasks_of(request) or request.list_backends
+
+
+def test_claims_commands_parse() -> None:
+    commands = [c for c in COMMANDS if c.startswith("python -m suite.claims")]
+    assert commands
+    for command in commands:
+        claims.parse(words(command)[3:], (*GROUPS, *CLAIMS))
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real run in results/RUN of a folder of its own."""
+    folder = tmp_path_factory.mktemp("read me")
+    command = (
+        f"{shlex.quote(sys.executable)} -m suite.run --vocab 500 --dim 8 --batch 4 --time-budget 2s"
+        " --threads 1 --out results/RUN --backend torch_index_select numba_cpu"
+    )
+    done = subprocess.run(words(command), cwd=folder, env=environ(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def environ() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if re.match(r"python -m suite\.(report|compare)", c)]
+)
+def test_commands_on_a_run_work(command: str, run_folder: Path) -> None:
+    argv = [sys.executable, *words(command)[1:]]
+    done = subprocess.run(argv, cwd=run_folder, env=environ(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "torch_index_select" in done.stdout
+
+
+def test_doctor_works() -> None:
+    assert "python -m suite.doctor" in COMMANDS
+    done = subprocess.run(
+        [sys.executable, "-m", "suite.doctor", "--no-noise"], env=environ(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m pytest")])
+def test_benchmark_commands_choose_their_tests(command: str, tmp_path: Path) -> None:
+    more = ["--collect-only", "-q", f"--benchmark-storage={tmp_path}", "tests/run/test_benchmarks.py"]
+    argv = [sys.executable, *words(command)[1:], *more]
+    done = subprocess.run(argv, cwd=ROOT, env=environ(), capture_output=True, text=True)
+    if "--gpu" in argv and "gpu 0: not there" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_lookup[" in done.stdout
+
+
+def test_setup_commands_are_constrained_and_run_by_ci() -> None:
+    setup = [c for c in COMMANDS if c.startswith("python3 -m venv")]
+    assert len(setup) == 2
+    assert all("-c .ci/constraints.txt" in command for command in setup)
+    assert "<!-- test command -->" in (ROOT / ".ci/run").read_text()
+    assert setup[1].endswith("-m pytest") and setup[0].endswith("-m suite.run")
+
+
+@pytest.mark.parametrize("page", generated.GENERATED)
+def test_generated_parts_are_current(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert generated.renewed(page, text) == text, "run python -m tests.tools.generated"
+
+
+def test_all_commands_are_tested() -> None:
+    known = r"python -m suite\.(run|report|compare|doctor|claims)|python3 -m venv"
+    known += r"|pip install -e '\.\[cuda1[23]\]'|python -m pytest --benchmark-only"
+    assert [c for c in COMMANDS if not re.match(known, c)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_python_works_as_written(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(block, known)
+    assert len(known["table"]) > 0 and known["table"].status.eq("ok").any()
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,175 @@
+"""The quick reader against the strict one: what it reads is the same to the bit; all else it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from time import process_time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.records import fast, strict
+from suite.records.record import Environment, Record, to_json
+from tests.support import fabricate
+
+pytest.importorskip("msgspec", reason="the quick reader is msgspec's")
+
+CASE = fabricate.CASES[0]
+_, OK, *_ = fabricate.measurement(CASE, shape={"count": 3, "each": 2})
+COUNTED = replace(
+    fabricate.record("b:c", CASE, 1e-3, random.Random(0), "m", clock="kernel", device="cuda:0"),
+    telemetry=fabricate.counted(CASE, 1e-3) | {"a:b": "c: d", "flag": True},
+)
+FAILED = fabricate.failure("é", CASE, "m", reason="took 1: 2")
+LINES = [to_json(one).encode() for one in (OK, COUNTED, FAILED)]
+PIECES = (
+    *(b"1", b"-0", b"4.0", b"-0.0", b"1e999", b"1" + b"0" * 30, b"9007199254740993", b"1E5", b"NaN", b"01"),
+    *(
+        b"null",
+        b"true",
+        b'"x"',
+        b'":"',
+        b'"\\u003a"',
+        b"[]",
+        b"[[]]",
+        b"{}",
+        b'{"a":1,"a":2}',
+        b"\xff",
+        b"\x01",
+    ),
+    *(b",", b":", b'"', b" ", b'"role":"backend",', b'"offset":0', b'"batch":512,', b"\xed\xa0\x80"),
+)
+
+
+def strictly(line: bytes) -> str | None:
+    try:
+        return repr(strict.build(Record, strict.parse(line.decode())))
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("line", LINES, ids=["ok", "counted", "failed"])
+def test_what_the_suite_writes_is_read_quickly(line: bytes) -> None:
+    assert repr(fast.read(Record, line)) == strictly(line) != "None"
+
+
+def test_an_environment_is_read_quickly() -> None:
+    text = json.dumps(json.loads(to_json(fabricate.ENVIRONMENT)), indent=2)
+    assert fast.read(Environment, text.encode()) == fabricate.ENVIRONMENT
+
+
+@settings(max_examples=3000, deadline=None)
+@given(
+    line=st.sampled_from(LINES),
+    at=st.integers(0, 2**16),
+    length=st.integers(0, 12),
+    piece=st.sampled_from(PIECES) | st.binary(max_size=3),
+)
+def test_an_edited_line_is_read_alike_or_left_alone(line: bytes, at: int, length: int, piece: bytes) -> None:
+    at %= len(line)
+    edited = line[:at] + piece + line[at + length :]
+    found = fast.read(Record, edited)
+    assert found is None or repr(found) == strictly(edited)
+
+
+VALUES = [
+    b"1",
+    b"-1",
+    b"0",
+    b"2.5",
+    b"4.0",
+    b"1" + b"0" * 25,
+    b"1" + b"0" * 400,
+    b"null",
+    b"true",
+    b'"x"',
+    b"[]",
+]
+VALUES += [b"[[1]]", b"[[1,2.5],[]]", b'[["x"]]', b"[[null]]", b"{}", b'{"a":{}}', b"1e-400", b"-0.0", b"-0"]
+
+
+@pytest.mark.parametrize("line", LINES, ids=["ok", "counted", "failed"])
+def test_a_field_with_another_value_is_read_alike_or_left_alone(line: bytes) -> None:
+    read = 0
+    for path in paths(json.loads(line)):
+        for value in VALUES:
+            edited = with_value(line, path, value)
+            found = fast.read(Record, edited)
+            read += found is not None
+            assert found is None or repr(found) == strictly(edited), (path, value)
+    assert read > 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"role":', b'"rolle":'),
+        (b'"role":"backend",', b'"reason":null,'),
+        (b'"role":"backend",', b'"offset":0,'),
+        (b'"reason":null,', b'"reason":null,"reason":null,'),
+        (b'"reason":null', b'"reason":null,"reason" :null'),
+        (b'"measurement":"m0"', b'"measurement":"m\\u003a0","backend":"x"'),
+        (b'"telemetry":{}', b'"telemetry":{"a":1,"a":1}'),
+        (b'"batch":512', b'"batch":512,"batch":512'),
+        (b'"schema":1', b'"schema":1,"schema":1'),
+    ],
+)
+def test_a_doubled_missing_or_unknown_key_is_left_to_the_strict_reader(old: bytes, new: bytes) -> None:
+    assert old in LINES[0]
+    assert fast.read(Record, LINES[0].replace(old, new, 1)) is None
+
+
+def test_fields_of_later_versions_may_be_absent() -> None:
+    line = LINES[0].replace(b',"offset":0', b"").replace(b',"processes":[]', b"")
+    assert line != LINES[0] and fast.read(Record, line) == OK
+
+
+def test_without_the_library_runs_are_read_all_the_same(tmp_path: Path) -> None:
+    run = fabricate.run(tmp_path / "run")
+    code = """if True:
+        import sys
+        sys.modules["msgspec"] = None
+        from suite.records.store import Run
+        records, refused = Run.open(sys.argv[1]).records()
+        print(len(records), len(refused))
+    """
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(run.path)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert child.stdout == f"{len(run.records()[0])} 0\n", child.stderr
+
+
+def test_it_is_quick() -> None:
+    line = to_json(fabricate.record("b", CASE, 1e-3, random.Random(0), "m", shape={"each": 60})).encode()
+    times = []
+    for read in (lambda: fast.read(Record, line), lambda: strict.build(Record, strict.parse(line.decode()))):
+        began = process_time()
+        for _ in range(200):
+            read()
+        times.append(process_time() - began)
+    assert times[0] < times[1] / 2
+
+
+def paths(tree: object, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if not isinstance(tree, dict):
+        return []
+    return [p for name, value in tree.items() for p in ((*before, name), *paths(value, (*before, name)))]
+
+
+def with_value(line: bytes, path: tuple[str, ...], value: bytes) -> bytes:
+    tree = json.loads(line)
+    inner = tree
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = "PUT IT HERE"
+    text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False)
+    return text.encode().replace(b'"PUT IT HERE"', value)

@@ -1,0 +1,572 @@
+"""The page: in a real browser it loads, sorts, filters, remembers, and no text of a record does anything."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import math
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.analysis import outcomes
+from suite.cases.case import Case
+from suite.records.record import STATUSES
+from suite.records.store import Run
+from suite.report.__main__ import main
+from suite.report.page import data, html
+from suite.report.page.html import SCRIPTS, part
+from tests.support import fabricate
+from tests.support.browser import Browser, executable
+
+CASES = tuple(
+    Case(vocab, dim, dtype, batch, distribution=law, cache=cache)
+    for vocab, dim, dtype in ((50257, 768, "float32"), (128256, 4096, "bfloat16"))
+    for batch, law, cache in ((1, "uniform", "cold"), (512, "uniform", "cold"), (512, "zipf", "hot"))
+)
+GPU = replace(
+    fabricate.ENVIRONMENT,
+    devices=("cuda:0", "cpu"),
+    gpu={"name": "A GPU", "theoretical_peak_bytes_per_s": 3.35e12},
+    machine="b" * 16,
+)
+FAILURES = tuple(status for status in STATUSES if status != "ok")
+EVIL = (
+    "<script>window.evil=1</script>",
+    "</script><script>window.evil=2</script>",
+    "\"><img src=x onerror='window.evil=3'><b class=evil>",
+    "=HYPERLINK(\"http://example.invalid\",'a')",
+    "javascript:window.evil=4",
+    "{{ 7 * 7 }}\u2028\u2029\x1b[31m\x00\ud800 ${window.evil=5} &lt;i class=evil&gt;",
+    "__proto__",
+)
+
+
+def gpu_run(path: Path) -> None:
+    """A GPU and the reference beside it: three clocks, energy in part, every kind of failure."""
+    run, draw = Run.create(path, GPU), random.Random(0)
+    for number, case in enumerate(CASES):
+        known = {"clock": "kernel", "device": "cuda:0"}
+        seconds = 2e-6 + case.payload_bytes / 2.5e12
+        made = [
+            fabricate.record("copy_torch", case, seconds * 0.8, draw, f"m{number}", role="ceiling", **known)
+        ]
+        for name, factor in (("torch_embedding", 1.5), ("cupy_rawkernel", 1.0), ("triton_gather", 1.001)):
+            one = fabricate.record(name, case, seconds * factor, draw, f"m{number}", **known)
+            short = {"energy_j": None, "energy_j_missing": "the window is too short"}
+            seen = {"joules_per_gb": 0.1 * factor, "mean_power_w": 300.0} if case.batch > 1 else short
+            made.append(replace(one, telemetry=seen, converged=number > 0))
+        for k, status in enumerate(FAILURES):
+            why = f"{status} on purpose"
+            made.append(
+                fabricate.failure(f"odd_{k}", case, f"m{number}", status=status, reason=why, device="cuda:0")
+            )
+        run.append(made)
+        run.append(fabricate.measurement(case, number + 100, speed={"numpy_take": 1.0}))
+
+
+def counted_run(path: Path) -> None:
+    """A GPU whose counters were read."""
+    run, draw = Run.create(path, GPU), random.Random(0)
+    known = {"clock": "kernel", "device": "cuda:0"}
+    for number, case in enumerate(CASES):
+        copy = fabricate.record("copy_torch", case, 1e-5, draw, f"m{number}", role="ceiling", **known)
+        one = fabricate.record("cupy_rawkernel", case, 2e-5, draw, f"m{number}", **known)
+        run.append([copy, replace(one, telemetry=fabricate.counted(case, 2e-5, dram=0.5))])
+
+
+def tied_run(path: Path) -> None:
+    """Three tables at one batch; ``b`` is slower on the first, and can't be told from ``a`` on the others."""
+    run = Run.create(path, fabricate.ENVIRONMENT)
+    for number, vocab in enumerate((1000, 2000, 3000)):
+        speed = {"a": 1.0, "b": 1.001 if number else 2.0}
+        run.append(fabricate.measurement(Case(vocab, 64, batch=512), number, speed))
+
+
+def divided_run(path: Path) -> None:
+    """Each of three backends wins one of three tables; ``long_…`` stays near, ``absent`` lacks one."""
+    run = Run.create(path, replace(fabricate.ENVIRONMENT, settings={"precision": 0.01}))
+    names = ("a", "b", "long_name_of_a_backend_x", "absent")
+    for number, times in enumerate(((1.0, 2.0, 1.2, 1.1), (2.0, 1.0, 1.4, 1.1), (2.0, 3.0, 1.0, 1.1))):
+        for batch in (16, 512):
+            speed = dict(zip(names[: 4 if number else 3], times, strict=False))
+            case = Case(1000 * (number + 1), 64, batch=batch)
+            run.append(fabricate.measurement(case, 10 * number + batch, speed, converged=False))
+
+
+def evil_run(path: Path) -> None:
+    """Every text that a file can hold is hostile."""
+    facts = {text: text for text in EVIL}
+    environment = replace(
+        fabricate.ENVIRONMENT, argv=EVIL, commit=EVIL[1], packages=facts, cpu={**facts, "model": EVIL[0]}
+    )
+    run = Run.create(path, replace(environment, gpu={"name": EVIL[2]}, created=EVIL[1], machine=EVIL[0]))
+    case = replace(CASES[0], distribution="file:" + EVIL[2])
+    speed = {text: 1.0 + k for k, text in enumerate(EVIL)}
+    run.append(fabricate.measurement(case, speed=speed, device="cuda" + EVIL[0]))
+    run.append(fabricate.failure(text, CASES[1], "m1", status="crashed", reason=text) for text in EVIL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    fabricate.run(root / "host", CASES)
+    gpu_run(root / "gpu")
+    evil_run(root / "evil <b class=evil>")
+    counted_run(root / "counted")
+    tied_run(root / "tied")
+    divided_run(root / "divided")
+    pages = {
+        "host": ["host"],
+        "two": ["host", "gpu"],
+        "evil": ["evil *"],
+        "counted": ["counted"],
+        "tied": ["tied"],
+        "divided": ["divided"],
+    }
+    for name, runs in pages.items():
+        text = html.html(outcomes.read([root / run for run in runs]))
+        (root / f"{name}.html").write_bytes(text.encode("utf-8"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if executable() is None:
+        pytest.skip("no chromium on this machine; Debian's package chromium has it")
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def at(browser: Browser, folder: Path) -> Any:
+    """Opens one of the pages, and afterwards sees to it that it neither complained nor asked for anything."""
+    files = set()
+
+    def go(name: str, fragment: str = "", **how: Any) -> Browser:
+        address = (folder / f"{name}.html").as_uri()
+        files.add(address)
+        browser.open(address + fragment, **how)
+        return browser
+
+    yield go
+    assert browser.said == []
+    assert {address.partition("#")[0] for address in browser.asked} <= files
+
+
+def column(browser: Browser, heading: str, grid: str = "#grid-records") -> list[str]:
+    """The cells under a heading, as they are read."""
+    return browser.run(
+        f"""(() => {{
+          const grid = document.querySelector('{grid}');
+          const k = [...grid.querySelectorAll('thead th')].findIndex(th => th.textContent === '{heading}');
+          return [...grid.querySelectorAll('tbody tr')].map(tr => tr.children[k].textContent);
+        }})()"""
+    )
+
+
+def number(cell: str) -> float:
+    return float(cell.replace(",", ""))
+
+
+def unfold(browser: Browser, selector: str) -> None:
+    """Open what is folded, and wait until the page has answered."""
+    each = f"document.querySelectorAll('{selector}').forEach(d => {{ d.open = true; }})"
+    browser.run(f"{each}; new Promise(requestAnimationFrame)")
+
+
+def chip(text: str) -> str:
+    """The expression of the filter's button whose text begins so."""
+    buttons = "[...document.querySelectorAll('.chip')]"
+    return f"{buttons}.find(c => c.textContent.startsWith({json.dumps(text)}))"
+
+
+# Without a browser.
+
+
+def test_the_same_runs_give_the_same_bytes_and_the_command_writes_them(folder: Path, tmp_path: Path) -> None:
+    runs = [str(folder / "host"), str(folder / "gpu")]
+    for name in ("a", "b"):
+        assert main([*runs, "--html", str(tmp_path / name)]) == 0
+    first = (tmp_path / "a").read_bytes()
+    assert first == (tmp_path / "b").read_bytes() == (folder / "two.html").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["host", "two", "evil"])
+def test_the_policy_names_every_script_and_style_and_nothing_else(folder: Path, name: str) -> None:
+    html = (folder / f"{name}.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1].replace("&#39;", "'")
+    pieces = re.findall(r"<script>(.*?)</script>|<style>(.*?)</style>", html, re.DOTALL)
+    hashes = {
+        f"'sha256-{base64.b64encode(hashlib.sha256((a or b).encode()).digest()).decode()}'" for a, b in pieces
+    }
+    assert set(re.findall(r"'sha256-[^']*'", policy)) == hashes
+    assert len(pieces) == len(SCRIPTS) + 1
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert html.count("<script") == len(SCRIPTS) + 1  # and the data
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_makes_markup_of_text_or_reaches_out(name: str) -> None:
+    source = part(name)
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "eval(",
+        "Function(",
+        "fetch(",
+    ):
+        assert word not in source
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", source)
+
+
+def test_the_figures_are_those_of_the_csv(folder: Path, tmp_path: Path) -> None:
+    from suite.analysis import frame
+
+    results = outcomes.read([folder / "gpu"])
+    table, rows = frame.frame(results), data.figures(results)["rows"]
+    kernel = table["clock"].eq("kernel").fillna(False)
+    of_csv = {
+        "kernel_us": table["median_us"].where(kernel),
+        "call_us": table["call_us"],
+        "share": table["fraction_of_ceiling"],
+    }
+    for name, values in of_csv.items():
+        assert rows[name] == [None if math.isnan(v) else pytest.approx(v, rel=1e-3) for v in values]
+
+
+def test_two_names_that_look_alike_stay_two(tmp_path: Path) -> None:
+    fabricate.run(tmp_path / "r", CASES[:1], speed={"a": 1.0, "a\x00": 2.0})
+    figures = data.figures(outcomes.read([tmp_path / "r"]))
+    assert figures["words"]["backend"] == ["a", "a"]
+    assert figures["rows"]["backend"] == [0, 1]
+
+
+def test_what_the_noise_floor_hides_is_not_won(tmp_path: Path) -> None:
+    fabricate.run(tmp_path / "r", CASES[:1], speed={"a": 1.0, "b": 1.01, "c": 1.2}, shape={"noise": 1e-4})
+    assert data.figures(outcomes.read([tmp_path / "r"]))["rows"]["best"] == [1, 2, 0]
+
+
+def test_a_hundred_thousand_records_stay_below_15_megabytes(tmp_path: Path) -> None:
+    """Measured on fewer: the most that a record takes, with all three clocks and energy."""
+    gpu_run(tmp_path / "r")
+    results = outcomes.read([tmp_path / "r"])
+    ok = [o for o in results.outcomes if o.record.device == "cuda:0" and o.record.samples]
+    many = replace(results, outcomes=tuple(ok) * 100)
+    assert len(data.embedded(many)) / len(many.outcomes) < 145
+
+
+# In a browser.
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["host", "two", "evil"])
+def test_it_loads_in_both_themes(at: Any, name: str, theme: str) -> None:
+    browser = at(name, theme=theme)
+    light = sum(
+        map(int, re.findall(r"\d+", browser.run("getComputedStyle(document.body).backgroundColor"))[:3])
+    )
+    assert (light > 600) if theme == "light" else (light < 150)
+    assert browser.run("document.querySelectorAll('.plot svg path').length") > 20
+    assert browser.picture()[:4] == b"\x89PNG"
+
+
+def test_the_button_changes_the_theme_and_the_address_keeps_it(at: Any) -> None:
+    browser = at("host", theme="dark")
+    browser.click("#theme")
+    assert browser.run("[location.hash, getComputedStyle(document.body).backgroundColor]") == [
+        "#theme=light",
+        "rgb(255, 255, 255)",
+    ]
+
+
+def test_records_are_sorted_by_mouse_and_by_keyboard(at: Any) -> None:
+    browser = at("host")
+    unsorted = column(browser, "µs")
+    browser.click("#grid-records [data-name=time]")
+    assert list(map(number, column(browser, "µs"))) == sorted(map(number, unsorted), reverse=True)
+    browser.press("Enter")  # the focus stayed on the heading, though the table is new
+    assert list(map(number, column(browser, "µs"))) == sorted(map(number, unsorted))
+    sort = "document.querySelector('#grid-records [data-name=time]').parentNode.getAttribute('aria-sort')"
+    assert browser.run(sort) == "ascending"
+    browser.press(" ")
+    assert (browser.run(sort), column(browser, "µs")) == ("none", unsorted)
+
+
+def test_failures_come_last_however_it_is_sorted(at: Any) -> None:
+    browser = at("two", "#sort=time")
+    browser.run("state.page = 1e9; drawRecords()")
+    assert column(browser, "µs")[-1] == ""
+    browser.run("state.sort = '-time'; drawRecords()")
+    assert column(browser, "µs")[-1] == ""
+
+
+def test_filters_narrow_and_dim_what_has_no_data_and_the_address_restores_it(at: Any) -> None:
+    browser = at("two")
+    browser.run(f"{chip('cupy_rawkernel')}.click()")
+    assert set(column(browser, "backend")) == {"cupy_rawkernel"}
+    assert len(column(browser, "backend")) == len(CASES)
+    for gone in ("cpu", "wrong"):
+        assert browser.run(f"{chip(gone)}.classList.contains('empty')")
+    assert not browser.run(f"{chip('zipf')}.classList.contains('empty')")
+    browser.run(f"{chip('hot')}.click()")
+    browser.click("#grid-records [data-name=speed]")
+    seen = (
+        "[document.getElementById('shown').textContent, document.getElementById('grid-records').textContent]"
+    )
+    before, address = browser.run(seen), browser.run("location.hash")
+    assert "backend=cupy_rawkernel" in address
+    at("two", address)
+    assert browser.run(seen) == before
+    browser.click("#clear")
+    assert browser.run("shown.length") == browser.run("data.count")
+
+
+def test_an_address_of_nonsense_is_harmless(at: Any) -> None:
+    browser = at("host", "#sort=<b>&page=-7&theme=x&backend=none&table=%00&a=b")
+    assert browser.run("shown.length") == 0
+    assert "nothing to show" in browser.run("document.getElementById('grid-records').textContent")
+
+
+def test_every_failure_is_a_cross_and_a_line_with_its_reason(at: Any) -> None:
+    browser = at("two", "#device=cuda:0")
+    assert sorted(set(column(browser, "status", "#grid-failures"))) == sorted(FAILURES)
+    assert column(browser, "cases", "#grid-failures") == [str(len(CASES))] * len(FAILURES)
+    crosses = (
+        "[...document.querySelectorAll('#figure-limit .cross')]"
+        ".map(c => c.getAttribute('d').match(/M/g).length)"
+    )
+    assert browser.run(crosses) == [len(CASES)] * (len(FAILURES) - 1)  # but of what is not there at all
+
+
+def test_what_is_not_available_is_told_once_and_drawn_when_asked_for(at: Any) -> None:
+    name = f"odd_{FAILURES.index('unavailable')}"
+    browser = at("two", "#device=cuda:0")
+    for figure in ("map", "limit", "share", "batch", "cost"):
+        assert name not in browser.run(f"document.querySelector('#figure-{figure} .key').textContent")
+    card = "document.querySelector('[data-place=\"1\"]').textContent"
+    assert f"not available: {name} (unavailable on purpose)" in browser.run(card)
+    assert "1 backend not available" in browser.run(card)
+    assert name in column(browser, "backend", "#grid-failures")
+    browser.run("state.page = 1e9; drawRecords()")
+    assert column(browser, "backend")[-1] == name
+    browser = at("two", "#status=unavailable")
+    assert browser.run("document.querySelectorAll('#figure-limit .cross').length") == 1
+
+
+def test_the_arrow_keys_tell_of_each_mark(at: Any) -> None:
+    browser = at("two", "#device=cuda:0&status=crashed&status=ok")
+    browser.run("document.querySelector('#figure-limit svg[tabindex]').focus()")
+    told = set()
+    for _ in range(50):
+        browser.press("ArrowRight")
+        told.add(browser.run("document.querySelector('#figure-limit .tip').textContent"))
+    assert any("crashed: crashed on purpose" in text for text in told)
+    assert any("ceiling: the copy" in text for text in told)
+    assert any("GB/s" in text and "of the copy" in text for text in told)
+
+
+def test_clocks_stand_apart_and_devices_side_by_side(at: Any) -> None:
+    browser = at("two")
+    titles = browser.run("[...document.querySelectorAll('#figure-batch h4')].map(h => h.textContent)")
+    assert titles == [
+        "host · cpu · call time",
+        *(f"gpu · cuda:0 · {clock} time" for clock in ("kernel", "enqueue", "call")),
+        "gpu · cpu · call time",
+    ]
+    assert browser.run("document.querySelectorAll('.card').length") == 3
+    assert browser.run("document.querySelectorAll('#figure-map .map').length") == 3
+
+
+def test_the_map_says_who_wins_and_what_is_unclear(at: Any) -> None:
+    browser = at("host")
+    assert browser.run("document.querySelectorAll('#figure-map tbody td.won').length") >= len(CASES)
+    assert "numba_cpu" in browser.run("document.querySelector('.answer').textContent")
+    browser = at("two", "#device=cuda:0")
+    cell = browser.run("document.querySelector('#figure-map tr:not(.total) td.unclear').textContent")
+    assert "cupy_rawkernel" in cell
+    assert "triton_gather" in cell
+
+
+def test_where_most_is_unclear_nobody_is_called_the_fastest(at: Any) -> None:
+    """Of three tables ``a`` wins one; on the others nothing tells it from ``b``."""
+    browser = at("tied")
+    cells = (
+        "[...document.querySelectorAll('#figure-map tr.total td')].map(td => td.className + td.textContent)"
+    )
+    assert browser.run(cells) == ["unclearnot beatenawins 1 of 3, 2 unclear"]
+    assert browser.run("document.querySelectorAll('#figure-map tbody td.won').length") == 1
+    assert browser.run("document.querySelector('.answer').textContent") == "Fastest by batch:512 anot beaten"
+
+
+def test_where_the_wins_are_divided_the_top_still_says_what_to_use(at: Any) -> None:
+    """``a`` takes 2 times the fastest's time at worst, ``b`` 3 times, the long one 1.4 times."""
+    browser = at("divided")
+    answers = browser.run("[...document.querySelectorAll('.answer')].map(p => p.textContent)")
+    assert answers[0] == "Fastest by batch:16–512 abdivided"
+    head, _, factor = answers[1].partition("at most ")
+    assert head == "One for all cases:long_name_of_a_backend_x"
+    assert float(factor.partition("×")[0]) == pytest.approx(1.4, rel=0.02)
+    assert "not converged to ±1%" in browser.run("document.querySelector('.facts').textContent")
+    assert "One for all" not in at("host").run("document.querySelector('.card').textContent")
+
+
+@pytest.mark.parametrize("width", [390, 700, 1280])
+def test_no_name_is_cut_off_and_no_mark_covers_a_label(at: Any, width: int) -> None:
+    for name in ("divided", "two", "counted"):
+        browser = at(name, width=width)
+        cut = browser.run(
+            """[...document.querySelectorAll('.plot svg text')].filter(t => {
+              const own = t.getBoundingClientRect(), all = t.closest('svg').getBoundingClientRect();
+              return own.left < all.left - 1 || own.right > all.right + 1;
+            }).map(t => t.textContent)"""
+        )
+        assert cut == []
+        covered = browser.run(
+            """[...document.querySelectorAll('.plot svg text.guided')].filter(t => {
+              const marks = [...t.parentNode.querySelectorAll('.dot, .whisker, .join, .limit')];
+              return marks.some(m => t.compareDocumentPosition(m) & Node.DOCUMENT_POSITION_FOLLOWING);
+            }).length"""
+        )
+        assert covered == 0
+    seen = "[...document.querySelectorAll('#figure-limit .guided')].map(t => t.textContent)"
+    guides = at("counted", width=1280).run(seen)
+    assert guides == ["theoretical peak 3,350 GB/s", "floor 10.0 µs"]
+
+
+def test_ticks_beside_each_other_differ(at: Any) -> None:
+    """Also where all values are nearly the same."""
+    ticks = """(values => {
+      const x = scale(values, {log: true});
+      return ticks(x, 4).map(tick);
+    })"""
+    browser = at("counted")
+    for values in ([1.03, 1.0301, 1.0302], [1.0], [0.99, 1.01], [1.0, 1.03], [5e-3, 5e3]):
+        found = browser.run(f"{ticks}({values})")
+        assert 2 <= len(found) == len(set(found)), values
+
+
+def test_everything_is_reached_by_the_keyboard_alone(at: Any) -> None:
+    browser = at("two", width=1280)
+    reached = set()
+    for _ in range(200):
+        browser.press("Tab")
+        reached.add(
+            browser.run(
+                "(e => e.id || e.dataset.to || e.dataset.name || e.getAttribute('aria-label') || e.tagName)"
+                "(document.activeElement)"
+            )
+        )
+    assert {"theme", "map", "limit", "raw", "series", "time", "share", "csv-shown", "json-all"} <= reached
+    assert {"Winner of each case", "Score of the backends", "All records", "SUMMARY"} <= reached
+    assert sum(name.startswith("chip-") for name in reached) == browser.run(
+        "document.querySelectorAll('.chip').length"
+    )
+    assert sum("arrow keys go from mark to mark" in name for name in reached) >= 5
+
+
+def test_declared_bytes_stand_beside_those_the_counters_saw(at: Any) -> None:
+    browser = at("counted")
+    titles = browser.run("[...document.querySelectorAll('#figure-cost h4')].map(h => h.textContent)")
+    assert [title.partition(" (")[0] for title in titles] == [
+        "extra memory of a lookup",
+        "energy",
+        "memory traffic the counters saw",
+    ]
+    text = browser.run("document.getElementById('figure-cost').textContent")
+    assert "cupy_rawkernel: median 0.1 J/GB" in text and "cupy_rawkernel: median 0.5×" in text
+    assert "GB/s of DRAM traffic" in browser.run("document.querySelector('.card').textContent")
+    unfold(browser, "#figure-cost details")
+    grid = "#figure-cost-numbers"
+    declared, seen = (column(browser, heading, grid) for heading in ("declared GB/s", "DRAM GB/s"))
+    assert [number(a) / number(b) for a, b in zip(declared, seen, strict=True)] == pytest.approx(
+        [2.0] * len(CASES), rel=0.01
+    )
+    assert column(browser, "DRAM / declared", grid) == ["0.500×"] * len(CASES)
+
+
+def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
+    browser = at("host", width=390, height=844, phone=True)
+    wide = "document.querySelector('#figure-map .scroll').scrollWidth"
+    assert browser.run(wide) <= 390
+    seen = "getComputedStyle(document.querySelector('#figure-map td.won'), '::before').content"
+    assert browser.run(seen) == '"batch 1"'
+
+
+def test_a_phone_shows_the_answer_of_a_record_first(at: Any) -> None:
+    headings = "[...document.querySelectorAll('#grid-records th')].map(h => h.textContent)"
+    phone = at("two", width=390, height=844, phone=True).run(headings)
+    assert phone[:3] == ["backend", "µs", "of copy"]
+    assert sorted(phone) == sorted(at("two").run(headings))
+
+
+def test_each_plot_has_its_numbers(at: Any) -> None:
+    browser = at("two")
+    for name in ("map", "limit", "share", "batch", "cost"):
+        unfold(browser, f"#figure-{name} details")
+        assert browser.run(f"document.querySelectorAll('#figure-{name} details tbody tr').length") > 3
+
+
+@pytest.mark.parametrize("name", ["host", "two", "evil"])
+def test_a_phone_needs_no_sideways_scrolling(at: Any, name: str) -> None:
+    browser = at(name, width=390, height=844, phone=True)
+    assert browser.run("document.documentElement.scrollWidth") <= 390
+
+
+def test_hostile_text_is_text(at: Any) -> None:
+    browser = at("evil")
+    unfold(browser, "details")
+    assert browser.run("window.evil") is None
+    assert (
+        browser.run("document.querySelectorAll('.evil, img, iframe, [onerror], a[href^=javascript]').length")
+        == 0
+    )
+    text = browser.run("document.body.innerText")
+    assert "<script>window.evil=1</script>" in text
+    assert "{{ 7 * 7 }}" in text
+    assert not [c for c in text if c in "\u2028\u2029\x1b\x00"]
+
+
+def test_data_taken_away_are_whole_and_no_formula(at: Any) -> None:
+    browser = at("evil")
+    rows = list(csv.DictReader(io.StringIO(browser.run("csv(all())"))))
+    assert len(rows) == 2 * len(EVIL)
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@"))]
+    assert len(browser.run("all().map(whole)")) == len(rows)
+    (row,) = [row for row in rows if row["backend"] == EVIL[0] and row["status"] == "ok"]
+    assert float(row["call_low_us"]) <= float(row["call_us"]) <= float(row["call_high_us"])
+    assert float(row["payload_bytes"]) == CASES[0].payload_bytes
+
+
+def test_crowded_plots_say_that_they_stand_for_more(at: Any) -> None:
+    note = at("host").run(
+        """(() => {
+          const mark = k => ({i: 0, x: 1 + k, y: 1 + k % 7, low: null, high: null, backend: 0});
+          const axis = {label: '', log: true, show: String};
+          const marks = [...Array(3000).keys()].map(mark);
+          return drawChart({about: '', marks, x: axis, y: axis}).textContent;
+        })()"""
+    )
+    assert "3,000 points here" in note
+
+
+def test_the_policy_holds(browser: Browser, folder: Path) -> None:
+    browser.open((folder / "host.html").as_uri())
+    assert browser.run("fetch('data:text/plain,x').then(() => 'came', () => 'refused')") == "refused"
+    script = (
+        "(() => { try { document.body.innerHTML = '<b>'; return 'made'; } catch (e) { return e.name; } })()"
+    )
+    assert browser.run(script) == "TypeError"
+    assert any("Content Security Policy" in line for line in browser.said)

@@ -1,0 +1,217 @@
+"""What counters saw beside the times; who can't be told from the fastest, by one rule everywhere."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import suite
+from suite import stats
+from suite.analysis import columns, comparison, outcomes
+from suite.analysis.fields import COLUMNS, MEANINGS
+from suite.cases.case import Case
+from suite.records.record import Record
+from suite.records.store import Run
+from suite.report import sentences as words
+from suite.report import tables, terminal
+from suite.report.page import data
+from suite.telemetry.host import HostObserver
+from suite.units import digits
+from tests.support import fabricate
+
+CASES = fabricate.CASES
+CASE = CASES[0]
+GPU = replace(fabricate.ENVIRONMENT, devices=("cuda:0",), gpu={columns.PEAK: 3.35e12})
+SECONDS = 2e-5
+
+
+def one(backend: str, case: Case, number: int = 0, **telemetry) -> Record:
+    """A GPU record of 20 µs with these counters."""
+    draw = random.Random(0)
+    made = fabricate.record(
+        *(backend, case, SECONDS, draw, f"m{number}"), device="cuda:0", clock="kernel", shape={"noise": 0.0}
+    )
+    return replace(made, telemetry=telemetry)
+
+
+def gpu_run(path, *records):
+    run = Run.create(path, GPU)
+    run.append(records)
+    for record in {r.measurement: r for r in records if r.samples}.values():
+        run.append([replace(record, backend="contiguous_copy", role="ceiling", telemetry={})])
+    return run.path
+
+
+def sentences(path):
+    return words.sentences(outcomes.read([path]), None)
+
+
+# --- the table ---
+
+
+def test_counters_stand_in_the_table_with_their_units(tmp_path):
+    seen = fabricate.counted(CASE, SECONDS, dram=0.5)
+    seen["case_throttled_software_power_cap_s"] = 0.25
+    row = suite.load(gpu_run(tmp_path / "r", one("b", CASE, **seen))).iloc[0]
+    gb_per_s = CASE.payload_bytes / SECONDS / 1e9
+    assert row.sustained_gb_per_s == pytest.approx(gb_per_s) == row.gb_per_s
+    assert row.dram_gb_per_s == pytest.approx(gb_per_s / 2)
+    assert row.dram_bytes_per_lookup == pytest.approx(CASE.payload_bytes / 2)
+    assert row.joules_per_gb == 0.1
+    assert row.joules_per_lookup == pytest.approx(0.1 * CASE.payload_bytes / 1e9)
+    assert row.mean_power_w == pytest.approx(row.joules_per_lookup / SECONDS)
+    assert (row.sm_clock_before_mhz, row.sm_clock_after_mhz) == (1980, 1755)
+    assert row.throttled_s == 0.25
+    assert pd.isna(row.dram_missing) and pd.isna(row.energy_missing)
+
+
+def test_a_figure_that_is_missing_has_its_reason(tmp_path):
+    seen = {
+        "dram_bytes_per_s": None,
+        "dram_bytes_per_s_missing": "not supported",
+        "energy_j": None,
+        "energy_j_missing": "too short: 0.100 s of at least 0.3 s",
+    }
+    path = gpu_run(
+        tmp_path / "r",
+        *(one("a", CASE, **seen), one("b", CASE), one("c", CASE, joules_per_lookup=True, sustained_s="x")),
+        fabricate.failure("d", CASE, "m0", device="cuda:0"),
+    )
+    table = suite.load(path).set_index("backend")
+    assert table.dram_missing.tolist()[:3] == ["not supported", "not measured", "not measured"]
+    assert table.energy_missing["a"].startswith("too short") and table.energy_missing["c"] == "not measured"
+    assert pd.isna(table.loc["d", ["dram_missing", "energy_missing"]]).all()
+    figures = [name for name in COLUMNS if name.startswith(("dram_", "joules", "mean_power", "sustained_"))]
+    numbers = [name for name in figures if COLUMNS[name] == "float64"]
+    assert len(numbers) == 6 and table[numbers].isna().all().all()
+
+
+def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path):
+    zone = tmp_path / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n")
+    joules = itertools.count(10, 3)
+    counter = zone / "energy_uj"
+    counter.write_text("0")
+
+    def lookup():
+        counter.write_text(str(next(joules) * 1_000_000))
+
+    seen = HostObserver(tmp_path).sustained(CASE.payload_bytes, [lookup], lambda: None, 0.001)
+    copy, made = fabricate.measurement(CASE, speed={"b": 1.0})
+    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([copy, replace(made, telemetry=seen)])
+    row = suite.load(tmp_path / "r").iloc[0]
+    assert row.joules_per_gb == pytest.approx(row.joules_per_lookup / CASE.payload_bytes * 1e9)
+    assert row.mean_power_w > 0 and row.sustained_gb_per_s > 0
+    assert row.dram_missing == "not measured" and pd.isna(row.energy_missing)
+    assert [line for line in sentences(tmp_path / "r") if "energy for a GB" in line]
+
+
+def test_every_column_says_what_it_holds():
+    assert list(MEANINGS) == list(COLUMNS) and all(MEANINGS.values())
+
+
+# --- the sentences ---
+
+
+def test_declared_bytes_stand_against_those_the_counters_saw(tmp_path):
+    large, small = CASES[1], CASES[0]
+    records = (
+        one("a", small, 0, **fabricate.counted(small, SECONDS, dram=0.25)),
+        one("a", large, 1, **fabricate.counted(large, SECONDS, dram=1.1)),
+    )
+    (line,) = [line for line in sentences(gpu_run(tmp_path / "r", *records)) if "counters saw" in line]
+    declared = large.payload_bytes / SECONDS / 1e9
+    rates = [digits(rate) for rate in (declared, 1.1 * declared)]
+    assert line == (
+        f"lookups on end: counters saw {rates[1]} GB/s of DRAM traffic where {rates[0]} GB/s are declared "
+        f"(a on {large}); 0.675x the declared bytes at the median of 2 results (0.250x to 1.10x); "
+        "what is under 1x, caches served"
+    )
+
+
+def test_the_copy_says_how_far_the_counters_can_be_trusted(tmp_path):
+    run = Run.create(tmp_path / "r", GPU)
+    made = one("a", CASE, **fabricate.counted(CASE, SECONDS, dram=1.3))
+    copy = replace(made, backend="copy", role="ceiling", telemetry=fabricate.counted(CASE, SECONDS, dram=1.2))
+    run.append([made, copy])
+    (line,) = [line for line in sentences(run.path) if "counters saw" in line]
+    assert line.endswith(f"(a on {CASE}), and for the plain copy beside it 1.20x its known bytes")
+
+
+def test_energy_is_compared_over_the_cases_all_have(tmp_path):
+    records = [
+        *(
+            one("a", case, k, **fabricate.counted(case, SECONDS, joules_per_gb=(0.1, 0.3, 9.0)[k]))
+            for k, case in enumerate(CASES)
+        ),
+        *(
+            one("b", case, k, **fabricate.counted(case, SECONDS, joules_per_gb=0.3 + k))
+            for k, case in enumerate(CASES[:2])
+        ),
+        one("rare", CASES[0], 0),
+    ]
+    lines = sentences(gpu_run(tmp_path / "r", *records))
+    assert "energy for a GB of payload at the median over 2 cases: a 0.200 J, b 0.800 J" in lines
+
+
+def test_clocks_held_down_are_said(tmp_path):
+    seen = fabricate.counted(CASE, SECONDS)
+    records = [one("a", CASE, **seen), one("b", CASE, **{**seen, "case_throttled_software_power_cap_s": 0.2})]
+    lines = sentences(gpu_run(tmp_path / "r", *records))
+    assert "clocks were held down while 1 of 2 results were measured: software power cap 1" in lines
+
+
+def test_without_counters_nothing_is_said(tmp_path):
+    results = outcomes.read([fabricate.run(tmp_path / "r").path])
+    assert words.counter_sentences(results.outcomes) == []
+
+
+# --- the fastest ---
+
+
+@pytest.mark.parametrize(("floor", "told"), [(None, ["c"]), (0.001, ["b", "c"]), (0.25, [])])
+def test_terminal_and_page_name_the_same_as_not_told_apart(tmp_path, floor, told):
+    """1 % more and 20 % more time, against noise floors that hide one, none and both of them."""
+    where = replace(fabricate.ENVIRONMENT, noise_floor=floor)
+    speed = {"a": 1.0, "b": 1.01, "c": 1.2}
+    path = fabricate.run(tmp_path / "r", [CASE], where, speed=speed, shape={"noise": 1e-4}).path
+    results = outcomes.read([path])
+    rows = tables.table(results).sections[0].rows
+    assert [row[1] for row in rows if row[0] != "*"] == told
+    best = data.figures(results)["rows"]["best"]
+    found = best if isinstance(best, list) else [best] * 3
+    assert [name for name, mark in zip(speed, found, strict=True) if mark == 0] == told
+    file = io.StringIO()
+    terminal.print_summary([path], file)
+    assert "the interval of their ratio reaches the machine's noise floor" in file.getvalue()
+
+
+def test_told_apart_is_what_compare_calls_slower(tmp_path):
+    path = fabricate.run(tmp_path / "r", speed={f"b{k}": 1 + k / 200 for k in range(9)}).path
+    results = outcomes.read([path])
+    for case in CASES:
+        group = [o for o in results.outcomes if o.record.case == case]
+        (first, *others), best = comparison.rank(group, 0.02)
+        for other in others:
+            verdict = stats.verdict(comparison.slowdown(other, first), 0.02)
+            assert (other.key in best) == (verdict != "SLOWER")
+        assert 1 < len(best) < len(group)
+
+
+def test_under_six_rounds_nothing_is_told(tmp_path):
+    path = fabricate.run(tmp_path / "r", [CASE], shape={"count": 5}).path
+    ranked, best = comparison.rank(outcomes.read([path]).outcomes, 0.02)
+    assert best == {o.key for o in ranked} and len(best) == 3
+
+
+def test_the_noise_floor_is_the_machines_or_assumed():
+    assert comparison.noise_floor(replace(fabricate.ENVIRONMENT, noise_floor=0.005)) == 0.005
+    assert (
+        comparison.noise_floor(replace(fabricate.ENVIRONMENT, noise_floor=None)) == stats.ASSUMED_NOISE_FLOOR
+    )

@@ -1,0 +1,366 @@
+"""pytest --benchmark-only shows the suite's own numbers, in pytest-benchmark's table, files, comparisons."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite import stats
+from suite.analysis import outcomes
+from suite.cases.case import plan
+from suite.records.record import Record, from_json
+from suite.run import replay
+from suite.run.options import parse
+from suite.run.schedule import tasks_of
+from tests.support import fabricate, measured
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CASE = "1000x7-float32-batch-1-int64"
+PLUGIN = '''"""Needs what nobody has."""
+
+from backends.base import Array, Backend, Lookup
+
+
+class Absent(Backend):
+    devices = ("cpu",)
+    packages = ("no-such-distribution",)
+
+    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        raise AssertionError
+'''
+SHOWN = """
+from pathlib import Path
+
+import pytest
+from suite.analysis.outcomes import outcomes_of
+from suite.records.record import to_json
+from suite.run.options import parse
+from suite.run.replay import Replay
+from suite.run.schedule import tasks_of
+from tests.support import fabricate, measured
+
+CLOCK = measured.Clock()
+MADE = outcomes_of(fabricate.measurement(fabricate.CASES[0], clock="kernel", device="cuda:0"))
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.benchmark(timer=CLOCK)
+def test_made_up(benchmark, name):
+    measured.show(benchmark, CLOCK, MADE[name], fabricate.ENVIRONMENT)
+
+@pytest.mark.benchmark(timer=CLOCK)
+def test_measured(benchmark):
+    argv = "--vocab 500 --dim 8 --batch 4 --threads 1 --backend numpy_take"
+    request = parse(argv.split())
+    replay = Replay(request, tasks_of(request), 0.4, None)
+    outcome = replay.outcome(replay.tasks[0], "numpy_take")
+    replay.close()
+    Path("record.json").write_text(to_json(outcome.record))
+    measured.show(benchmark, CLOCK, outcome, replay.environment)
+"""
+
+
+def python(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def benchmark(*words: str) -> subprocess.CompletedProcess[str]:
+    """Measure one small case."""
+    given = ("--benchmark-only", "--preset", "smoke", "-k", CASE, "tests/run/test_benchmarks.py")
+    return python("-m", "pytest", "-p", "no:cacheprovider", *given, *words)
+
+
+def figures_of(path: Path) -> dict[str, dict[str, Any]]:
+    """What was saved, by backend."""
+    saved = json.loads(path.read_text())
+    return {one["extra_info"]["backend"]: one for one in saved["benchmarks"]}
+
+
+class Session:
+    """As much of one measured session as its readers need."""
+
+    def __init__(self, folder: Path) -> None:
+        absent = folder / "absent.py"
+        absent.write_text(PLUGIN)
+        self.storage = f"--benchmark-storage={folder / 'saved'}"
+        self.json = folder / "measured.json"
+        wrong = ROOT / "tests/adversaries/last_row.py"
+        which = ("numpy_take", "torch_index_select", str(wrong), str(absent))
+        backends = [word for each in which for word in ("--backend", each)]
+        saving = (self.storage, "--benchmark-save=first", f"--benchmark-json={self.json}")
+        self.done = benchmark(*backends, *saving)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return Session(tmp_path_factory.mktemp("benchmark"))
+
+
+def test_a_case_is_one_group_measured_in_turns(session: Session) -> None:
+    saved = figures_of(session.json)
+    assert {one["group"] for one in saved.values()} == {"1000x7 float32 batch 1 int64 uniform cold"}
+    assert len({one["extra_info"]["measurement"] for one in saved.values()}) == 1
+    assert "benchmark '1000x7 float32 batch 1 int64 uniform cold': 2 tests" in session.done.stdout
+
+
+def test_a_wrong_backend_fails_and_an_absent_one_is_skipped_with_the_reason(session: Session) -> None:
+    assert session.done.returncode == 1, session.done.stdout + session.done.stderr
+    summary = session.done.stdout.partition("short test summary info")[2]
+    assert "last_row: wrong: row 0 of the result is not table row 999" in summary
+    assert "absent: unavailable: needs no-such-distribution, not installed" in summary
+    assert "1 failed, 2 passed, 1 skipped" in summary
+    assert set(figures_of(session.json)) == {"numpy_take", "torch_index_select"}
+
+
+def test_every_figure_is_saved_with_its_unit(session: Session) -> None:
+    for one in figures_of(session.json).values():
+        info, seen = one["extra_info"], one["stats"]
+        assert info["status"] == "ok" and info["clock"] == "call"
+        assert info["payload_bytes"] == 8 + 2 * 28 and info["compulsory_bytes"] == 64
+        assert info["distinct_fraction"] == 1
+        assert isinstance(info["converged"], bool)
+        assert info["extra_memory_bytes"] is None or info["extra_memory_bytes"] >= 0
+        assert info["gb_per_s"] == pytest.approx(64 / seen["median"] / 1e9)
+        assert info["fraction_of_ceiling"] > 0 and info["ceiling_gb_per_s"] > 0
+        assert one["stats"]["min"] <= info["median_us"] * 1e-6 <= one["stats"]["max"]
+        assert info["ci_low_us"] is None or info["ci_low_us"] <= info["median_us"] <= info["ci_high_us"]
+        assert one["params"]["backend"] == info["backend"]
+        assert one["options"]["timer"] == "suite" and one["options"]["disable_gc"]
+
+
+def test_what_is_saved_says_where_and_names_nobody(session: Session) -> None:
+    saved = json.loads(session.json.read_text())
+    machine = saved["machine_info"]
+    assert machine["node"] == saved["environment"]["machine"]
+    assert machine["embedding_lookup"]["cpu"]["cache_bytes"] > 0
+    assert machine["embedding_lookup"]["threads"] >= 1
+    assert not [name for name in machine["embedding_lookup"]["system"] if name.startswith("load")]
+    assert "load_1_min" in saved["environment"]["system"]
+    assert saved["environment"]["packages"]["numpy"]
+
+
+def test_a_saved_run_is_compared_with(session: Session) -> None:
+    again = benchmark(
+        "--backend", "numpy_take", session.storage, "--benchmark-save=second", "--benchmark-compare=0001"
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "(0001_first)" in again.stdout and "(NOW)" in again.stdout
+    assert "machine" not in again.stdout + again.stderr, "the machine is the same one"
+    both = python(
+        "-m", "pytest_benchmark", session.storage.replace("benchmark-", ""), "compare", "--sort=name"
+    )
+    assert both.returncode == 0, both.stderr
+    assert "(0001_first)" in both.stdout and "(0002_second)" in both.stdout
+
+
+def test_another_machine_is_named_in_one_line(session: Session, tmp_path: Path) -> None:
+    for path in Path(session.storage.partition("=")[2]).rglob("*_first.json"):
+        saved = json.loads(path.read_text())
+        saved["machine_info"]["embedding_lookup"]["cpu"]["l2_cache_bytes"] = 1
+        (tmp_path / path.parent.name).mkdir()
+        (tmp_path / path.parent.name / path.name).write_text(json.dumps(saved))
+    done = benchmark("--collect-only", "-q", f"--benchmark-storage={tmp_path}", "--benchmark-compare")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "differs in: embedding_lookup.cpu.l2_cache_bytes\n" in done.stderr
+
+
+def test_nothing_to_compare_with_and_nothing_to_save_is_said(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.py"
+    absent.write_text(PLUGIN)
+    where = (f"--benchmark-storage={tmp_path}", f"--benchmark-json={tmp_path / 'none.json'}")
+    done = benchmark("--backend", str(absent), *where, "--benchmark-compare")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Can't compare. No benchmark files" in done.stderr
+    assert "Not saving anything" in done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
+def test_a_histogram_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("pygal", reason="pytest-benchmark draws with pygal, which is not installed")
+    done = benchmark("--backend", "numpy_take", f"--benchmark-histogram={tmp_path / 'drawn'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.read_text().count("<svg") for path in tmp_path.glob("drawn*.svg")] == [1]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, Any]], Record]:
+    """What pytest-benchmark made of known records, by test and backend, and the record of a real one."""
+    folder = tmp_path_factory.mktemp("shown")
+    (folder / "test_shown.py").write_text(SHOWN)
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    given = ("--benchmark-only", "--benchmark-json=saved.json", "-p", "no:cacheprovider")
+    done = python("-m", "pytest", *given, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    saved = json.loads((folder / "saved.json").read_text())["benchmarks"]
+    record = from_json(Record, (folder / "record.json").read_bytes())
+    return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, record
+
+
+def exactly(one: dict[str, Any], rounds: Sequence[Sequence[float]]) -> None:
+    """A round is a round's median, bit for bit, and the median the suite's."""
+    known = stats.median(rounds)
+    assert one["stats"]["data"] == [statistics.median(taken) for taken in rounds]
+    assert one["stats"]["median"] == known.value
+    assert one["stats"]["rounds"] == len(rounds) and one["stats"]["iterations"] == 1
+    assert one["extra_info"]["median_us"] == known.value * 1e6
+    bounded = math.isfinite(known.high)  # else there were too few rounds for an interval
+    assert one["extra_info"]["ci_low_us"] == (known.low * 1e6 if bounded else None)
+
+
+def test_a_measurement_is_shown_as_it_is_recorded(shown: tuple[dict[str, Any], Record]) -> None:
+    saved, record = shown
+    assert record.samples
+    exactly(saved["test_measured numpy_take"], record.samples.call_s)
+
+
+@pytest.mark.parametrize("name", fabricate.SPEED)
+def test_a_gpu_is_timed_by_its_own_clock(shown: tuple[dict[str, Any], Record], name: str) -> None:
+    case = fabricate.CASES[0]
+    records = fabricate.measurement(case, clock="kernel", device="cuda:0")
+    (samples,) = (r.samples for r in records if r.backend == name)
+    assert samples and samples.kernel_s and samples.enqueue_s
+    one = shown[0][f"test_made_up {name}"]
+    exactly(one, samples.kernel_s)
+    info = one["extra_info"]
+    assert info["clock"] == "kernel" and info["device"] == "cuda:0" and info["held"]
+    assert info["call_us"] == stats.median(samples.call_s).value * 1e6 > info["median_us"]
+    assert info["enqueue_us"] == stats.median(samples.enqueue_s).value * 1e6
+
+
+def test_a_task_is_measured_once_however_many_ask() -> None:
+    request = parse(["--vocab", "50257", "--dim", "768", "--backend", *fabricate.SPEED])
+    tasks = tasks_of(request)
+    asked = []
+
+    class Supervisor:
+        def measure(self, job: Any) -> list[Record]:
+            asked.append(job)
+            return fabricate.measurement(job.case)
+
+        def close(self) -> None:
+            asked.append("closed")
+
+    one = replay.Replay(request, tasks, 3.0, None)
+    one.supervisor = Supervisor()  # type: ignore[assignment]
+    found = [one.outcome(tasks[0], which) for which in fabricate.SPEED]
+    one.close()
+    assert [o.record.backend for o in found] == list(fabricate.SPEED)
+    assert all(o.ceiling and o.ceiling.backend == "contiguous_copy" for o in found)
+    (job, closed) = asked
+    assert job.which == tuple(fabricate.SPEED) and job.settings.limit_s == 3.0 and closed == "closed"
+
+
+def test_without_a_ceiling_or_rounds_enough_there_is_null_and_no_nan() -> None:
+    draw = random.Random(0)
+    record = fabricate.record(
+        "numpy_take", fabricate.CASES[0], 1e-4, draw, "m", shape={"count": 2}, converged=False
+    )
+    (outcome,) = outcomes.outcomes_of([record]).values()
+    info = replay.figures(outcome, fabricate.ENVIRONMENT)
+    assert info["fraction_of_ceiling"] is None and info["ci_low_us"] is None
+    assert info["median_us"] == pytest.approx(100, rel=0.1)
+    assert len(replay.seconds(outcome)) == 2
+    json.dumps(info, allow_nan=False)
+
+
+class Config:
+    """As much of pytest's configuration as the choice of cases reads."""
+
+    def __init__(self, **options: Any) -> None:
+        given: dict[str, Any] = {"gpu": None, "preset": None, "backend": []}
+        given |= {"benchmark_cprofile": None, "benchmark_histogram": []}
+        self.options = {**given, "benchmark_only": True, "benchmark_enable": False, **options}
+        self.getoption = self.options.get
+        self.stash = pytest.Stash()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"gpu": "first"}, "'first' is no whole number from 0 to 1023"),
+        ({"preset": "smok"}, "did you mean smoke?"),
+        ({"backend": ["numba_cuda"]}, "runs on cuda only; give --gpu N"),
+        ({"backend": ["nowhere.py"]}, "no such file"),
+        ({"benchmark_cprofile": "tottime"}, "lookups run in another process; leave it out"),
+        ({"benchmark_histogram": ["drawn"]}, "needs pygal, not installed; pip install pygal"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_in_a_line(
+    options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "find_spec", lambda name: None)
+    with pytest.raises(pytest.UsageError) as refused:
+        measured.choose(Config(**options))  # type: ignore[arg-type]
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_a_line() -> None:
+    done = benchmark("--gpu", "1023")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    (line,) = done.stderr.split("\n\n")[0].splitlines()
+    assert line.startswith("ERROR: gpu 1023: not there, ")
+    assert line.endswith("; leave out --gpu to measure the CPU")
+
+
+def test_tests_have_names_that_another_gpu_shares() -> None:
+    configs = [Config(gpu=number, backend=["torch_embedding", "numpy_take"]) for number in "01"]
+    named = []
+    for config in configs:
+        measured.choose(config)  # type: ignore[arg-type]
+        tasks = config.stash[measured.TASKS].values()
+        named.append([one.id for one in measured.parameters(tasks)])
+    assert named[0] == named[1]
+    assert len(set(named[0])) == len(named[0]) == 2 * len(plan(measured.SWEEPS))
+    assert "torch_embedding-cuda-50257x768-float32-batch-512-int64-uniform-hot" in named[0]
+
+
+def test_a_plain_run_of_the_tests_measures_nothing() -> None:
+    done = python("-m", "pytest", "-p", "no:cacheprovider", "tests/run/test_benchmarks.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a measurement; give --benchmark-only" in done.stdout
+    assert "skipped in" in done.stdout and "passed" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_fresh_run_finds_the_same_median(tmp_path: Path) -> None:
+    found = []
+    for number in range(
+        3
+    ):  # what loads the machine for a while may fall on one of two; a slip of ours on all
+        (a, a_low, a_high), (b, b_low, b_high) = _both(tmp_path / str(number))
+        found.append(f"{a:.4g} µs here, {b:.4g} µs there")
+        # Two processes differ by more than the rounds of either tell; on a quiet machine by less than 10 %.
+        apart = 3 * math.hypot(math.log(a_high / a_low), math.log(b_high / b_low)) + 0.1
+        if abs(math.log(a / b)) <= apart:
+            return
+    pytest.fail("; ".join(found))
+
+
+def _both(folder: Path) -> list[list[float]]:
+    """The median of one case and its interval in µs, by pytest-benchmark and by ``suite.run``."""
+    folder.mkdir()
+    given = "--benchmark-only -p no:cacheprovider -k 50257x768-float32-batch-17 --backend numpy_take"
+    saving = f"--benchmark-json={folder / 'saved.json'}"
+    done = python("-m", "pytest", *given.split(), "tests/run/test_benchmarks.py", saving)
+    assert done.returncode == 0, done.stdout + done.stderr
+    axes = "--vocab 50257 --dim 768 --dtype float32 --batch 17 --backend numpy_take --time-budget 6s"
+    run = python("-m", "suite.run", *axes.split(), "--out", str(folder / "run"))
+    assert run.returncode == 0, run.stderr
+    with (folder / "run/records.csv").open() as lines:
+        (row,) = (row for row in csv.DictReader(lines) if row["backend"] == "numpy_take")
+    info = figures_of(folder / "saved.json")["numpy_take"]["extra_info"]
+    return [[float(one[name]) for name in ("median_us", "ci_low_us", "ci_high_us")] for one in (info, row)]

@@ -1,0 +1,59 @@
+"""How a run's time is shared out, against a clock that is turned by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from suite.worker.budget import LEAST_S, Budget
+
+
+class Hand:
+    """A clock."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def spend(budget: Budget, clock: Hand, beside_s: float) -> float:
+    """One task that uses all of its time, and some beside it; returns what it was given."""
+    given = budget.next_limit_s()
+    clock.now_s += given + beside_s
+    budget.finished()
+    return given
+
+
+@pytest.mark.parametrize("beside_s", [0.0, 0.5, 3.0])
+def test_all_of_the_time_is_used_and_hardly_more(beside_s: float) -> None:
+    clock = Hand()
+    budget = Budget(100.0, 20, 8.0, now=clock)
+    given = [spend(budget, clock, beside_s) for _ in range(20)]
+    assert clock.now_s - 100.0 == pytest.approx(100.0, abs=max(2.0, beside_s))
+    assert max(given[3:]) < 1.2 * min(given[3:])
+
+
+def test_a_slow_beginning_starves_nobody() -> None:
+    """A table of gigabytes takes 18 s to build, once; the next cases have their share of what is left."""
+    clock = Hand()
+    budget = Budget(160.0, 20, 8.0, now=clock)
+    spend(budget, clock, 18.0)
+    given = [spend(budget, clock, 0.5) for _ in range(19)]
+    assert min(given) > 0.8 * max(given)
+
+
+def test_without_a_budget_every_task_has_its_limit_until_the_run_is_long_enough() -> None:
+    clock = Hand()
+    assert [spend(Budget(None, 3, 8.0, now=clock), clock, 1.0) for _ in range(3)] == [8.0] * 3
+    budget = Budget(None, 3, 8.0, 12.0, now=clock)
+    given = [spend(budget, clock, 1.0) for _ in range(3)]
+    assert sum(given) < 12.0 and all(LEAST_S <= each < 8.0 for each in given)
+
+
+def test_time_that_is_up_leaves_the_least() -> None:
+    clock = Hand()
+    budget = Budget(1.0, 5, math.inf, now=clock)
+    clock.now_s += 50.0
+    assert spend(budget, clock, 1.0) == LEAST_S

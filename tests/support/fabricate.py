@@ -1,0 +1,141 @@
+"""Plausible runs made up from a seed: what the tests of store, report and compare read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from suite.cases.case import Case
+from suite.records.record import Environment, Fact, Memory, Record, Samples, Traffic
+from suite.records.store import Run
+
+CASES = (
+    Case(50257, 768, "float32", 512),
+    Case(128256, 4096, "bfloat16", 8192),
+    Case(1_000_000, 64, "float32", 65536, distribution="zipf"),
+)
+SPEED = {"torch_index_select": 1.0, "numba_cpu": 0.5, "numpy_take": 2.0}
+"""Backends and how many times longer than the first they take."""
+COPY_BYTES_PER_S = 20e9
+ENVIRONMENT = Environment(
+    created="2026-11-23T12:00:00+00:00",
+    argv=("suite.run", "--preset", "smoke"),
+    seed=0,
+    plan="0" * 16,
+    commit="1" * 40,
+    dirty=False,
+    machine="a" * 16,
+    devices=("cpu",),
+    packages={"numpy": "2.4.0"},
+    cpu={"model": "a processor", "cores": 4},
+    system={"os": "linux"},
+    noise_floor=0.02,
+)
+
+
+def rounds(seconds: float, draw: random.Random, count: int = 12, each: int = 5, noise: float = 0.004):
+    """Samples around a time, in rounds."""
+    return tuple(tuple(seconds * draw.lognormvariate(0.0, noise) for _ in range(each)) for _ in range(count))
+
+
+def samples(seconds: float, draw: random.Random, clock: str = "call", **shape) -> Samples:
+    """Samples whose headline clock shows about ``seconds``."""
+    if clock == "call":
+        return Samples(call_s=rounds(seconds, draw, **shape), settling_s=rounds(seconds * 1.3, draw, 2, 1))
+    return Samples(
+        call_s=rounds(seconds + 9e-6, draw, **shape),
+        kernel_s=rounds(seconds, draw, **shape),
+        enqueue_s=rounds(4e-6, draw, **shape),
+        held=True,
+    )
+
+
+def traffic(case: Case) -> Traffic:
+    distinct = -(-9 * case.batch // 10)
+    return Traffic(distinct, case.compulsory_bytes(distinct), 32 * 2**20, case.table_bytes < 2**25, 8, False)
+
+
+def counted(case: Case, seconds: float, dram: float = 1.0, joules_per_gb: float = 0.1) -> dict[str, Fact]:
+    """What a GPU's counters would say of such lookups; ``dram``: bytes moved in times of those declared."""
+    rate, lookups = case.payload_bytes / seconds, int(1.5 / seconds)
+    joules = joules_per_gb * case.payload_bytes / 1e9
+    return {
+        "sustained_lookups": lookups,
+        "sustained_s": lookups * seconds,
+        "payload_bytes_per_s": rate,
+        "dram_bytes_per_s": dram * rate,
+        "dram_bytes_per_lookup": dram * case.payload_bytes,
+        "dram_utilisation_fraction": dram * rate / 3.35e12,
+        "energy_j": joules * lookups,
+        "joules_per_lookup": joules,
+        "joules_per_gb": joules_per_gb,
+        "mean_power_w": joules / seconds,
+        "sm_clock_hz_before": 1_980_000_000,
+        "sm_clock_hz_after": 1_755_000_000,
+        "case_throttled_software_power_cap_s": 0.0,
+        "case_throttled_hardware_thermal_s": None,
+        "case_throttled_hardware_thermal_s_missing": "not supported",
+    }
+
+
+def record(
+    backend: str, case: Case, seconds: float, draw: random.Random, measurement: str, **changes
+) -> Record:
+    """One record that is ok, unless ``changes`` says otherwise."""
+    shape = changes.pop("shape", {})
+    clock = changes.get("clock", "call")
+    made = Record(
+        backend=backend,
+        device=changes.pop("device", "cpu"),
+        case=case,
+        status="ok",
+        reason=None,
+        measurement=measurement,
+        clock=clock,
+        samples=samples(seconds, draw, clock, **shape),
+        converged=True,
+        traffic=traffic(case),
+        memory=Memory(table_bytes=case.table_bytes, prepare_bytes=2**20, extra_bytes=0, allocates=False),
+    )
+    return replace(made, **changes)
+
+
+def failure(
+    backend: str, case: Case, measurement: str, *, status="unsupported", reason="rows are odd", device="cpu"
+):
+    return Record(backend, device, case, status, reason, measurement)
+
+
+def measurement(
+    case: Case,
+    number: int = 0,
+    speed: Mapping[str, float] = SPEED,
+    seed: int = 0,
+    **changes,
+) -> list[Record]:
+    """The records of one measurement: the ceiling and each backend, in the order of ``speed``."""
+    draw = random.Random(f"{seed} {number}")
+    name, seconds = f"m{number}", case.payload_bytes / COPY_BYTES_PER_S * 2.5
+    copy = 2 * case.rows_bytes / COPY_BYTES_PER_S
+    ceiling = record("contiguous_copy", case, copy, draw, name, role="ceiling", **dict(changes))
+    return [ceiling] + [
+        record(backend, case, seconds * factor, draw, name, **dict(changes))
+        for backend, factor in speed.items()
+    ]
+
+
+def run(
+    path: Path,
+    cases: Iterable[Case] = CASES,
+    environment: Environment = ENVIRONMENT,
+    extra: Iterable[Record] = (),
+    **options,
+) -> Run:
+    """A run on disk: a measurement a case, then ``extra`` records."""
+    made = Run.create(path, environment)
+    for number, case in enumerate(cases):
+        made.append(measurement(case, number, **options))
+    made.append(extra)
+    return made

@@ -1,0 +1,188 @@
+"""The suite's engine under pytest-benchmark: what is measured, and the clock that tells what it measured."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from suite.cases.case import Sweep, plan
+from suite.command import BadRequest
+from suite.run.options import Request, parse
+from suite.run.schedule import LIMITS_S, Task, tasks_of
+
+if TYPE_CHECKING:
+    from suite.analysis.outcomes import Outcome
+    from suite.records.record import Environment
+    from suite.run.replay import Replay
+
+REQUEST = pytest.StashKey[Request]()
+TASKS = pytest.StashKey[dict[tuple[str, str], Task]]()
+"""By device and case, both in words."""
+REPLAY = pytest.StashKey["Replay"]()
+
+SWEEPS = (
+    # A language model's token table, at decoding and at a prompt, and a smaller model's.
+    Sweep((32000,), (4096,), ("bfloat16",), (1, 17, 512)),
+    Sweep((50257,), (768,), ("float32",), (17, 8192)),
+    Sweep((50257,), (768,), ("float32",), (512,), cache=("cold", "hot")),
+    # A recommender's, and one whose rows are no multiple of a vector.
+    Sweep((1_000_000,), (64,), ("float32",), (8192,), distribution=("uniform", "zipf")),
+    Sweep((100_000,), (129,), ("float16",), (8192,)),
+)
+"""What is measured unless a preset is asked for; with LIMIT_S for each case it takes about a minute."""
+LIMIT_S = 3.0
+
+NO_NUMBER_HERE = ("unsupported", "unavailable")
+PASSING = ("memory_available_bytes", "swap_used_bytes", "cgroup_memory_free_bytes", "load_")
+"""Facts that differ from one minute to the next; pytest-benchmark takes them for another machine."""
+
+
+class NoNumber(Exception):
+    """A backend has no time to show."""
+
+
+class Clock:
+    """A timer for pytest-benchmark that goes forward by what the engine measured, and by nothing else.
+
+    It is set to 0 before every round, so that a round takes what was measured to the last bit.
+    """
+
+    __name__ = "suite"
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.now_s = 0.0
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this session measures; else it tests."""
+    return any(config.getoption(name, False) for name in ("benchmark_only", "benchmark_enable"))
+
+
+def choose(config: pytest.Config) -> None:
+    """Put into the session what its options ask for.
+
+    Raises:
+        pytest.UsageError: for what can't be carried out, in one line.
+    """
+    gpu, preset = config.getoption("gpu"), config.getoption("preset")
+    # No phase for energy counters: nothing of it would be shown.
+    argv = ["--sustain", "0"]
+    argv += [word for which in config.getoption("backend") for word in ("--backend", which)]
+    argv += [] if gpu is None else ["--gpu", gpu]
+    argv += [] if preset is None else ["--preset", preset]
+    try:
+        request = parse(argv)
+        if preset is None:
+            request = replace(request, preset="benchmark", cases=plan(SWEEPS))
+        tasks = tasks_of(request)
+    except BadRequest as error:
+        raise pytest.UsageError(str(error)) from None
+    if wanted(config) and config.getoption("benchmark_cprofile"):
+        raise pytest.UsageError("--benchmark-cprofile: lookups run in another process; leave it out")
+    if config.getoption("benchmark_histogram", None) and find_spec("pygal") is None:
+        raise pytest.UsageError("--benchmark-histogram: needs pygal, not installed; pip install pygal")
+    config.stash[REQUEST] = request
+    config.stash[TASKS] = {(task.device, str(task.case)): task for task in tasks}
+
+
+def open_replay(config: pytest.Config) -> Replay:
+    """The session's one engine; it measures a task when the first of its tests asks.
+
+    Raises:
+        pytest.UsageError: the GPU asked for is not there.
+    """
+    if REPLAY not in config.stash:
+        from suite.run.replay import Replay
+
+        request = config.stash[REQUEST]
+        limit_s = LIMITS_S.get(request.preset, LIMIT_S)
+        config.stash[REPLAY] = Replay(request, tuple(config.stash[TASKS].values()), limit_s, _gpu(request))
+    return config.stash[REPLAY]
+
+
+def _gpu(request: Request) -> Any:
+    if request.gpu is None:
+        return None
+    from suite.machine.cuda_device import probe
+
+    found = probe(request.gpu)
+    if isinstance(found, str):
+        raise pytest.UsageError(f"gpu {request.gpu}: not there, {found}; leave out --gpu to measure the CPU")
+    return found
+
+
+def parameters(tasks: Iterable[Task]) -> list[Any]:
+    """Device, case and backend of every test, in words, so that they stand as words in what is saved."""
+    from backends import name_of
+
+    return [
+        pytest.param(
+            task.device,
+            str(task.case),
+            name_of(which),
+            # Without the GPU's number: two GPUs' runs can be compared.
+            id="-".join((name_of(which), task.device.partition(":")[0], *str(task.case).split())),
+        )
+        for task in tasks
+        for which in task.which
+    ]
+
+
+def show(benchmark: Any, clock: Clock, outcome: Outcome, where: Environment) -> None:
+    """Let pytest-benchmark see a measurement: a round is the median of one of the engine's rounds.
+
+    A backend that can't do the case skips the test, one that failed fails it.
+    """
+    from suite.run.replay import figures, seconds
+
+    record = outcome.record
+    said = f"{record.backend}: {record.status}: {record.reason}"
+    if record.status in NO_NUMBER_HERE:
+        pytest.skip(said)
+    if not benchmark.enabled:
+        pytest.skip("pytest-benchmark is disabled")
+    times = seconds(outcome)
+    left = iter(times)
+
+    def lookup() -> None:
+        if record.status != "ok":
+            raise NoNumber
+        clock.now_s += next(left)
+
+    benchmark.extra_info.update(figures(outcome, where))
+    # What failed raises in there: pytest-benchmark then knows that it ran, and saves nothing of it.
+    with contextlib.suppress(NoNumber):
+        benchmark.pedantic(lookup, setup=clock.reset, rounds=max(1, len(times)), iterations=1)
+    if record.status != "ok":
+        pytest.fail(said, pytrace=False)
+
+
+def machine_facts(where: Environment) -> dict[str, Any]:
+    """What makes a machine another one; versions and the state of the moment are not among it."""
+    system = {name: fact for name, fact in where.system.items() if not name.startswith(PASSING)}
+    return {
+        "cpu": dict(where.cpu),
+        "system": system,
+        "gpu": dict(where.gpu),
+        "threads": where.settings["threads"],
+    }
+
+
+def differing(here: Any, there: Any, name: str = "") -> list[str]:
+    """Dotted names of what two machines' facts differ in."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        keys = sorted(here.keys() | there.keys())
+        return [d for key in keys for d in differing(here.get(key), there.get(key), f"{name}.{key}")]
+    return [] if here == there else [name.removeprefix(".")]

@@ -1,0 +1,73 @@
+"""The generated parts of README.md and results/README.md.
+
+``python -m tests.tools.generated`` writes them anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backends import DTYPES, describe, names
+from suite.cases.case import plan
+from suite.cases.presets import PRESETS
+from tests.tools import claimed, headline, schema
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def backends() -> str:
+    rows = ["| backend | runs on | what it is |", "| --- | --- | --- |"]
+    for one in map(describe, names()):
+        limits = "" if one.dtypes == DTYPES else f" ({', '.join(one.dtypes)})"
+        rows.append(f"| `{one.name}` | {', '.join(one.devices)} | {one.summary}{limits} |")
+    return "\n".join(rows)
+
+
+def presets() -> str:
+    rows = ["| preset | cases | tables | batches | distributions |", "| --- | --- | --- | --- | --- |"]
+    for name, sweeps in PRESETS.items():
+        cases = plan(sweeps)
+        tables = {case.table for case in cases}
+        batches = sorted({case.batch for case in cases})
+        laws = sorted({case.distribution for case in cases})
+        sizes = [case.table_bytes for case in cases]
+        span = f"{len(tables)}, of {_size(min(sizes))} to {_size(max(sizes))}"
+        rows.append(
+            f"| `{name}` | {len(cases)} | {span} | {', '.join(map(str, batches))} | {', '.join(laws)} |"
+        )
+    return "\n".join(rows)
+
+
+def _size(count: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} B"
+
+
+GENERATED = {
+    "README.md": {
+        "headline": lambda: headline.text(ROOT),
+        "claims": lambda: claimed.text(ROOT),
+        "backends": backends,
+        "presets": presets,
+    },
+    "results/README.md": {"record fields": schema.record_fields, "columns": schema.columns},
+}
+
+
+def renewed(path: str, text: str) -> str:
+    """A page with its generated parts as they should be."""
+    for name, made in GENERATED[path].items():
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(start)
+        assert rest, name
+        text = before + start + made() + "\n" + end + rest.partition(end)[2]
+    return text
+
+
+if __name__ == "__main__":
+    for page in GENERATED:
+        file = ROOT / page
+        file.write_text(renewed(page, file.read_text(encoding="utf-8")), encoding="utf-8")
+    (ROOT / headline.PICTURE).write_bytes(headline.picture(ROOT))

@@ -1,0 +1,311 @@
+"""A run that is interrupted, killed, out of disk, or gone on with: what is on disk stays right."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from suite.cases.case import Case
+from suite.engine import contender, measure, operands
+from suite.engine.arrays import arrays_on
+from suite.records.record import Record
+from suite.records.store import Run
+from suite.telemetry import host
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ADVERSARIES = ROOT / "tests" / "adversaries"
+ENDS_S = 2.0
+DISK_BYTES = 60_000
+CASES = 8
+BATCHES = ",".join(map(str, range(1, CASES + 1)))
+TABLE = ("--vocab", "1000", "--dim", "64", "--threads", "1")
+SMALL = (*TABLE, "--batch", "1,2", "--time-budget", "1s", "--backend", "numpy_take")
+PLAN = (*TABLE, "--batch", BATCHES, "--time-budget", "8s", "--backend", "numpy_take")
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "suite.run", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A run that is ended in any case, its worker too."""
+    process = start(*arguments)
+    try:
+        yield process
+    finally:
+        for each in descendants(process.pid):
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+        process.kill()
+        process.communicate()
+
+
+def finish(*arguments: str) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, error = process.communicate(timeout=120)
+    return process.returncode, out, error
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    def is_worker(child: psutil.Process) -> bool:
+        try:
+            return "suite.worker.serve" in child.cmdline()
+        except psutil.Error:  # gone, or not waited for yet
+            return False
+
+    return [child for child in descendants(pid) if is_worker(child)]
+
+
+def waited(holds: Callable[[], bool], limit_s: float) -> float:
+    """How long it took until something held; fails after the limit."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < limit_s, "waited in vain"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def lines(run: Path) -> int:
+    file = run / "records.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def backends(run: Path) -> list[Record]:
+    records, refused = Run.open(run).records()
+    assert not refused
+    return [record for record in records if record.role == "backend"]
+
+
+def test_ctrl_c_ends_at_once_and_what_is_measured_stays(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with started(*PLAN, "--out", str(run)) as process:
+        waited(lambda: lines(run) >= 2, 60)
+        workers = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, error = process.communicate(timeout=30)
+        took = time.monotonic() - began
+    assert process.returncode == 130
+    assert took < ENDS_S
+    assert error.splitlines()[-1].startswith("run: interrupted;")
+    assert "Traceback" not in error
+    assert workers
+    assert gone(workers)
+    assert 1 <= len(backends(run)) < CASES
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_run_whose_backend_hangs_in_c_ends_with_its_worker(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    hangs = str(ADVERSARIES / "hangs.py")
+    with started(*TABLE, "--batch", "17", "--out", str(tmp_path / "run"), "--backend", hangs) as process:
+        waited(lambda: bool(workers_of(process.pid)), 60)
+        time.sleep(1.5)
+        workers = workers_of(process.pid)
+        process.send_signal(number)
+        began = time.monotonic()
+        process.communicate(timeout=30)
+        assert time.monotonic() - began < ENDS_S
+        assert workers
+        waited(lambda: gone(workers), ENDS_S)
+    assert process.returncode == code
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_worker_and_is_resumed_where_it_was(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with started(*PLAN, "--out", str(run)) as process:
+        waited(lambda: lines(run) >= 4, 60)
+        workers = descendants(process.pid)
+        process.kill()
+        process.wait()
+        waited(lambda: gone(workers), ENDS_S)
+    assert workers
+    before = (run / "records.jsonl").read_bytes()
+    done = backends(run)
+    assert 2 <= len(done) < CASES
+
+    code, _, error = finish(*PLAN, "--resume", str(run))
+    assert code == 0, error
+    after = (run / "records.jsonl").read_bytes()
+    assert after.startswith(before)
+    records = backends(run)
+    assert records[: len(done)] == done
+    assert [record.case.batch for record in records] == list(range(1, CASES + 1))
+    again, _, _ = finish(*PLAN, "--resume", str(run))
+    assert again == 0
+    assert (run / "records.jsonl").read_bytes() == after
+
+
+def test_what_a_backend_started_ends_with_the_run(tmp_path: Path) -> None:
+    sleeper = str(ADVERSARIES / "leaves_a_sleeper.py")
+    plan = (*TABLE, "--batch", "17", "--time-budget", "3s", "--out", str(tmp_path / "run"))
+    with started(*plan, "--backend", sleeper) as process:
+        sleeps: list[psutil.Process] = []
+
+        def asleep() -> bool:
+            sleeps[:] = [p for p in descendants(process.pid) if p.name() == "sleep"]
+            return bool(sleeps)
+
+        waited(asleep, 60)
+        assert process.wait(60) == 0
+        waited(lambda: gone(sleeps), ENDS_S)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two cases."""
+    run = tmp_path_factory.mktemp("small") / "run"
+    assert finish(*SMALL, "--out", str(run))[0] == 0
+    return run
+
+
+def test_half_a_line_costs_its_own_record_only(small: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "environment.json").write_bytes((small / "environment.json").read_bytes())
+    whole = (small / "records.jsonl").read_bytes()
+    keep = whole[: whole.index(b"\n", whole.index(b"\n") + 1) + 1]  # the first case: the backend, the ceiling
+    (run / "records.jsonl").write_bytes(whole[: len(keep) + 100])
+    code, _, error = finish(*SMALL, "--resume", str(run))
+    assert code == 0, error
+    records, refused = Run.open(run).records()
+    assert len(refused) == 1
+    assert [r.case.batch for r in records if r.role == "backend"] == [1, 2]
+    assert (run / "records.jsonl").read_bytes().startswith(keep)
+
+
+@pytest.mark.parametrize(
+    ("edit", "arguments", "says"),
+    [
+        ({"machine": "0123456789abcdef"}, ("--batch", "1,2"), "measured on another machine"),
+        ({}, ("--batch", "1,3"), "planned otherwise"),
+        ({}, ("--batch", "1,2", "--seed", "1"), "planned otherwise"),
+        ({}, ("--batch", "1,2", "--precision", "2%"), "planned otherwise"),
+    ],
+)
+def test_resume_refuses_what_is_another_run(
+    small: Path, tmp_path: Path, edit: dict[str, str], arguments: tuple[str, ...], says: str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    tree = json.loads((small / "environment.json").read_text())
+    assert edit.keys() <= tree.keys()
+    (run / "environment.json").write_text(json.dumps({**tree, **edit}))
+    records = (small / "records.jsonl").read_bytes()
+    (run / "records.jsonl").write_bytes(records)
+    plan = (*TABLE, *arguments, "--time-budget", "1s", "--backend", "numpy_take")
+    code, out, error = finish(*plan, "--resume", str(run))
+    assert (code, out) == (2, "")
+    assert says in error
+    assert len(error.splitlines()) == 1
+    assert (run / "records.jsonl").read_bytes() == records
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[tuple[Path, int | None]]:
+    """A folder on a small disk of its own where we may mount one; else with the size that a file may have."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder))
+    try:
+        mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    try:
+        yield folder / "run", None if mounted else DISK_BYTES
+    finally:
+        if mounted:
+            subprocess.run(("umount", str(folder)), check=True)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(full_disk: tuple[Path, int | None]) -> None:
+    run, limit = full_disk
+    process = start(*PLAN, "--out", str(run))
+    if limit:  # it starts slower than it is told so
+        psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 2, error
+    last = error.splitlines()[-1]
+    assert last == f"{run}: disk full; see to it, then go on with --resume"
+    assert "Traceback" not in error
+    assert 1 <= len(backends(run)) < CASES
+    assert (run / "records.jsonl").read_bytes().endswith(b"\n")
+
+
+def test_the_same_request_plans_the_same_run() -> None:
+    plan = (*TABLE, "--batch", BATCHES, "--cache", "hot,cold", "--dry-run", "--seed", "3")
+    first, second = finish(*plan), finish(*plan)
+    assert first == second
+    assert first[0] == 0
+    assert first[1].splitlines()[-1].startswith(f"{2 * CASES} cases, ")
+
+
+def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the times were; another seed gives others."""
+
+    def turns(seed: int, limit_s: float) -> list[str]:
+        order: list[str] = []
+
+        def notice(backend: str | None, step: str) -> None:
+            if step == "time" and backend:  # which copy is the fastest is the machine's to say
+                order.append("copy" if backend.startswith("copy") else backend)
+
+        case = Case(1000, 64, batch=17)
+        which = ("numpy_take", "torch_index_select", "torch_embedding")
+        settings = measure.Settings(limit_s=limit_s, seed=seed, cache_bytes=2**20)
+        measure.measure(case, which, arrays, table, host.HostObserver(), settings, "m", notice)
+        return order
+
+    arrays = arrays_on("cpu")
+    table = operands.build_table(arrays, 1000, 64, "float32")
+    first, third = turns(0, 1.0), turns(1, 1.0)
+    monkeypatch.setattr(contender, "SPOT_SHARE", 0.0)  # so that less else is drawn, as when times differ
+    second = turns(0, 2.0)
+    count = min(map(len, (first, second, third)))
+    assert count >= 12
+    assert first[:count] == second[:count]
+    assert first[:count] != third[:count]
+
+
+@pytest.mark.slow
+def test_a_run_ends_within_its_time(tmp_path: Path) -> None:
+    began = time.monotonic()
+    plan = (*TABLE, "--batch", "1,17,512,4096", "--time-budget", "20s", "--backend", "numpy_take")
+    code, _, error = finish(*plan, "torch_index_select", "--out", str(tmp_path / "run"))
+    took = time.monotonic() - began
+    print(f"asked for 20 s, took {took:.1f} s")
+    assert code == 0, error
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    assert took < 20 * 1.05 + 1 + (5 if load > 0.5 else 0)
