@@ -14,7 +14,13 @@ from typing import NoReturn
 
 from suite.text import plain
 
+DONE, CHECK_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; a check asked for failed; the request can't be carried out; Ctrl-C."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+class BadRequest(Exception):
+    """What the user asked can't be done; one line, ``<subject>: <what is>; <what to do>``."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,14 +28,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {plain(message)}; see --help", file=sys.stderr)
-        raise SystemExit(2)
+        raise SystemExit(USAGE)
 
 
 def refuse(error: Exception) -> int:
     """Say on standard error, a line each, why the request can't be carried out; returns the exit code."""
     for line in str(error).splitlines():
         print(plain(line), file=sys.stderr)
-    return 2
+    return USAGE
 
 
 def execute(main: Callable[[], int]) -> NoReturn:
@@ -52,22 +58,10 @@ def execute(main: Callable[[], int]) -> NoReturn:
             raise
         _silence()
         print(f"standard output: can't be written ({os.strerror(error.errno).lower()})", file=sys.stderr)
-        code = 2
+        code = USAGE
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     sys.exit(code)
-
-
-def _silence() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-USAGE = 2
-"""Exit code of a request that can't be carried out."""
-
-
-class BadRequest(Exception):
-    """What the user asked can't be done; one line, ``<subject>: <what is>; <what to do>``."""
 
 
 def list_of(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
@@ -111,3 +105,7 @@ def seconds_of(text: str) -> float:
     if not 1 <= value <= 7 * 86400:
         raise argparse.ArgumentTypeError(f"time {text!r} is not between 1s and 168h; write 90s, 8m or 2h")
     return value
+
+
+def _silence() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

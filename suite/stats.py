@@ -13,6 +13,8 @@ Rounds = Sequence[Sequence[float]]
 Verdict = Literal["SAME", "FASTER", "SLOWER", "UNCLEAR"]
 
 CONFIDENCE = 0.95
+Z95 = 1.959964
+"""The normal quantile that leaves 5 % outside on both sides together."""
 ASSUMED_NOISE_FLOOR = 0.02
 """What a machine is taken to make of equal things until that is measured."""
 
@@ -29,6 +31,11 @@ class Estimate:
     def precision(self) -> float:
         """Half the interval's width, relative to the value."""
         return (self.high - self.low) / 2 / self.value if self.value else math.inf
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there were values enough for an interval: one that reaches 0 or infinity is none."""
+        return self.low > 0 and math.isfinite(self.high)
 
 
 def round_medians(rounds: Rounds) -> list[float]:

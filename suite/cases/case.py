@@ -94,6 +94,11 @@ class Case:
         """Bytes a lookup moves if every row is fetched anew: batch · (index + 2 · row)."""
         return self.ids_bytes + 2 * self.rows_bytes
 
+    @property
+    def ceiling_bytes(self) -> int:
+        """Bytes the ceiling's copy moves: those of the rows, read and written; no ids."""
+        return 2 * self.rows_bytes
+
     def compulsory_bytes(self, distinct: int) -> int:
         """Bytes no lookup can avoid, given the number of distinct ids: repeats are read once."""
         return self.ids_bytes + distinct * self.row_bytes + self.rows_bytes

@@ -23,6 +23,8 @@ STATUSES: tuple[str, ...] = get_args(Status)
 Clock = Literal["kernel", "call"]
 Role = Literal["backend", "ceiling"]
 Fact = str | int | float | bool | None
+Rounds = tuple[tuple[float, ...], ...]
+"""Times in seconds, in the order taken, an inner tuple a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,18 @@ class Samples:
         processes: how many of the rounds each process took, where several measured; empty of one.
     """
 
-    call_s: tuple[tuple[float, ...], ...]
-    kernel_s: tuple[tuple[float, ...], ...] | None = None
-    enqueue_s: tuple[tuple[float, ...], ...] | None = None
-    settling_s: tuple[tuple[float, ...], ...] = ()
+    call_s: Rounds
+    kernel_s: Rounds | None = None
+    enqueue_s: Rounds | None = None
+    settling_s: Rounds = ()
     calls_per_sample: int = 1
     held: bool | None = None
     overhead_s: float | None = None
     processes: tuple[int, ...] = field(default=(), metadata=ABSENT_BEFORE)
+
+    def times(self, clock: Clock) -> Rounds:
+        """The samples by one clock, by round; none where that clock was not read."""
+        return (self.kernel_s if clock == "kernel" else self.call_s) or ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,11 @@ class Record:
             raise ValueError("a record has a reason if and only if its status is not ok")
         if (self.samples is None) != (self.clock is None):
             raise ValueError("a record names a clock if and only if it has samples")
+
+    @property
+    def rounds(self) -> Rounds:
+        """The samples that are its result: those by its own clock; none of a failure."""
+        return self.samples.times(self.clock) if self.samples and self.clock else ()
 
 
 @dataclass(frozen=True, slots=True)
