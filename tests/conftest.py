@@ -8,11 +8,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.stand_ins.nvml_stub.build import build
 from tests.support import measured
+from tests.support.nvml import ON_HOST, Child
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,3 +95,17 @@ def pytest_benchmark_compare_machine_info(
             f"The machine of the saved run differs in: {', '.join(names)}", newline=False
         )
     compared_benchmark["machine_info"] = machine_info
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds the stand-in for NVML's library."""
+    return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture(scope="module")
+def host_gpu(nvml_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """A process whose GPU is the host's tensors, with the stand-in for NVML."""
+    child = Child(tmp_path_factory.mktemp("child"), nvml_library, PYTHONPATH=ON_HOST, OMP_NUM_THREADS="1")
+    yield child
+    child.close()

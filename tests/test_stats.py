@@ -55,7 +55,7 @@ def test_the_ranks_are_those_of_the_binomial_law() -> None:
 
 
 @pytest.mark.parametrize("n", [1074, 1075, 5000, 100_000])
-def test_the_ranks_of_very_many_rounds(n: int) -> None:
+def test_the_ranks_of_very_many_rounds_follow_the_normal_approximation(n: int) -> None:
     """0.5 ** n is nothing there; the normal approximation is good to a rank or two."""
     assert stats.interval_rank(n) == pytest.approx(n / 2 - 1.96 * math.sqrt(n) / 2, abs=2)
 
@@ -164,7 +164,7 @@ def test_a_quotient_of_the_unbounded_is_unbounded() -> None:
         (math.nan, math.nan, "UNCLEAR"),
     ],
 )
-def test_a_verdict_on_each_side_of_the_noise_floor(low: float, high: float, verdict: str) -> None:
+def test_the_verdict_changes_on_each_side_of_the_noise_floor(low: float, high: float, verdict: str) -> None:
     assert stats.verdict(Estimate((low + high) / 2, low, high), 0.02) == verdict
 
 
@@ -187,7 +187,7 @@ def test_verdicts_of_a_ratio_and_its_inverse_agree(value: float, spread: float, 
         assert back == turned[there]
 
 
-def test_geometric_mean() -> None:
+def test_the_geometric_mean_of_ratios_needs_no_base() -> None:
     assert stats.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
     assert stats.geometric_mean([3.0]) == pytest.approx(3.0)
     assert math.isnan(stats.geometric_mean([]))

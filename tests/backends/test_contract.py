@@ -98,7 +98,7 @@ def test_there_are_backends_on_the_cpu_and_on_cuda() -> None:
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CPU)
-def test_bit_exact_on_every_shape(name: str, dtype: str) -> None:
+def test_lookups_are_bit_exact_on_every_shape(name: str, dtype: str) -> None:
     if dtype not in load(name).dtypes:
         pytest.skip(f"does not move {dtype}")
     one = DTYPES.index(dtype)
@@ -111,7 +111,7 @@ def test_bit_exact_on_every_shape(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", CPU)
-def test_the_last_row_the_first_and_one_alone(name: str) -> None:
+def test_the_last_row_the_first_and_one_alone_are_bit_exact(name: str) -> None:
     last = VOCAB - 1
     batches = ([last, 0] * 8, [last] * 16, [0] * 16, [last], [0], list(range(VOCAB)), [7] * 4096)
     for batch in batches:
@@ -133,7 +133,7 @@ def test_a_table_off_its_alignment(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", CPU)
-def test_a_table_of_one_row(name: str) -> None:
+def test_a_table_of_one_row_is_looked_up(name: str) -> None:
     for dim in (1, 129):
         assert verdict(name, laid_out(Case(1, dim, "float32", 33))) is None
 
@@ -141,7 +141,7 @@ def test_a_table_of_one_row(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in CPU if name not in COMPILED])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_bit_exact_on_any_shape_and_ids(name: str, hasty: None, data: st.DataObject) -> None:
+def test_lookups_are_bit_exact_on_any_shape_and_ids(name: str, hasty: None, data: st.DataObject) -> None:
     vocab, dim = data.draw(st.sampled_from([(2, 3), (5, 64), (999, 33), (300, 257), (64, 2048)]))
     batch = data.draw(st.lists(st.integers(0, vocab - 1), min_size=1, max_size=70))
     dtype, index_dtype = data.draw(st.sampled_from(DTYPES)), data.draw(st.sampled_from(tuple(INDEX_BYTES)))
@@ -271,7 +271,7 @@ class Plugin(Backend):
 
 
 @pytest.mark.parametrize("folder", ["plain", "with spaces", "mit Ümläuten und 漢字", "a.b-c"])
-def test_by_path(tmp_path: Path, folder: str) -> None:
+def test_a_backend_is_loaded_by_its_path(tmp_path: Path, folder: str) -> None:
     path = tmp_path / folder / "my-take.v2.py"
     path.parent.mkdir()
     path.write_text(PLUGIN)
@@ -283,7 +283,7 @@ def test_by_path(tmp_path: Path, folder: str) -> None:
     assert verdict(str(path), laid_out(Case(VOCAB, 129, "float16", 17))) is None
 
 
-def test_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_is_loaded_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "near.py").write_text(PLUGIN)
     monkeypatch.chdir(tmp_path)
     for which in ("near.py", "./near.py"):
@@ -312,7 +312,7 @@ def python(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_by_entry_point(tmp_path: Path) -> None:
+def test_a_backend_is_loaded_by_its_entry_point(tmp_path: Path) -> None:
     entry_point(tmp_path, "far_lookup:Plugin")
     code = (
         "import sys, backends\n"

@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 
 from backends import Unsupported
 from backends.cupy_bulk import INDICES, KERNEL, PTX, CupyBulk, geometry
-from tests.backends.test_cuda_source import (
-    Array,
-    check,
-    check_beyond,
-    ids_of,
-    needs_compiler,
-    needs_nvrtc,
-    table_of,
-)
 from tests.stand_ins import cuda_shim
 from tests.stand_ins.cuda_shim import nvrtc
+from tests.support.kernels import Array, check, check_beyond, ids_of, needs_compiler, needs_nvrtc, table_of
 
 torch = pytest.importorskip("torch")
 
@@ -38,7 +30,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> cuda_shim.Library:
 @needs_compiler
 @pytest.mark.parametrize("dim", [4, 12, 16, 100, 128, 1028, 4100, 8192])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
-def test_every_row_and_batch(
+def test_every_row_and_batch_is_looked_up(
     library: cuda_shim.Library,
     noise: Array,
     dim: int,
@@ -52,13 +44,13 @@ def test_every_row_and_batch(
 
 @needs_compiler
 @pytest.mark.parametrize("kind", ["equal", "sorted"])
-def test_equal_and_sorted_ids(library: cuda_shim.Library, noise: Array, kind: str) -> None:
+def test_equal_and_sorted_ids_are_looked_up(library: cuda_shim.Library, noise: Array, kind: str) -> None:
     check(library, table_of(noise, 200, 768, np.int16), ids_of(kind, 200, 500, np.int64), backend=CupyBulk)
     check(library, table_of(noise, 1, 16, np.int8), np.zeros(9, np.int32), backend=CupyBulk)
 
 
 @needs_compiler
-def test_beyond_32_bits(library: cuda_shim.Library) -> None:
+def test_rows_beyond_32_bits_are_read_right(library: cuda_shim.Library) -> None:
     check_beyond(library, "16-byte vectors", CupyBulk)
 
 

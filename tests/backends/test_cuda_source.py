@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock, patch
 
 import numpy as np
@@ -13,21 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends import Backend
 from backends.cupy_rawkernel import INDICES, SOURCE, VECTORS, CupyRawKernel, geometry
 from tests.stand_ins import cuda_shim
 from tests.stand_ins.cuda_shim import nvrtc
+from tests.support.kernels import (
+    BEYOND,
+    Array,
+    check,
+    check_beyond,
+    ids_of,
+    needs_compiler,
+    needs_nvrtc,
+    table_of,
+)
 
 torch = pytest.importorskip("torch")
-
-needs_compiler = pytest.mark.skipif(cuda_shim.COMPILER is None, reason="no g++ or clang++ on PATH")
-needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason="nvidia-cuda-nvrtc is not installed")
 
 NAMES = cuda_shim.instances(VECTORS.values(), INDICES.values())
 DIMS = (1, 7, 100, 129, 1601, 8192)
 INTEGERS = {1: np.int8, 2: np.int16, 4: np.int32}
-GUARD_BYTES, CANARY = 4096, 0xA5
-Array = np.ndarray[Any, Any]
 
 
 @pytest.fixture(scope="module")
@@ -35,62 +37,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> cuda_shim.Library:
     return cuda_shim.Library(SOURCE, NAMES, tmp_path_factory.mktemp("shim"))
 
 
-def table_of(noise: Array, vocab: int, dim: int, dtype: type, shift: int = 0) -> Array:
-    """A (vocab, dim) table in the noise, its base `shift` elements off the widest alignment."""
-    elements = noise.view(dtype)[shift:]
-    vocab = min(vocab, len(elements) // dim)
-    return elements[: vocab * dim].reshape(vocab, dim)
-
-
-def ids_of(kind: str, vocab: int, batch: int, dtype: type) -> Array:
-    """Ids that are all equal, in order, or random with the table's last row first and last."""
-    if kind == "equal":
-        return np.full(batch, vocab - 1, dtype)
-    ids = np.random.default_rng(batch).integers(0, vocab, batch).astype(dtype)
-    if kind == "sorted":
-        ids.sort()
-    else:
-        ids[[0, -1]] = vocab - 1
-    return ids
-
-
-def check(
-    library: cuda_shim.Library,
-    table: Array,
-    ids: Array,
-    shift: int = 0,
-    processors: int = 132,
-    backend: type[Backend] = CupyRawKernel,
-) -> None:
-    """Run the backend's own prepare and lookup, and assert that every byte it moved, and no other, is right.
-
-    Args:
-        shift: how many elements the base of out is off the widest alignment.
-        processors: as many multiprocessors the device says to have.
-    """
-    start, size = GUARD_BYTES + shift * table.itemsize, len(ids) * table.shape[1] * table.itemsize
-    memory = np.full(start + size + GUARD_BYTES, CANARY, np.uint8)
-    out = memory[start : start + size].view(table.dtype).reshape(len(ids), -1)
-    with patch.dict("sys.modules", cupy=cuda_shim.cupy(library, processors)):
-        lookup = backend().prepare(*map(torch.from_numpy, (table, ids, out)))
-    watch = library.watch
-    for array, seen in ((table, watch.table), (ids, watch.ids), (out, watch.out)):
-        seen.start, seen.stop = array.ctypes.data, array.ctypes.data + array.nbytes
-    for _ in range(2 if size < 1 << 20 else 1):
-        watch.misaligned = watch.outside = watch.stored_bytes = 0
-        assert lookup().data_ptr() == out.ctypes.data
-        assert np.array_equal(out, np.take(table, ids, axis=0))
-        assert (memory[:start] == CANARY).all()
-        assert (memory[start + size :] == CANARY).all()
-        assert (watch.misaligned, watch.outside, watch.stored_bytes) == (0, 0, size)
-        ids[:] = ids[::-1].copy()  # the next call must see the ids as they are then
-
-
 @needs_compiler
 @pytest.mark.parametrize("dim", DIMS)
 @pytest.mark.parametrize("size", INTEGERS)
 @pytest.mark.parametrize("index", [np.int32, np.int64])
-def test_every_width_and_batch(
+def test_every_width_and_batch_is_looked_up(
     library: cuda_shim.Library, noise: Array, dim: int, size: int, index: type
 ) -> None:
     table = table_of(noise, 2000, dim, INTEGERS[size])
@@ -102,7 +53,9 @@ def test_every_width_and_batch(
 @needs_compiler
 @pytest.mark.parametrize("dim", DIMS)
 @pytest.mark.parametrize("kind", ["equal", "sorted"])
-def test_equal_and_sorted_ids(library: cuda_shim.Library, noise: Array, dim: int, kind: str) -> None:
+def test_equal_and_sorted_ids_are_looked_up(
+    library: cuda_shim.Library, noise: Array, dim: int, kind: str
+) -> None:
     check(library, table_of(noise, 200, dim, np.int16), ids_of(kind, 200, 500, np.int64))
 
 
@@ -110,38 +63,15 @@ def test_equal_and_sorted_ids(library: cuda_shim.Library, noise: Array, dim: int
 @pytest.mark.parametrize("shifts", [(1, 0), (0, 1), (2, 2), (4, 1), (3, 8)], ids=str)
 @pytest.mark.parametrize("size", INTEGERS)
 @pytest.mark.parametrize("dim", [7, 128, 8192])
-def test_misaligned_bases(
+def test_misaligned_bases_are_read_right(
     library: cuda_shim.Library, noise: Array, shifts: tuple[int, int], size: int, dim: int
 ) -> None:
     table = table_of(noise, 100, dim, INTEGERS[size], shifts[0])
     check(library, table, ids_of("random", 100, 300, np.int32), shifts[1])
 
 
-BEYOND = {
-    "bytes": (2**31 // 129 + 9, 129, np.int8),
-    "4-byte elements": (2**31 // 129 + 9, 129, np.int32),
-    "16-byte vectors": (2**31 // 512 + 9, 2048, np.int32),
-}
-
-
-def check_beyond(library: cuda_shim.Library, past: str, backend: type[Backend] = CupyRawKernel) -> None:
-    """Look up the last rows of a table past 2^31; pages that nobody touches are never allocated."""
-    vocab, dim, dtype = BEYOND[past]
-    no_reserve = 0x4000  # Linux's MAP_NORESERVE
-    try:
-        memory = mmap.mmap(
-            -1, vocab * dim * np.dtype(dtype).itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
-        )
-    except OSError as error:
-        pytest.skip(f"so much address space can't be had: {error}")
-    table = np.frombuffer(memory, dtype).reshape(vocab, dim)
-    table[-5:] = np.arange(5 * dim).reshape(5, dim).astype(dtype)
-    ids = np.array([vocab - 1, vocab - 3, vocab - 5, vocab - 2] * 5, np.int64)
-    check(library, table, ids, backend=backend)
-
-
 @needs_compiler
-def test_a_table_of_one_row(library: cuda_shim.Library, noise: Array) -> None:
+def test_a_table_of_one_row_is_looked_up(library: cuda_shim.Library, noise: Array) -> None:
     check(library, table_of(noise, 1, 129, np.int16), np.zeros(33, np.int32))
 
 
@@ -161,7 +91,7 @@ def test_the_lookups_of_a_case_are_compiled_once(library: cuda_shim.Library, noi
 
 @needs_compiler
 @pytest.mark.parametrize("past", BEYOND)
-def test_beyond_32_bits(library: cuda_shim.Library, past: str) -> None:
+def test_rows_beyond_32_bits_are_read_right(library: cuda_shim.Library, past: str) -> None:
     check_beyond(library, past)
 
 

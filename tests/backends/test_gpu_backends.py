@@ -106,20 +106,20 @@ def check_batches(name: str, dtype: str, size: int, dim: int, batches: tuple[int
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("dim", [1, 7, 100, 129, 1601, 8192])
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("bfloat16", 2), ("int8", 1)])
-def test_every_width_and_batch(name: str, dim: int, dtype: str, size: int) -> None:
+def test_every_width_and_batch_is_looked_up(name: str, dim: int, dtype: str, size: int) -> None:
     check_batches(name, dtype, size, dim, (1, 16, 17, 4096, 65536))
 
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("shifts", [(1, 0), (0, 1), (4, 2), (3, 8)], ids=str)
-def test_misaligned_bases(name: str, shifts: tuple[int, int]) -> None:
+def test_misaligned_bases_are_read_right(name: str, shifts: tuple[int, int]) -> None:
     for dim in (7, 128, 8192):
         ids = np.random.default_rng(dim).integers(0, 300, 500)
         check(name, "bfloat16", noise(300, dim, 2), ids, shifts)
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_one_row_and_equal_and_sorted_ids(name: str) -> None:
+def test_one_row_and_equal_and_sorted_ids_are_bit_exact(name: str) -> None:
     bits = noise(500, 1600, 4)
     check(name, "float32", bits[:1].copy(), np.zeros(33, np.int64))
     check(name, "float32", bits, np.full(3000, 499))
@@ -128,7 +128,7 @@ def test_one_row_and_equal_and_sorted_ids(name: str) -> None:
 
 @pytest.mark.parametrize("name", (*OURS, *OTHERS))
 @pytest.mark.parametrize("dim", [128, 129])
-def test_table_beyond_32_bits(name: str, dim: int) -> None:
+def test_a_table_beyond_32_bits_is_bit_exact(name: str, dim: int) -> None:
     """More than 2^31 elements; only the last rows hold anything but zero."""
     vocab = 2**31 // dim + 1000
     table = torch.zeros((vocab, dim), dtype=torch.int8, device=place())
@@ -157,12 +157,12 @@ def test_a_thousand_lookups_take_no_thousand_compilations(name: str) -> None:
 @pytest.mark.parametrize(
     ("dtype", "size"), [("bfloat16", 2), ("int8", 1), ("float32", 4), ("float16", 2), ("float8_e4m3fn", 1)]
 )
-def test_every_dtype_of_the_others(name: str, dim: int, dtype: str, size: int) -> None:
+def test_every_dtype_of_the_others_is_bit_exact(name: str, dim: int, dtype: str, size: int) -> None:
     check_batches(name, dtype, size, dim, (17, 1024))
 
 
 @pytest.mark.parametrize("name", (*OURS, *OTHERS))
-def test_out_beyond_2_gib(name: str) -> None:
+def test_an_out_beyond_2_gib_is_bit_exact(name: str) -> None:
     bits = noise(1000, 8192, 2)
     ids = np.random.default_rng(4).integers(0, 1000, 2**31 // (8192 * 2) + 1001)
     table = on_gpu(bits)

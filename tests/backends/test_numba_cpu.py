@@ -97,7 +97,7 @@ def check(path: type[Backend], table: np.ndarray, ids: np.ndarray, offset: int) 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
 @pytest.mark.parametrize("dim", DIMS)
-def test_contract_shapes(dim: int, dtype: type) -> None:
+def test_contract_shapes_are_bit_exact(dim: int, dtype: type) -> None:
     table = filled((97, dim), dtype, 0)
     for batch in (b for b in BATCHES if b * dim * table.itemsize <= MOST_BYTES):
         for index in (np.int32, np.int64):
@@ -109,7 +109,7 @@ def test_contract_shapes(dim: int, dtype: type) -> None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
 @pytest.mark.parametrize("dim", [*DIMS, 16, 31, 32, 33, 63, 64, 65])
-def test_every_path_at_misaligned_bases(path: type[Backend], dim: int, dtype: type) -> None:
+def test_every_path_is_bit_exact_at_misaligned_bases(path: type[Backend], dim: int, dtype: type) -> None:
     width = np.dtype(dtype).itemsize
     for offset in (0, width, 64 - width, 16, 32):
         table = filled((97, dim), dtype, (offset * 3) % 64)
@@ -120,7 +120,7 @@ def test_every_path_at_misaligned_bases(path: type[Backend], dim: int, dtype: ty
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("row", [0, 96])
-def test_all_ids_equal(path: type[Backend], row: int) -> None:
+def test_equal_ids_are_bit_exact(path: type[Backend], row: int) -> None:
     table = filled((97, 100), np.int32, 4)
     check(path, table, np.full(4096, row, np.int32), 8)
 
@@ -134,7 +134,7 @@ def test_all_ids_equal(path: type[Backend], row: int) -> None:
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=400),
     offsets=st.tuples(st.integers(0, 15), st.integers(0, 15)),
 )
-def test_any_shape(path, dtype, index, dim, ids, offsets) -> None:
+def test_any_shape_is_bit_exact(path, dtype, index, dim, ids, offsets) -> None:
     width = np.dtype(dtype).itemsize
     table = filled((13, dim), dtype, offsets[0] * width)
     check(path, table, np.array(ids, index), offsets[1] * width)
@@ -148,7 +148,7 @@ def test_any_shape(path, dtype, index, dim, ids, offsets) -> None:
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=100),
     offset=st.integers(0, 15),
 )
-def test_any_short_row(path, dtype, dim, ids, offset) -> None:
+def test_any_short_row_is_bit_exact(path, dtype, dim, ids, offset) -> None:
     width = np.dtype(dtype).itemsize
     check(path, filled((13, dim), dtype, offset * width), np.array(ids, np.int64), offset * width)
 
@@ -162,7 +162,7 @@ def test_table_and_ids_are_read_at_the_call() -> None:
     assert np.array_equal(lookup(), table[ids])
 
 
-def test_offsets_beyond_32_bits() -> None:
+def test_offsets_beyond_32_bits_are_bit_exact() -> None:
     dim = 8192
     vocab = (1 << 32) // dim + 3
     memory = mmap.mmap(-1, vocab * dim, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

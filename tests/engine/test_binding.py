@@ -49,7 +49,7 @@ def test_after_one_that_binds_itself_it_has_all_again(bound: Binding) -> None:
     assert where() == ALL
 
 
-def test_a_clock_that_binds_nobody(bound: Binding) -> None:
+def test_a_clock_without_binding_runs_anywhere(bound: Binding) -> None:
     seen = []
     HostClock().turn([], [lambda: seen.append(where())], 1)
     assert seen == [ALL]

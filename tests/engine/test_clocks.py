@@ -219,7 +219,7 @@ def test_the_sweep_is_before_each_sample_and_outside_its_events() -> None:
 
 @pytest.mark.parametrize("swept", [False, True])
 @pytest.mark.parametrize("repeat", [1, 7, MAX_QUEUED])
-def test_more_lookups_than_the_queue_takes(repeat: int, swept: bool) -> None:
+def test_more_lookups_than_the_queue_takes_are_split(repeat: int, swept: bool) -> None:
     cuda = FakeCuda()
     count = 2 * MAX_QUEUED + 3
     durations = [(1 + n % 5) * US for n in range(count)]

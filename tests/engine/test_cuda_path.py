@@ -6,12 +6,10 @@ would break is here.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from suite.cases import ids
 from suite.cases.case import Case
@@ -20,36 +18,14 @@ from suite.engine.arrays import CudaArrays, HostArrays
 from suite.records.record import Record, from_json, to_json
 from suite.telemetry import nvidia
 from suite.telemetry.nvml.gpu import Gpu
+from tests.stand_ins import host_cuda
 
 CASE = Case(5000, 33, "bfloat16", 40, "int32")
 
 
-class Event:
-    """Reads the host's clock where a real one reads the device's."""
-
-    def __init__(self, enable_timing: bool) -> None:
-        assert enable_timing
-        self.at_s = 0.0
-
-    def record(self) -> None:
-        self.at_s = time.perf_counter()
-
-    def query(self) -> bool:
-        return False
-
-    def elapsed_time(self, later: Event) -> float:
-        return (later.at_s - self.at_s) * 1e3
-
-
 @pytest.fixture
 def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
-    monkeypatch.setattr(torch.cuda, "Event", Event)
-    monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: time.sleep(1e-4), raising=False)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda place: None)
-    made = CudaArrays(0)
-    made.place = torch.device("cpu")
-    return made
+    return host_cuda.arrays(monkeypatch)
 
 
 def run(arrays: CudaArrays, which: list[str], case: Case = CASE, **more: float) -> list[Record]:

@@ -1,12 +1,16 @@
-"""Cold differs from hot where it should and does not where it should not; measured, on the CPU."""
+"""Cold and hot: how many batches take turns, when caches are flushed, and that it shows on the CPU."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy.typing as npt
 import pytest
 
 from suite import stats
 from suite.cases.case import Case
-from suite.engine import measure, operands
+from suite.engine import measure, operands, rotation
 from suite.engine.arrays import HostArrays
 from suite.machine.cpu import cache_bytes
 from suite.records.record import Record
@@ -42,3 +46,52 @@ def test_a_lookup_larger_than_the_cache_is_as_slow_hot() -> None:
     rows = {"vocab": vocab, "dim": dim, "batch": 2 * CACHE // (dim * 4)}
     ratios = [median_s(Case(**rows, cache="cold")) / median_s(Case(**rows, cache="hot")) for _ in range(3)]
     assert 0.6 < sorted(ratios)[1] < 1.7, "the middle one of three: other load comes and goes"
+
+
+Ints = npt.NDArray[Any]
+
+
+def test_hot_is_one_batch_again_and_again() -> None:
+    assert rotation.rotation(Case(10**6, 64, cache="hot"), 512, 2**25) == rotation.Rotation(1, sweep=False)
+
+
+def test_cold_rotates_until_twice_the_cache_has_gone_by() -> None:
+    case = Case(10**6, 256, batch=1000)
+    touched = rotation.touched_bytes(case, 1000)
+    for size in (0, 1, touched // 2, touched, 10 * touched, 100 * touched):
+        found = rotation.rotation(case, 1000, size)
+        assert not found.sweep
+        assert (found.slots - 1) * touched >= rotation.MARGIN * size, "between two uses of one batch"
+        assert found.slots == max(2, math.ceil(2 * size / touched) + 1)
+
+
+def test_cold_sweeps_where_the_slots_would_be_too_many() -> None:
+    case = Case(10**9, 64, batch=100)
+    touched = rotation.touched_bytes(case, 100)
+    enough = (rotation.MAX_SLOTS - 1) * touched // rotation.MARGIN
+    assert rotation.rotation(case, 100, enough) == rotation.Rotation(rotation.MAX_SLOTS, sweep=False)
+    assert rotation.rotation(case, 100, enough + touched) == rotation.Rotation(rotation.MAX_SLOTS, sweep=True)
+
+
+def test_cold_sweeps_where_the_table_has_too_few_rows() -> None:
+    touched = rotation.touched_bytes(Case(1, 64, batch=100), 100)
+    need = 11
+    cache_bytes = (need - 1) * touched // rotation.MARGIN
+    assert rotation.rotation(Case(100 * need, 64, batch=100), 100, cache_bytes) == rotation.Rotation(
+        need, False
+    )
+    few = rotation.rotation(Case(100 * need - 1, 64, batch=100), 100, cache_bytes)
+    assert few == rotation.Rotation(need - 1, sweep=True)
+    assert rotation.rotation(Case(64, 64, batch=100), 64, cache_bytes) == rotation.Rotation(1, sweep=True)
+
+
+def test_a_sweep_goes_through_twice_the_cache() -> None:
+    arrays = HostArrays()
+    made: list[Ints] = []
+    bytes_of = arrays.bytes
+    arrays.bytes = lambda size: made.append(bytes_of(size)) or made[-1]  # type: ignore[method-assign,func-returns-value]
+    sweep = rotation.sweeper(arrays, 10**6)
+    sweep()
+    sweep()
+    assert made[0].nbytes == rotation.MARGIN * 10**6
+    assert (made[0] == 2).all(), "every byte is read and written"

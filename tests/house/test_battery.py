@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.stand_ins.nvml_stub.build import build
-
 ROOT = Path(__file__).resolve().parents[2]
 
 ONE_CASE = ("--vocab", "1000", "--dim", "7", "--batch", "17", "--backend", "numpy_take", "torch_index_select")
@@ -20,7 +18,7 @@ MOST_FILES, MOST_FOLDERS = 8, 2
 
 
 @pytest.mark.slow
-def test_the_battery_ends_with_a_table_and_few_files(tmp_path: Path) -> None:
+def test_the_battery_ends_with_a_table_and_few_files(nvml_library: Path, tmp_path: Path) -> None:
     python = tmp_path / "bin" / "python3"
     python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -30,7 +28,7 @@ def test_the_battery_ends_with_a_table_and_few_files(tmp_path: Path) -> None:
         **os.environ,
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT / "tests/stand_ins/host_gpu"),
-        "LD_LIBRARY_PATH": str(build(tmp_path)),
+        "LD_LIBRARY_PATH": str(nvml_library),
         "NVML_STUB": str(tmp_path / "settings"),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "GPU_TESTS_S": "1",

@@ -23,6 +23,7 @@ from suite.report.page import data
 from suite.telemetry.host import HostObserver
 from suite.units import digits
 from tests.support import fabricate
+from tests.support.reports import printed
 
 CASES = fabricate.CASES
 CASE = CASES[0]
@@ -215,3 +216,63 @@ def test_the_noise_floor_is_the_machines_or_assumed():
     assert (
         comparison.noise_floor(replace(fabricate.ENVIRONMENT, noise_floor=None)) == stats.ASSUMED_NOISE_FLOOR
     )
+
+
+# --- the winner and the rest ---
+
+
+def test_the_winner_is_named_with_its_factor_and_cases(folder):
+    lines = words.sentences(outcomes.read([folder]), None)
+    assert lines[0].startswith("numba_cpu is 2.00x faster than torch_index_select at the median over 3 cases")
+    assert lines[1].startswith(
+        "numpy_take is 2.00x slower than torch_index_select at the median over 3 cases"
+    )
+    assert lines[0] in printed(folder)
+
+
+def test_a_baseline_can_be_chosen(folder):
+    lines = words.sentences(outcomes.read([folder]), "numpy_take")
+    assert [line.partition(" at ")[0] for line in lines] == [
+        "numba_cpu is 4.00x faster than numpy_take",
+        "torch_index_select is 2.00x faster than numpy_take",
+    ]
+
+
+def test_a_baseline_that_nobody_measured_is_said_and_the_report_goes_on(folder):
+    lines = words.sentences(outcomes.read([folder]), "nope")
+    assert (
+        lines[0]
+        == "baseline nope: no such backend here; give one of numba_cpu, numpy_take, torch_index_select"
+    )
+    assert "2.00x faster than torch_index_select" in lines[1]
+
+
+def test_where_the_baseline_wins_that_is_said(tmp_path):
+    run = fabricate.run(tmp_path / "r", speed={"torch_index_select": 1.0, "slow": 1.5, "slower": 3.0})
+    lines = words.sentences(outcomes.read([run.path]), None)
+    assert lines[0] == "torch_index_select is the fastest at the median; none of the 2 others beats it"
+    assert lines[1].startswith("slow is 1.50x slower")
+    run = fabricate.run(tmp_path / "two", speed={"torch_index_select": 1.0, "slow": 1.5})
+    lines = words.sentences(outcomes.read([run.path]), None)
+    assert lines[0] == "torch_index_select is the fastest at the median; the other does not beat it"
+
+
+def test_one_that_completed_few_cases_has_not_won(tmp_path):
+    run = fabricate.run(tmp_path / "r")
+    run.append([fabricate.record("lucky", CASE, 1e-9, random.Random(0), "m0")])
+    lines = words.sentences(outcomes.read([run.path]), None)
+    assert lines[0].startswith("numba_cpu is 2.00x faster")
+    assert lines[2].startswith("lucky is") and "over 1 case" in lines[2]
+
+
+def test_backends_that_were_never_there_share_a_line(tmp_path):
+    gone = [
+        fabricate.failure(name, case, "m", status="unavailable", reason=f"needs {name}")
+        for case in CASES
+        for name in ("jax", "warp")
+    ]
+    here = fabricate.failure("numba_cpu", Case(7, 7), "m", status="unavailable", reason="of late")
+    lines = words.sentences(outcomes.read([fabricate.run(tmp_path / "r", extra=[*gone, here]).path]), None)
+    assert "not available: jax (needs jax); warp (needs warp)" in lines
+    assert "numba_cpu: unavailable on 1 case: of late" in lines
+    assert len([line for line in lines if "jax" in line]) == 1

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,10 @@ from suite.telemetry.nvidia import GIVEN_BACK
 from suite.telemetry.nvml.calls import NOT_INSTALLED
 from suite.telemetry.nvml.fields import OF_OLD_DRIVER
 from suite.telemetry.observer import OFF
-from tests.stand_ins.nvml_stub.build import build
-from tests.telemetry.test_nvml import Child
+from tests.support import ROOT
+from tests.support.nvml import NO_LIBRARY, ON_HOST, Child
 
-ROOT = Path(__file__).resolve().parents[2]
-
-ON_HOST = os.pathsep.join((str(ROOT / "tests/stand_ins/host_gpu"), str(ROOT)))
 UNTOLD = "memory, energy, clocks, temperature, memory temperature, throttling, DRAM traffic"
-NO_LIBRARY = "NVML library not found: no NVIDIA driver"
 MIB = 2**20
 CASE = Case(5000, 33, "bfloat16", 40, "int32")
 """As tests/stand_ins/nvml_stub/child.py has it."""
@@ -41,23 +36,11 @@ OF_A_PHASE = (
 SIZES = ("table_bytes", "prepare_bytes", "extra_bytes")
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture(scope="module")
-def child(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    child = Child(tmp_path_factory.mktemp("child"), library, PYTHONPATH=ON_HOST, OMP_NUM_THREADS="1")
-    yield child
-    child.close()
-
-
-def measured(child: Child, settings: dict[str, Any], sustain_s: float = 0.35) -> tuple[Any, Any]:
+def measured(host_gpu: Child, settings: dict[str, Any], sustain_s: float = 0.35) -> tuple[Any, Any]:
     """The record of a backend and that of the ceiling, of a worker that has just begun."""
-    child("Gpu.open().unavailable")
-    child("__import__('pynvml').nvmlLib.stub_begin()")
-    one, copy = child(f"records('torch_index_select', {sustain_s})", settings)
+    host_gpu("Gpu.open().unavailable")
+    host_gpu("__import__('pynvml').nvmlLib.stub_begin()")
+    one, copy = host_gpu(f"records('torch_index_select', {sustain_s})", settings)
     for record in (one, copy):
         assert record["status"] == "ok" and record["samples"]["kernel_s"], "times need no NVML"
         assert_told(record["telemetry"], OF_A_CASE)
@@ -79,8 +62,8 @@ def reasons(telemetry: dict[str, Any]) -> set[str]:
     return {str(value) for name, value in telemetry.items() if name.endswith("_missing")}
 
 
-def test_where_all_is_told_every_figure_is_there(child: Child) -> None:
-    one, copy = measured(child, WELL, sustain_s=1.05)
+def test_where_all_is_told_every_figure_is_there(host_gpu: Child) -> None:
+    one, copy = measured(host_gpu, WELL, sustain_s=1.05)
     assert not reasons(one["telemetry"]) and not reasons(copy["telemetry"])
     assert [one["memory"][size] for size in SIZES] == [2 * MIB] * 3, "one reading of the counter apart"
     seen = one["telemetry"]
@@ -98,10 +81,10 @@ def test_where_all_is_told_every_figure_is_there(child: Child) -> None:
     assert copy["memory"]["table_bytes"] is None, "it reads no table"
 
 
-def test_counters_are_those_before_and_those_after(child: Child) -> None:
+def test_counters_are_those_before_and_those_after(host_gpu: Child) -> None:
     """Each reading of the counters is a step on: of a phase two, of a case those of its phases besides."""
     steps = {"clock_step_mhz": 3, "heat_step_c": 2, "throttle_step_ns": 10**6}
-    for record in measured(child, {**WELL, **steps}):
+    for record in measured(host_gpu, {**WELL, **steps}):
         seen = record["telemetry"]
         for gauge, step in (("sm_clock_hz", 3e6), ("memory_clock_hz", 3e6), ("temperature_c", 2)):
             assert seen[f"{gauge}_after"] - seen[f"{gauge}_before"] == step, gauge
@@ -110,15 +93,15 @@ def test_counters_are_those_before_and_those_after(child: Child) -> None:
             assert seen[f"case_throttled_{cause}_s"] == pytest.approx(5e-3)
 
 
-def test_a_table_that_leaves_no_trace_is_null_with_the_reason(child: Child) -> None:
-    one, _ = measured(child, {"energy_step_mj": 5000})
+def test_a_table_that_leaves_no_trace_is_null_with_the_reason(host_gpu: Child) -> None:
+    one, _ = measured(host_gpu, {"energy_step_mj": 5000})
     assert one["memory"]["table_bytes"] is None
     assert one["memory"]["reason"] == f"table: {GIVEN_BACK}"
     assert one["memory"]["prepare_bytes"] == one["memory"]["extra_bytes"] == 0
 
 
-def test_without_a_sustained_phase_its_figures_say_so(child: Child) -> None:
-    one, _ = measured(child, WELL, sustain_s=0.0)
+def test_without_a_sustained_phase_its_figures_say_so(host_gpu: Child) -> None:
+    one, _ = measured(host_gpu, WELL, sustain_s=0.0)
     assert all(reason == OFF or reason.startswith("too short") for reason in reasons(one["telemetry"]))
     assert one["telemetry"]["energy_j_missing"] == one["telemetry"]["sm_clock_hz_after_missing"] == OFF
     assert one["memory"]["table_bytes"] == 2 * MIB
@@ -136,9 +119,9 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("which", NOTHING)
-def test_a_refusal_of_all_is_the_reason_of_all(child: Child, which: str) -> None:
+def test_a_refusal_of_all_is_the_reason_of_all(host_gpu: Child, which: str) -> None:
     settings, reason = NOTHING[which]
-    one, copy = measured(child, settings)
+    one, copy = measured(host_gpu, settings)
     assert reasons(one["telemetry"]) == reasons(copy["telemetry"]) == {reason}
     assert one["memory"]["reason"] == reason, "said once"
     assert all(one["telemetry"][name] is None for name in (*OF_A_CASE, *OF_A_PHASE))
@@ -156,8 +139,8 @@ ONE = {
 
 
 @pytest.mark.parametrize("function", ONE)
-def test_a_refusal_of_one_call_costs_its_figures_only(child: Child, function: str) -> None:
-    one, _ = measured(child, {**WELL, function: 4})
+def test_a_refusal_of_one_call_costs_its_figures_only(host_gpu: Child, function: str) -> None:
+    one, _ = measured(host_gpu, {**WELL, function: 4})
     seen = one["telemetry"]
     assert {seen[f"{name}_missing"] for name in ONE[function]} == {"no permission"}
     kept = set(OF_A_PHASE) - set(ONE[function]) - {"mean_power_w"}  # the phase is too short for that
@@ -167,8 +150,8 @@ def test_a_refusal_of_one_call_costs_its_figures_only(child: Child, function: st
 
 
 @pytest.mark.parametrize("calls", [12, 30, 45])
-def test_a_gpu_lost_on_the_way_ends_no_run(child: Child, calls: int) -> None:
-    one, _ = measured(child, {**WELL, "lost_after": calls})
+def test_a_gpu_lost_on_the_way_ends_no_run(host_gpu: Child, calls: int) -> None:
+    one, _ = measured(host_gpu, {**WELL, "lost_after": calls})
     assert "GPU is lost" in reasons(one["telemetry"])
     values = [one["telemetry"][name] for name in (*OF_A_CASE, *OF_A_PHASE)]
     assert values.count(None) > 3
@@ -178,22 +161,22 @@ def test_a_gpu_lost_on_the_way_ends_no_run(child: Child, calls: int) -> None:
     "function",
     ["nvmlInitWithFlags", "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetFieldValues", "nvmlGpmSampleGet"],
 )
-def test_a_hang_is_given_up_once_and_ends_no_run(child: Child, function: str) -> None:
-    one, _ = measured(child, {**WELL, function: "hang"})
+def test_a_hang_is_given_up_once_and_ends_no_run(host_gpu: Child, function: str) -> None:
+    one, _ = measured(host_gpu, {**WELL, function: "hang"})
     hung = [reason for reason in reasons(one["telemetry"]) if reason.startswith("NVML hung")]
     assert len(hung) == 1 and hung[0].endswith("was given up after 0.1 s")
 
 
-def test_what_is_missing_in_a_line(child: Child) -> None:
+def test_what_is_missing_in_a_line(host_gpu: Child) -> None:
     alive = "__import__('pynvml').nvmlLib.stub_samples_alive()"
-    before = child(alive)
-    assert child("missing(Gpu.open())") is None
-    assert child(alive) == before, "the sample taken to ask is given back"
+    before = host_gpu(alive)
+    assert host_gpu("missing(Gpu.open())") is None
+    assert host_gpu(alive) == before, "the sample taken to ask is given back"
     refused = {"nvmlDeviceGetTotalEnergyConsumption": 3, "nvmlGpmSampleGet": 4, "nvmlDeviceGetClockInfo": 3}
-    assert child("missing(Gpu.open())", refused) == (
+    assert host_gpu("missing(Gpu.open())", refused) == (
         "energy, clocks (not supported); DRAM traffic (no permission)"
     )
-    assert child("missing(Gpu.open())", {"nvmlInitWithFlags": 4}) == f"{UNTOLD} (no permission)"
+    assert host_gpu("missing(Gpu.open())", {"nvmlInitWithFlags": 4}) == f"{UNTOLD} (no permission)"
 
 
 @pytest.mark.parametrize(
@@ -206,19 +189,19 @@ def test_what_is_missing_in_a_line(child: Child) -> None:
         ({"driver": "570.86.10"}, f"throttling by heat ({OF_OLD_DRIVER})"),
     ],
 )
-def test_what_is_missing_is_what_a_record_lacks(child: Child, refused: dict[str, Any], said: str) -> None:
+def test_what_is_missing_is_what_a_record_lacks(host_gpu: Child, refused: dict[str, Any], said: str) -> None:
     """Asked as a record would ask: DRAM traffic takes two samples, its metric and the peak."""
-    assert child("missing(Gpu.open())", refused) == said
-    one, _ = measured(child, {**WELL, **refused})
+    assert host_gpu("missing(Gpu.open())", refused) == said
+    one, _ = measured(host_gpu, {**WELL, **refused})
     assert said.rpartition(" (")[2][:-1] in reasons(one["telemetry"])
 
 
-def test_dram_traffic_of_a_tenth_of_a_second(child: Child) -> None:
+def test_dram_traffic_of_a_tenth_of_a_second_is_read(host_gpu: Child) -> None:
     taken = "__import__('pynvml').nvmlLib.stub_samples_taken()"
-    before = child(taken)
-    traffic = child("Gpu.open().dram_bytes_per_s()")
+    before = host_gpu(taken)
+    traffic = host_gpu("Gpu.open().dram_bytes_per_s()")
     assert traffic["value"] == pytest.approx(0.105 * 3_352_320_000_000)
-    assert child(taken) == before + 2
+    assert host_gpu(taken) == before + 2
 
 
 # --- the command, its worker and its files ------------------------------------------------------------
@@ -238,7 +221,7 @@ class Mine(Backend):
 
 
 def run(
-    tmp_path: Path, library: Path, settings: dict[str, Any] | None = None, **environ: str
+    tmp_path: Path, nvml_library: Path, settings: dict[str, Any] | None = None, **environ: str
 ) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
     """What the command says on standard error, its environment and its records."""
     (tmp_path / "settings").write_text("".join(f"{k}={v}\n" for k, v in (settings or WELL).items()))
@@ -246,7 +229,7 @@ def run(
     variables = {
         **os.environ,
         "PYTHONPATH": ON_HOST,
-        "LD_LIBRARY_PATH": str(library),
+        "LD_LIBRARY_PATH": str(nvml_library),
         "NVML_STUB": str(tmp_path / "settings"),
         **environ,
     }
@@ -272,8 +255,8 @@ def run(
     return done.stderr, environment, [json.loads(line) for line in lines]
 
 
-def test_a_run_with_nvml(tmp_path: Path, library: Path) -> None:
-    said, environment, (one, _) = run(tmp_path, library)
+def test_a_run_with_nvml_has_its_figures(tmp_path: Path, nvml_library: Path) -> None:
+    said, environment, (one, _) = run(tmp_path, nvml_library)
     assert "NVML" not in said
     assert environment["gpu"]["nvml_missing"] is None
     assert environment["gpu"]["theoretical_peak_bytes_per_s"] == 3_352_320_000_000
@@ -292,9 +275,11 @@ def test_a_run_with_nvml(tmp_path: Path, library: Path) -> None:
     ids=["library", "pynvml", "refused"],
 )
 def test_a_run_without_nvml_says_so_and_measures_times(
-    tmp_path: Path, library: Path, environ: dict[str, str], settings: dict[str, Any] | None, reason: str
+    tmp_path: Path, nvml_library: Path, environ: dict[str, str], settings: dict[str, Any] | None, reason: str
 ) -> None:
-    said, environment, (one, copy) = run(tmp_path, library if settings else tmp_path, settings, **environ)
+    said, environment, (one, copy) = run(
+        tmp_path, nvml_library if settings else tmp_path, settings, **environ
+    )
     lines = [line for line in said.splitlines() if "NVML" in line]
     untold = f"{UNTOLD} ({reason})"
     assert lines == [f"gpu 0: NVML tells no {untold}; times need none of it"]
@@ -306,14 +291,14 @@ def test_a_run_without_nvml_says_so_and_measures_times(
 # --- the doctor ---------------------------------------------------------------------------------------
 
 
-def doctor(tmp_path: Path, library: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+def doctor(tmp_path: Path, nvml_library: Path, **settings: object) -> subprocess.CompletedProcess[str]:
     (tmp_path / "settings").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     return subprocess.run(
         [sys.executable, "-m", "suite.doctor", "--gpu", "0", "--no-noise"],
         env={
             **os.environ,
             "PYTHONPATH": ON_HOST,
-            "LD_LIBRARY_PATH": str(library),
+            "LD_LIBRARY_PATH": str(nvml_library),
             "NVML_STUB": str(tmp_path / "settings"),
         },
         cwd=ROOT,
@@ -323,8 +308,8 @@ def doctor(tmp_path: Path, library: Path, **settings: object) -> subprocess.Comp
     )
 
 
-def test_the_doctor_shows_the_gpu_on_one_screen(tmp_path: Path, library: Path) -> None:
-    done = doctor(tmp_path, library)
+def test_the_doctor_shows_the_gpu_on_one_screen(tmp_path: Path, nvml_library: Path) -> None:
+    done = doctor(tmp_path, nvml_library)
     assert done.returncode == 0 and done.stderr == ""
     rows = sum(max(1, -(-len(line) // 100)) for line in done.stdout.splitlines())
     assert rows <= 40, "as a terminal of 100 columns folds it"
@@ -342,14 +327,14 @@ def test_the_doctor_shows_the_gpu_on_one_screen(tmp_path: Path, library: Path) -
         assert words in done.stdout
 
 
-def test_the_doctor_names_what_is_refused(tmp_path: Path, library: Path) -> None:
-    done = doctor(tmp_path, library, nvmlGpmSampleGet=4, nvmlDeviceGetMemoryInfo_v2=3)
+def test_the_doctor_names_what_is_refused(tmp_path: Path, nvml_library: Path) -> None:
+    done = doctor(tmp_path, nvml_library, nvmlGpmSampleGet=4, nvmlDeviceGetMemoryInfo_v2=3)
     assert done.returncode == 0 and done.stderr == ""
     assert "no memory (not supported); DRAM traffic (no permission)" in done.stdout
 
 
-def test_a_driver_that_hangs_is_one_warning(tmp_path: Path, library: Path) -> None:
-    done = doctor(tmp_path, library, nvmlDeviceGetPowerUsage="hang")
+def test_a_driver_that_hangs_is_one_warning(tmp_path: Path, nvml_library: Path) -> None:
+    done = doctor(tmp_path, nvml_library, nvmlDeviceGetPowerUsage="hang")
     assert done.returncode == 0 and done.stderr == ""
     found = [line for line in done.stdout.splitlines() if "GPU: " in line]
     hung = "NVML hung: nvmlDeviceGetPowerUsage was given up after 10 s"
@@ -361,8 +346,8 @@ def test_a_driver_that_hangs_is_one_warning(tmp_path: Path, library: Path) -> No
 
 @pytest.mark.parametrize("refused", [None, {"nvmlInitWithFlags": 18}, {"count": 0}])
 def test_a_doctor_without_nvml_says_why_in_a_line(
-    tmp_path: Path, library: Path, refused: dict[str, int] | None
+    tmp_path: Path, nvml_library: Path, refused: dict[str, int] | None
 ) -> None:
-    done = doctor(tmp_path, tmp_path if refused is None else library, **(refused or {}))
+    done = doctor(tmp_path, tmp_path if refused is None else nvml_library, **(refused or {}))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("GPU 0: ") and done.stderr.count("\n") == 1

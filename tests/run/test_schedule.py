@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
+from suite.run.options import parse
+from suite.run.schedule import tasks_of
 from suite.worker.budget import LEAST_S, Budget
 
 
@@ -57,3 +60,11 @@ def test_time_that_is_up_leaves_the_least() -> None:
     budget = Budget(1.0, 5, math.inf, now=clock)
     clock.now_s += 50.0
     assert spend(budget, clock, 1.0) == LEAST_S
+
+
+def test_a_sweep_just_small_enough_is_planned_at_once() -> None:
+    many = ["--vocab", ",".join(map(str, range(1, 317))), "--dim", ",".join(map(str, range(1, 317)))]
+    began = time.perf_counter()
+    tasks = tasks_of(parse([*many, "--backend", "numpy_take"]))
+    assert len(tasks) == 316 * 316
+    assert time.perf_counter() - began < 20, "a table a case, each looked for among all would take minutes"

@@ -16,6 +16,7 @@ CASES = (
     Case(128256, 4096, "bfloat16", 8192),
     Case(1_000_000, 64, "float32", 65536, distribution="zipf"),
 )
+CASE = CASES[0]
 SPEED = {"torch_index_select": 1.0, "numba_cpu": 0.5, "numpy_take": 2.0}
 """Backends and how many times longer than the first they take."""
 COPY_BYTES_PER_S = 20e9

@@ -78,7 +78,7 @@ def test_without_powercap_or_turned_off_no_lookup_is_made(tmp_path: Path) -> Non
         (OSError(5, "Input/output error"), "the package's energy can't be read"),
     ],
 )
-def test_energy_that_is_refused(
+def test_energy_that_is_refused_is_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
 ) -> None:
     counter = zone(tmp_path, "intel-rapl:0", "package-0", "5")
@@ -101,7 +101,7 @@ def test_energy_that_is_refused(
         ("?", "the package's energy can't be read"),
     ],
 )
-def test_energy_that_does_not_advance(tmp_path: Path, after: str, reason: str) -> None:
+def test_energy_that_does_not_advance_is_a_reason(tmp_path: Path, after: str, reason: str) -> None:
     counter = zone(tmp_path, "intel-rapl:0", "package-0", "5")
     seen = phase(tmp_path, lambda: counter.write_text(after))
     assert_untold(seen, reason)

@@ -6,16 +6,13 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.run.test_gpu_run import NO_LIBRARY, ON_HOST
-from tests.stand_ins.nvml_stub.build import build
-from tests.telemetry.test_nvml import Child
+from tests.support.nvml import NO_LIBRARY, ON_HOST, Child
 from tests.tools import nvml_bench, nvml_facts, nvml_over_time
 from tests.tools.nvml_bench import DIFFERS, HOLDS, NOT_KNOWN, OPEN
 
@@ -26,20 +23,8 @@ POLLED = [subject for subject in SUBJECTS if subject.startswith("polling")]
 WORKING = {"energy_w": 345, "energy_every_ms": 5, "field.186": "1 345678"}
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture(scope="module")
-def child(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    child = Child(tmp_path_factory.mktemp("child"), library, PYTHONPATH=ON_HOST, OMP_NUM_THREADS="1")
-    yield child
-    child.close()
-
-
-def lines(child: Child, *subjects: str, settings: dict[str, Any] | None = None, more: str = "") -> Any:
-    return child(f"facts({', '.join(map(repr, subjects))}{more})", {**WORKING, **(settings or {})})
+def lines(host_gpu: Child, *subjects: str, settings: dict[str, Any] | None = None, more: str = "") -> Any:
+    return host_gpu(f"facts({', '.join(map(repr, subjects))}{more})", {**WORKING, **(settings or {})})
 
 
 # --- what is made of readings -------------------------------------------------------------------------
@@ -98,8 +83,8 @@ def test_polling_is_judged_within_rounds(kernel: float, enqueue: float | None, v
 
 
 @pytest.fixture(scope="module")
-def told(child: Child) -> dict[str, list[str]]:
-    return child("facts(pace=0.05)", WORKING)
+def told(host_gpu: Child) -> dict[str, list[str]]:
+    return host_gpu("facts(pace=0.05)", WORKING)
 
 
 def test_every_fact_has_its_figure(told: dict[str, list[str]]) -> None:
@@ -131,10 +116,10 @@ def test_what_the_stand_in_settles_is_judged(told: dict[str, list[str]]) -> None
     ],
 )
 def test_a_verdict_follows_what_is_seen(
-    child: Child, subject: str, settings: dict[str, Any], verdict: str
+    host_gpu: Child, subject: str, settings: dict[str, Any], verdict: str
 ) -> None:
     pace = 0.3 if "energy_every_ms" in settings else 0.05
-    seen, found = lines(child, subject, settings=settings, more=f", pace={pace}")[subject]
+    seen, found = lines(host_gpu, subject, settings=settings, more=f", pace={pace}")[subject]
     assert found == verdict, seen
 
 
@@ -145,25 +130,27 @@ PEAK = 3_352_320_000_000
 @pytest.mark.parametrize(
     ("share", "verdict"), [(0.105, HOLDS), (0.101, HOLDS), (0.095, DIFFERS), (0.2, DIFFERS)]
 )
-def test_gpm_is_held_against_the_bytes_of_a_copy(child: Child, share: float, verdict: str) -> None:
-    found = lines(child, *LENGTHS[:2], more=f", rate={share * PEAK}")
+def test_gpm_is_held_against_the_bytes_of_a_copy(host_gpu: Child, share: float, verdict: str) -> None:
+    found = lines(host_gpu, *LENGTHS[:2], more=f", rate={share * PEAK}")
     for seen, judged in found.values():
         assert seen.split(",")[0] == f"{0.105 / share:.3f}" and judged == verdict
 
 
 @pytest.mark.parametrize(("told", "verdict"), [(100, DIFFERS), (80, HOLDS)])
-def test_utilisation_is_held_against_the_fastest_copy(child: Child, told: int, verdict: str) -> None:
+def test_utilisation_is_held_against_the_fastest_copy(host_gpu: Child, told: int, verdict: str) -> None:
     settings = {"utilization": told}
-    seen, found = lines(child, "utilization.memory", settings=settings, more=", rate=2e9")[
+    seen, found = lines(host_gpu, "utilization.memory", settings=settings, more=", rate=2e9")[
         "utilization.memory"
     ]
     assert seen.startswith(f"without gaps 2 GB/s (100%) told as {told}%; half gaps") and found == verdict
 
 
-def test_a_step_of_power_is_timed(child: Child) -> None:
+def test_a_step_of_power_is_timed(host_gpu: Child) -> None:
     """One reading to try it and eleven of idleness; then it rises over 50 of 20 ms each, a second."""
-    child("__import__('pynvml').nvmlLib.stub_begin()")
-    seen, _ = lines(child, "power", settings={"power_from": 13, "power_over": 50}, more=", pace=1")["power"]
+    host_gpu("__import__('pynvml').nvmlLib.stub_begin()")
+    seen, _ = lines(host_gpu, "power", settings={"power_from": 13, "power_over": 50}, more=", pace=1")[
+        "power"
+    ]
     assert seen.startswith("100 to 346 W, half of it after ")
 
 
@@ -187,9 +174,9 @@ LOST_WITH = {
 
 
 @pytest.mark.parametrize("function", LOST_WITH)
-def test_what_is_refused_is_a_line_with_its_reason(child: Child, function: str) -> None:
+def test_what_is_refused_is_a_line_with_its_reason(host_gpu: Child, function: str) -> None:
     lost = LOST_WITH[function]
-    found = lines(child, *lost, "GPM", settings={function: 4})
+    found = lines(host_gpu, *lost, "GPM", settings={function: 4})
     assert {subject: found[subject] for subject in lost} == {
         subject: ["nothing: no permission", NOT_KNOWN] for subject in lost
     }
@@ -197,31 +184,31 @@ def test_what_is_refused_is_a_line_with_its_reason(child: Child, function: str) 
 
 
 @pytest.mark.parametrize(("code", "reason"), [(3, "not supported"), (15, "GPU is lost")])
-def test_where_all_is_refused_every_line_says_so(child: Child, code: int, reason: str) -> None:
-    found = lines(child, *SUBJECTS, "costs", settings={"every": code})
+def test_where_all_is_refused_every_line_says_so(host_gpu: Child, code: int, reason: str) -> None:
+    found = lines(host_gpu, *SUBJECTS, "costs", settings={"every": code})
     assert list(found) == [*SUBJECTS, "cost of the counters"]
     assert set(map(tuple, found.values())) == {(f"nothing: {reason}", NOT_KNOWN)}
 
 
-def test_a_hang_is_waited_for_once(child: Child) -> None:
+def test_a_hang_is_waited_for_once(host_gpu: Child) -> None:
     function = "nvmlDeviceGetPowerUsage"
-    answer = child.answer("facts('power', 'GPM', 'peak', limit_s=0.1)", {**WORKING, function: "hang"})
+    answer = host_gpu.answer("facts('power', 'GPM', 'peak', limit_s=0.1)", {**WORKING, function: "hang"})
     assert answer["took_s"] < 3
     found = answer["result"]
     assert found["GPM"][1] == HOLDS, "asked by calls of their own"
     assert found["power"] == [f"nothing: NVML hung: {function} was given up after 0.1 s", NOT_KNOWN]
 
 
-def test_without_a_gpu_of_torch_nvml_is_still_asked(child: Child) -> None:
-    found = lines(child, *SUBJECTS, more=", device='torch is built for the CPU only'")
+def test_without_a_gpu_of_torch_nvml_is_still_asked(host_gpu: Child) -> None:
+    found = lines(host_gpu, *SUBJECTS, more=", device='torch is built for the CPU only'")
     told = {subject for subject, (_, verdict) in found.items() if verdict != NOT_KNOWN}
     assert told == {"memory v2", "throttle fields", "memory temperature", "GPM"}
     others = {seen for seen, verdict in found.values() if verdict == NOT_KNOWN}
     assert others == {"nothing: torch is built for the CPU only"}
 
 
-def test_every_call_has_its_cost(child: Child) -> None:
-    found = lines(child, "costs", settings={"nvmlDeviceGetEccMode": 3})
+def test_every_call_has_its_cost(host_gpu: Child) -> None:
+    found = lines(host_gpu, "costs", settings={"nvmlDeviceGetEccMode": 3})
     seen, verdict = found["cost of the counters"]
     assert " ms at the median, " in seen and verdict in (HOLDS, DIFFERS), "a busy machine may take its time"
     calls = {subject for subject in found if subject.startswith("nvml")}
@@ -233,12 +220,12 @@ def test_every_call_has_its_cost(child: Child) -> None:
 # --- the command --------------------------------------------------------------------------------------
 
 
-def script(tmp_path: Path, library: Path) -> subprocess.CompletedProcess[str]:
+def script(tmp_path: Path, nvml_library: Path) -> subprocess.CompletedProcess[str]:
     (tmp_path / "settings").write_text("".join(f"{key}={value}\n" for key, value in WORKING.items()))
     variables = {
         **os.environ,
         "PYTHONPATH": ON_HOST,
-        "LD_LIBRARY_PATH": str(library),
+        "LD_LIBRARY_PATH": str(nvml_library),
         "NVML_STUB": str(tmp_path / "settings"),
     }
     command = [sys.executable, "-m", "tests.tools.nvml_facts", "--gpu", "0", "--brief"]
@@ -246,8 +233,8 @@ def script(tmp_path: Path, library: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_the_command_prints_a_line_a_fact(tmp_path: Path, library: Path) -> None:
-    done = script(tmp_path, library)
+def test_the_command_prints_a_line_a_fact(tmp_path: Path, nvml_library: Path) -> None:
+    done = script(tmp_path, nvml_library)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     first, *rest = done.stdout.splitlines()
     assert first == "GPU 0: torch sees Stand-in; NVML sees NVIDIA H100"

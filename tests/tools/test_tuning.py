@@ -13,7 +13,7 @@ import pytest
 
 from suite.cases.case import Case
 from suite.records.record import Samples
-from tests.engine.test_cuda_path import arrays  # noqa: F401 - a fixture
+from tests.stand_ins import host_cuda
 from tests.support import fabricate
 from tests.tools import limits, limits_gpu, tune_gpu, tuning
 
@@ -72,7 +72,8 @@ def test_a_launch_is_put_in_place_of_the_backends_own() -> None:
 
 
 @pytest.mark.usefixtures("hasty_sweep")
-def test_a_gpu_would_be_tuned(arrays: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # noqa: F811
+def test_a_gpu_would_be_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    arrays = host_cuda.arrays(monkeypatch)
     stub = SimpleNamespace(geometry=min)
     others = {"fine": max, "broken": None}
 

@@ -34,7 +34,7 @@ def ratios(*values: float) -> dict[int, Estimate]:
         (1_000_000, 999_999, "IT DEPENDS"),
     ],
 )
-def test_size(allocated: int, free: int, verdict: str) -> None:
+def test_size_is_judged_by_its_rule(allocated: int, free: int, verdict: str) -> None:
     assert rules.size(1_000_000, 1_000_000, allocated, free).verdict == verdict
 
 
@@ -52,7 +52,7 @@ def test_size_of_a_part_is_held_against_the_part() -> None:
         ((1.26, 1.3, 1.26, 1.26), "FALSE"),
     ],
 )
-def test_index(values: tuple[float, ...], verdict: str) -> None:
+def test_index_is_judged_by_its_rule(values: tuple[float, ...], verdict: str) -> None:
     judged = rules.index(ratios(*values))
     assert judged.verdict == verdict
     if verdict == "IT DEPENDS":
@@ -70,7 +70,7 @@ def test_index(values: tuple[float, ...], verdict: str) -> None:
         ((60, 60, 60, 49), "FALSE", "60% of a copy at best"),
     ],
 )
-def test_bandwidth(values: tuple[float, ...], verdict: str, number: str) -> None:
+def test_bandwidth_is_judged_by_its_rule(values: tuple[float, ...], verdict: str, number: str) -> None:
     judged = rules.bandwidth(ratios(*(v * 1e9 for v in values)), 100e9)
     assert (judged.verdict, judged.number) == (verdict, number)
 
@@ -108,7 +108,7 @@ def test_the_fit_finds_fixed_cost_and_speed() -> None:
         ((1.01e-3, 2e-3, 2e-3, 2e-3), "FALSE"),
     ],
 )
-def test_instant(seconds: tuple[float, ...], verdict: str) -> None:
+def test_instant_is_judged_by_its_rule(seconds: tuple[float, ...], verdict: str) -> None:
     assert rules.instant(ratios(*seconds)).verdict == verdict
 
 
@@ -132,7 +132,7 @@ def one_pass(lookup: float, other: float, layer: float, whole: bool = True) -> P
         (one_pass(1.0, 1.1, 96.0, whole=False), "TRUE"),
     ],
 )
-def test_cheapest(passes: Passes, verdict: str) -> None:
+def test_cheapest_is_judged_by_its_rule(passes: Passes, verdict: str) -> None:
     assert rules.cheapest(passes).verdict == verdict
 
 
@@ -157,7 +157,9 @@ def test_a_share_of_a_pass_in_part_is_said_to_be_at_most() -> None:
         ((4.1, 4.1), (4.1, 4.1), "FALSE"),
     ],
 )
-def test_training(dense: tuple[float, float], sparse: tuple[float, float], verdict: str) -> None:
+def test_training_is_judged_by_its_rule(
+    dense: tuple[float, float], sparse: tuple[float, float], verdict: str
+) -> None:
     judged = rules.training(dict(zip((1, 512), dense, strict=True)), dict(zip((1, 512), sparse, strict=True)))
     assert judged.verdict == verdict
 
@@ -170,7 +172,7 @@ def test_training(dense: tuple[float, float], sparse: tuple[float, float], verdi
         (("kills the process: ended by SIGSEGV", "clips: row 0"), "FALSE", "0 of 2 raise"),
     ],
 )
-def test_out_of_range(did: tuple[str, str], verdict: str, number: str) -> None:
+def test_out_of_range_is_judged_by_its_rule(did: tuple[str, str], verdict: str, number: str) -> None:
     judged = rules.out_of_range({("a", "-1"): did[0], ("b", "-1"): did[1]})
     assert (judged.verdict, judged.number) == (verdict, number)
 

@@ -1,166 +1,18 @@
-"""The page: in a real browser it loads, sorts, filters, remembers, and no text of a record does anything."""
+"""The page in a real browser: it loads, sorts, filters, remembers, and no text of a record does anything."""
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import io
 import json
-import math
-import random
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from suite.analysis import outcomes
-from suite.cases.case import Case
-from suite.records.record import STATUSES
-from suite.records.store import Run
-from suite.report.__main__ import main
-from suite.report.page import data, html
-from suite.report.page.html import SCRIPTS, part
-from tests.support import fabricate
-from tests.support.browser import Browser, executable
-
-CASES = tuple(
-    Case(vocab, dim, dtype, batch, distribution=law, cache=cache)
-    for vocab, dim, dtype in ((50257, 768, "float32"), (128256, 4096, "bfloat16"))
-    for batch, law, cache in ((1, "uniform", "cold"), (512, "uniform", "cold"), (512, "zipf", "hot"))
-)
-GPU = replace(
-    fabricate.ENVIRONMENT,
-    devices=("cuda:0", "cpu"),
-    gpu={"name": "A GPU", "theoretical_peak_bytes_per_s": 3.35e12},
-    machine="b" * 16,
-)
-FAILURES = tuple(status for status in STATUSES if status != "ok")
-EVIL = (
-    "<script>window.evil=1</script>",
-    "</script><script>window.evil=2</script>",
-    "\"><img src=x onerror='window.evil=3'><b class=evil>",
-    "=HYPERLINK(\"http://example.invalid\",'a')",
-    "javascript:window.evil=4",
-    "{{ 7 * 7 }}\u2028\u2029\x1b[31m\x00\ud800 ${window.evil=5} &lt;i class=evil&gt;",
-    "__proto__",
-)
-
-
-def gpu_run(path: Path) -> None:
-    """A GPU and the reference beside it: three clocks, energy in part, every kind of failure."""
-    run, draw = Run.create(path, GPU), random.Random(0)
-    for number, case in enumerate(CASES):
-        known = {"clock": "kernel", "device": "cuda:0"}
-        seconds = 2e-6 + case.payload_bytes / 2.5e12
-        made = [
-            fabricate.record("copy_torch", case, seconds * 0.8, draw, f"m{number}", role="ceiling", **known)
-        ]
-        for name, factor in (("torch_embedding", 1.5), ("cupy_rawkernel", 1.0), ("triton_gather", 1.001)):
-            one = fabricate.record(name, case, seconds * factor, draw, f"m{number}", **known)
-            short = {"energy_j": None, "energy_j_missing": "the window is too short"}
-            seen = {"joules_per_gb": 0.1 * factor, "mean_power_w": 300.0} if case.batch > 1 else short
-            made.append(replace(one, telemetry=seen, converged=number > 0))
-        for k, status in enumerate(FAILURES):
-            why = f"{status} on purpose"
-            made.append(
-                fabricate.failure(f"odd_{k}", case, f"m{number}", status=status, reason=why, device="cuda:0")
-            )
-        run.append(made)
-        run.append(fabricate.measurement(case, number + 100, speed={"numpy_take": 1.0}))
-
-
-def counted_run(path: Path) -> None:
-    """A GPU whose counters were read."""
-    run, draw = Run.create(path, GPU), random.Random(0)
-    known = {"clock": "kernel", "device": "cuda:0"}
-    for number, case in enumerate(CASES):
-        copy = fabricate.record("copy_torch", case, 1e-5, draw, f"m{number}", role="ceiling", **known)
-        one = fabricate.record("cupy_rawkernel", case, 2e-5, draw, f"m{number}", **known)
-        run.append([copy, replace(one, telemetry=fabricate.counted(case, 2e-5, dram=0.5))])
-
-
-def tied_run(path: Path) -> None:
-    """Three tables at one batch; ``b`` is slower on the first, and can't be told from ``a`` on the others."""
-    run = Run.create(path, fabricate.ENVIRONMENT)
-    for number, vocab in enumerate((1000, 2000, 3000)):
-        speed = {"a": 1.0, "b": 1.001 if number else 2.0}
-        run.append(fabricate.measurement(Case(vocab, 64, batch=512), number, speed))
-
-
-def divided_run(path: Path) -> None:
-    """Each of three backends wins one of three tables; ``long_…`` stays near, ``absent`` lacks one."""
-    run = Run.create(path, replace(fabricate.ENVIRONMENT, settings={"precision": 0.01}))
-    names = ("a", "b", "long_name_of_a_backend_x", "absent")
-    for number, times in enumerate(((1.0, 2.0, 1.2, 1.1), (2.0, 1.0, 1.4, 1.1), (2.0, 3.0, 1.0, 1.1))):
-        for batch in (16, 512):
-            speed = dict(zip(names[: 4 if number else 3], times, strict=False))
-            case = Case(1000 * (number + 1), 64, batch=batch)
-            run.append(fabricate.measurement(case, 10 * number + batch, speed, converged=False))
-
-
-def evil_run(path: Path) -> None:
-    """Every text that a file can hold is hostile."""
-    facts = {text: text for text in EVIL}
-    environment = replace(
-        fabricate.ENVIRONMENT, argv=EVIL, commit=EVIL[1], packages=facts, cpu={**facts, "model": EVIL[0]}
-    )
-    run = Run.create(path, replace(environment, gpu={"name": EVIL[2]}, created=EVIL[1], machine=EVIL[0]))
-    case = replace(CASES[0], distribution="file:" + EVIL[2])
-    speed = {text: 1.0 + k for k, text in enumerate(EVIL)}
-    run.append(fabricate.measurement(case, speed=speed, device="cuda" + EVIL[0]))
-    run.append(fabricate.failure(text, CASES[1], "m1", status="crashed", reason=text) for text in EVIL)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("runs")
-    fabricate.run(root / "host", CASES)
-    gpu_run(root / "gpu")
-    evil_run(root / "evil <b class=evil>")
-    counted_run(root / "counted")
-    tied_run(root / "tied")
-    divided_run(root / "divided")
-    pages = {
-        "host": ["host"],
-        "two": ["host", "gpu"],
-        "evil": ["evil *"],
-        "counted": ["counted"],
-        "tied": ["tied"],
-        "divided": ["divided"],
-    }
-    for name, runs in pages.items():
-        text = html.html(outcomes.read([root / run for run in runs]))
-        (root / f"{name}.html").write_bytes(text.encode("utf-8"))
-    return root
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if executable() is None:
-        pytest.skip("no chromium on this machine; Debian's package chromium has it")
-    made = Browser(tmp_path_factory.mktemp("profile"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def at(browser: Browser, folder: Path) -> Any:
-    """Opens one of the pages, and afterwards sees to it that it neither complained nor asked for anything."""
-    files = set()
-
-    def go(name: str, fragment: str = "", **how: Any) -> Browser:
-        address = (folder / f"{name}.html").as_uri()
-        files.add(address)
-        browser.open(address + fragment, **how)
-        return browser
-
-    yield go
-    assert browser.said == []
-    assert {address.partition("#")[0] for address in browser.asked} <= files
+from tests.support.browser import Browser
+from tests.support.pages import CASES, EVIL, FAILURES
 
 
 def column(browser: Browser, heading: str, grid: str = "#grid-records") -> list[str]:
@@ -188,87 +40,6 @@ def chip(text: str) -> str:
     """The expression of the filter's button whose text begins so."""
     buttons = "[...document.querySelectorAll('.chip')]"
     return f"{buttons}.find(c => c.textContent.startsWith({json.dumps(text)}))"
-
-
-# Without a browser.
-
-
-def test_the_same_runs_give_the_same_bytes_and_the_command_writes_them(folder: Path, tmp_path: Path) -> None:
-    runs = [str(folder / "host"), str(folder / "gpu")]
-    for name in ("a", "b"):
-        assert main([*runs, "--html", str(tmp_path / name)]) == 0
-    first = (tmp_path / "a").read_bytes()
-    assert first == (tmp_path / "b").read_bytes() == (folder / "two.html").read_bytes()
-
-
-@pytest.mark.parametrize("name", ["host", "two", "evil"])
-def test_the_policy_names_every_script_and_style_and_nothing_else(folder: Path, name: str) -> None:
-    html = (folder / f"{name}.html").read_text(encoding="utf-8")
-    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1].replace("&#39;", "'")
-    pieces = re.findall(r"<script>(.*?)</script>|<style>(.*?)</style>", html, re.DOTALL)
-    hashes = {
-        f"'sha256-{base64.b64encode(hashlib.sha256((a or b).encode()).digest()).decode()}'" for a, b in pieces
-    }
-    assert set(re.findall(r"'sha256-[^']*'", policy)) == hashes
-    assert len(pieces) == len(SCRIPTS) + 1
-    assert policy.startswith("default-src 'none'")
-    assert "unsafe" not in policy
-    assert html.count("<script") == len(SCRIPTS) + 1  # and the data
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_no_script_makes_markup_of_text_or_reaches_out(name: str) -> None:
-    source = part(name)
-    for word in (
-        "innerHTML",
-        "outerHTML",
-        "insertAdjacent",
-        "document.write",
-        "eval(",
-        "Function(",
-        "fetch(",
-    ):
-        assert word not in source
-    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", source)
-
-
-def test_the_figures_are_those_of_the_csv(folder: Path, tmp_path: Path) -> None:
-    from suite.analysis import frame
-
-    results = outcomes.read([folder / "gpu"])
-    table, rows = frame.frame(results), data.figures(results)["rows"]
-    kernel = table["clock"].eq("kernel").fillna(False)
-    of_csv = {
-        "kernel_us": table["median_us"].where(kernel),
-        "call_us": table["call_us"],
-        "share": table["fraction_of_ceiling"],
-    }
-    for name, values in of_csv.items():
-        assert rows[name] == [None if math.isnan(v) else pytest.approx(v, rel=1e-3) for v in values]
-
-
-def test_two_names_that_look_alike_stay_two(tmp_path: Path) -> None:
-    fabricate.run(tmp_path / "r", CASES[:1], speed={"a": 1.0, "a\x00": 2.0})
-    figures = data.figures(outcomes.read([tmp_path / "r"]))
-    assert figures["words"]["backend"] == ["a", "a"]
-    assert figures["rows"]["backend"] == [0, 1]
-
-
-def test_what_the_noise_floor_hides_is_not_won(tmp_path: Path) -> None:
-    fabricate.run(tmp_path / "r", CASES[:1], speed={"a": 1.0, "b": 1.01, "c": 1.2}, shape={"noise": 1e-4})
-    assert data.figures(outcomes.read([tmp_path / "r"]))["rows"]["best"] == [1, 2, 0]
-
-
-def test_a_hundred_thousand_records_stay_below_15_megabytes(tmp_path: Path) -> None:
-    """Measured on fewer: the most that a record takes, with all three clocks and energy."""
-    gpu_run(tmp_path / "r")
-    results = outcomes.read([tmp_path / "r"])
-    ok = [o for o in results.outcomes if o.record.device == "cuda:0" and o.record.samples]
-    many = replace(results, outcomes=tuple(ok) * 100)
-    assert len(data.embedded(many)) / len(many.outcomes) < 145
-
-
-# In a browser.
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,0 +1,131 @@
+"""suite.doctor as a command."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+
+from suite.doctor.__main__ import main, noise_floor, show
+from suite.doctor.activity import Activity
+from suite.doctor.finding import Finding
+
+QUIET = Activity(0.5, 0.05, 0.0, (), (3_000_000_000,) * 8)
+
+
+@pytest.mark.parametrize(("which", "device"), [(None, "cpu"), ("1", "cuda:1")])
+def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr("suite.worker.supervisor.Supervisor.close", lambda self: closed.append(True))
+
+    def engine(asked: str, supervisor: object, cache_bytes: int) -> float:
+        assert asked == device and cache_bytes >= 2**20 and not closed
+        return 0.013
+
+    monkeypatch.setattr("suite.worker.noise.measured_floor", engine)
+    assert noise_floor(which) == 0.013
+    assert closed
+    assert noise_floor("GPU-1234abcd") is None
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor with no half second to wait for."""
+    monkeypatch.setattr("suite.doctor.activity.watch", lambda gpu=None: (QUIET, None))
+
+
+def test_the_command_prints_the_findings_and_the_noise_floor(
+    still: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["--no-noise"]) == 0
+    plain, errors = capsys.readouterr()
+    assert errors == "" and "\x1b" not in plain
+    assert plain.splitlines()[-1].endswith(" ok")
+    monkeypatch.setattr("suite.worker.noise.measured_floor", lambda *_: 0.0101)
+    assert main([]) == 0
+    assert "noise floor: 1.1 %;" in capsys.readouterr().out
+    monkeypatch.setattr("suite.worker.noise.measured_floor", lambda *_: None)
+    assert main([]) == 0
+    assert capsys.readouterr().out.endswith("noise floor: not measured\n")
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--gpu", "x"], ["--gpu", "-1"], ["--gpu"], ["--what"], ["more"], ["--gpu=\x1b[31m"]]
+)
+def test_wrong_arguments_are_one_line(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+    out, errors = capsys.readouterr()
+    assert ended.value.code == 2 and out == ""
+    assert errors.count("\n") == 1 and "\x1b" not in errors
+
+
+def test_no_such_gpu_is_one_line() -> None:
+    hidden = (
+        "import sys; sys.modules['pynvml'] = None;"
+        "from suite.doctor.__main__ import main; sys.exit(main(['--gpu', '7']))"
+    )
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("GPU 7: ") and done.stderr.count("\n") == 1
+
+
+def test_a_real_run_is_plain_and_quick() -> None:
+    command = [sys.executable, "-m", "suite.doctor", "--no-noise"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == "" and "\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) <= 40, "one screen"
+
+
+def test_help_and_mistakes_import_nothing_heavy() -> None:
+    code = (
+        "import sys, suite.doctor.__main__ as d\n"
+        "try: d.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print({'numpy', 'torch', 'psutil', 'rich', 'pynvml'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+
+
+def test_prose_is_folded_between_words_and_further_lines_are_set_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    file = Terminal()
+    show([Finding("load", "many words of it " * 4, "a command", "warn", "for a reason " * 4)], file)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 40
+    set_in = {len(line) - len(line.lstrip()) for line in lines if line.startswith(" " * 10)}
+    assert set_in == {len("warn     load  "), len("         why  ")}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+SHOWN = (
+    Finding("calm", "quiet", "never shown", "ok", "never shown"),
+    Finding("hidden", "not told", "", "unknown"),
+    Finding("loud", "[red]x[/red]\x1b[2J", "run " + "long " * 60 + "end", "warn", "because\n\x07of it"),
+)
+
+
+@pytest.mark.parametrize("file", [io.StringIO(), Terminal()], ids=["plain", "terminal"])
+def test_findings_are_shown_worst_first_defused_and_commands_whole(
+    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    show(SHOWN, file)
+    shown = file.getvalue()
+    assert shown.index("loud") < shown.index("hidden") < shown.index("calm")
+    assert "\x1b[2J" not in shown and "\x07" not in shown
+    assert "[red]x[/red]" in shown and "never shown" not in shown
+    assert any("run long" in line and "long end" in line for line in shown.splitlines()), (
+        "can be copied whole"
+    )
+    assert "1 warn, 1 unknown, 1 ok" in shown

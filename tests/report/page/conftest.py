@@ -1,0 +1,63 @@
+"""Pages of made-up runs, and a browser to open them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.analysis import outcomes
+from suite.report.page import html
+from tests.support import fabricate
+from tests.support.browser import Browser, executable
+from tests.support.pages import CASES, counted_run, divided_run, evil_run, gpu_run, tied_run
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    fabricate.run(root / "host", CASES)
+    gpu_run(root / "gpu")
+    evil_run(root / "evil <b class=evil>")
+    counted_run(root / "counted")
+    tied_run(root / "tied")
+    divided_run(root / "divided")
+    pages = {
+        "host": ["host"],
+        "two": ["host", "gpu"],
+        "evil": ["evil *"],
+        "counted": ["counted"],
+        "tied": ["tied"],
+        "divided": ["divided"],
+    }
+    for name, runs in pages.items():
+        text = html.html(outcomes.read([root / run for run in runs]))
+        (root / f"{name}.html").write_bytes(text.encode("utf-8"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if executable() is None:
+        pytest.skip("no chromium on this machine; Debian's package chromium has it")
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def at(browser: Browser, folder: Path) -> Any:
+    """Opens one of the pages, and afterwards sees to it that it neither complained nor asked for anything."""
+    files = set()
+
+    def go(name: str, fragment: str = "", **how: Any) -> Browser:
+        address = (folder / f"{name}.html").as_uri()
+        files.add(address)
+        browser.open(address + fragment, **how)
+        return browser
+
+    yield go
+    assert browser.said == []
+    assert {address.partition("#")[0] for address in browser.asked} <= files

@@ -1,0 +1,52 @@
+"""The page as bytes: the same every time, its policy, its scripts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from suite.report.__main__ import main
+from suite.report.page.html import SCRIPTS, part
+
+
+def test_the_same_runs_give_the_same_bytes_and_the_command_writes_them(folder: Path, tmp_path: Path) -> None:
+    runs = [str(folder / "host"), str(folder / "gpu")]
+    for name in ("a", "b"):
+        assert main([*runs, "--html", str(tmp_path / name)]) == 0
+    first = (tmp_path / "a").read_bytes()
+    assert first == (tmp_path / "b").read_bytes() == (folder / "two.html").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["host", "two", "evil"])
+def test_the_policy_names_every_script_and_style_and_nothing_else(folder: Path, name: str) -> None:
+    html = (folder / f"{name}.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1].replace("&#39;", "'")
+    pieces = re.findall(r"<script>(.*?)</script>|<style>(.*?)</style>", html, re.DOTALL)
+    hashes = {
+        f"'sha256-{base64.b64encode(hashlib.sha256((a or b).encode()).digest()).decode()}'" for a, b in pieces
+    }
+    assert set(re.findall(r"'sha256-[^']*'", policy)) == hashes
+    assert len(pieces) == len(SCRIPTS) + 1
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert html.count("<script") == len(SCRIPTS) + 1  # and the data
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_makes_markup_of_text_or_reaches_out(name: str) -> None:
+    source = part(name)
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "eval(",
+        "Function(",
+        "fetch(",
+    ):
+        assert word not in source
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", source)

@@ -1,0 +1,55 @@
+"""The report on a terminal of any width."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import suite
+from suite.report import terminal
+from tests.support import fabricate
+from tests.support.reports import printed
+
+
+def test_too_few_rounds_give_a_median_and_no_interval(tmp_path):
+    table = suite.load(fabricate.run(tmp_path / "r", [fabricate.CASE], shape={"count": 3}).path)
+    assert table.median_us.notna().all()
+    assert table[["ci_low_us", "ci_high_us", "fraction_of_ceiling_low"]].isna().all().all()
+    text = printed(tmp_path / "r")
+    assert "±?" in text and text.count("\n* ") == 4  # nothing tells the three apart; and the legend
+
+
+def test_failures_and_what_did_not_converge_are_counted(tmp_path):
+    bad = [fabricate.failure("broken", case, "m", reason="no odd rows") for case in fabricate.CASES[:2]]
+    vague = fabricate.record("vague", fabricate.CASE, 1e-3, random.Random(0), "m0", converged=False)
+    text = printed(fabricate.run(tmp_path / "r", extra=[*bad, vague]).path)
+    assert "broken: unsupported on 2 cases: no odd rows" in text
+    assert "1 of 10 results did not converge: vague 1" in text
+    assert "not converged" in text
+
+
+def test_a_narrow_terminal_has_a_line_a_row(tmp_path, monkeypatch):
+    run = fabricate.run(tmp_path / "r", [fabricate.CASE], converged=False)
+    run.append(
+        [fabricate.failure("broken", fabricate.CASE, "m0", status="crashed", reason="a segfault " * 9)]
+    )
+    monkeypatch.setenv("COLUMNS", "40")
+    text = printed(run.path)
+    grid = text.split("\n\n")[0].splitlines()
+    assert len(grid) == 2 + len(fabricate.SPEED) + 1 + 1  # headings, the case, its backends, the legend
+    assert "broken: crashed on 1 case: a segfault" in text
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "100", "300"])
+def test_any_width_shows_every_backend(folder, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    text = printed(folder)
+    for backend in fabricate.SPEED:
+        assert text.count(f" {backend}") >= len(fabricate.CASES)
+
+
+def test_a_long_report_points_to_the_files(folder, monkeypatch):
+    monkeypatch.setattr(terminal, "MAX_TERMINAL_ROWS", 5)
+    text = printed(folder)
+    assert "9 rows are too many to print" in text and "numba_cpu is 2.00x faster" in text

@@ -1,0 +1,111 @@
+"""suite.run as a command: where a run goes, and whole runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.commands import SMALL, command, complaint, nothing_left, refused
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+@pytest.mark.parametrize(
+    "argv", [["--backend", "numpy_tak"], ["--vocab", "0"], ["--precision", "1"], ["--frobnicate"]]
+)
+def test_the_real_command_refuses_in_one_line(argv: list[str], elsewhere: Path) -> None:
+    done = command(*argv, cwd=elsewhere)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    complaint(done.stderr)
+    assert nothing_left(elsewhere)
+
+
+def test_an_out_that_is_taken_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "letter.txt").write_text("keep me")
+    file = tmp_path / "file"
+    file.write_text("keep me")
+    for out, says in {
+        full: "not empty",
+        file: "give ",
+        file / "below": "can't be written",
+        Path("/proc/nowhere/run"): "can't be written",
+    }.items():
+        said = refused(capsys, [*SMALL, "--out", str(out)])
+        assert said.startswith(str(out))
+        assert says in said
+        assert "--out" in said
+    assert [path.name for path in full.iterdir()] == ["letter.txt"]
+    assert file.read_text() == "keep me"
+
+
+def test_an_out_that_may_not_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0o555)
+    try:
+        if os.access(locked, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        assert "can't be written" in refused(capsys, [*SMALL, "--out", str(locked / "run")])
+    finally:
+        locked.chmod(0o755)
+
+
+def test_a_resume_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, file = tmp_path / "empty", tmp_path / "file"
+    empty.mkdir()
+    file.write_text("")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "environment.json").write_text('{"schema": 1, "created": NaN}')
+    (broken / "records.jsonl").write_text("")
+    for folder in (tmp_path / "nowhere", empty, file, broken):
+        said = refused(capsys, [*SMALL, "--resume", str(folder)])
+        assert said.startswith(str(folder))
+    assert nothing_left(empty)
+
+
+@pytest.mark.timeout(120)
+def test_a_table_larger_than_memory_is_recorded_and_the_run_goes_on(elsewhere: Path) -> None:
+    out = elsewhere / "run with spaces é"
+    argv = ["--vocab", "4000000000,100", "--dim", "4096", "--batch", "4", "--backend", "numpy_take"]
+    done = command(*argv, "--time-budget", "2s", "--precision", "20%", "--out", str(out), cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert str(out) in done.stdout
+    records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+    found = {(r["case"]["vocab"], r["role"]): r for r in records}
+    large = found[4_000_000_000, "backend"]
+    assert large["status"] == "out_of_memory"
+    assert large["samples"] is None
+    assert re.search(r"needs \d+\.\d GB on cpu, \d+\.\d GB are free", large["reason"])
+    assert float(large["reason"].split()[1]) > 65_000, "4e9 rows of 16 KiB"
+    assert found[100, "backend"]["status"] == "ok"
+    assert found[100, "ceiling"]["status"] == "ok"
+
+
+@pytest.mark.timeout(120)
+def test_paths_with_spaces_and_letters_of_all_kinds_work(elsewhere: Path) -> None:
+    given_ids = elsewhere / "meine ids 漢字.txt"
+    given_ids.write_text("1 2 3 4 5")
+    plugin = elsewhere / "ein Ordner" / "mine.py"
+    plugin.parent.mkdir()
+    plugin.write_text((ROOT / "backends" / "numpy_take.py").read_text())
+    out = elsewhere / "läufe" / "a b"
+    argv = ["--vocab", "100", "--dim", "8", "--batch", "4", "--backend", str(plugin), "--time-budget", "1s"]
+    argv += ["--precision", "20%", "--indices", given_ids.name, "--out", str(out)]
+    done = command(*argv, cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
+    assert {r["backend"] for r in records if r["role"] == "backend"} == {"mine"}
+    assert all(r["status"] == "ok" for r in records)
+    assert all(r["case"]["distribution"].startswith("file:meine_ids_") for r in records)

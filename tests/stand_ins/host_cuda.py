@@ -1,0 +1,38 @@
+"""A GPU's arrays on the host: its tensors lie in host memory, its events read the host's clock."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from suite.engine.arrays import CudaArrays
+
+
+class Event:
+    """Reads the host's clock where a real one reads the device's."""
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+        self.at_s = 0.0
+
+    def record(self) -> None:
+        self.at_s = time.perf_counter()
+
+    def query(self) -> bool:
+        return False
+
+    def elapsed_time(self, later: Event) -> float:
+        return (later.at_s - self.at_s) * 1e3
+
+
+def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
+    """The arrays of GPU 0, with torch.cuda's events and waits replaced while the test runs."""
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: time.sleep(1e-4), raising=False)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda place: None)
+    made = CudaArrays(0)
+    made.place = torch.device("cpu")
+    return made

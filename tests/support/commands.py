@@ -1,0 +1,50 @@
+"""suite.run as a command, and the form of its refusals."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suite.run.__main__ import main
+from tests.support import ROOT
+
+# <subject>: <what is>; <what to do>
+COMPLAINT = re.compile(r"\S[^\n]*: \S[^\n]*; \S[^\n]*\n")
+SMALL = ("--vocab", "100", "--dim", "8", "--batch", "4", "--backend", "numpy_take")
+
+
+def complaint(text: str) -> str:
+    """The one line of a refusal, held to its form."""
+    assert text.count("\n") == 1, text
+    assert COMPLAINT.fullmatch(text), text
+    assert text.rstrip("\n").isprintable()
+    return text
+
+
+def refused(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
+    """What the command says of a request that can't be carried out."""
+    assert main(argv) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return complaint(said.err)
+
+
+def command(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "suite.run", *argv],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def nothing_left(folder: Path) -> bool:
+    return not list(folder.iterdir())
