@@ -22,14 +22,15 @@ __all__ = [
     "Array",
     "Backend",
     "BackendUnavailable",
+    "Choice",
     "Description",
     "Lookup",
     "UnknownBackend",
     "Unsupported",
+    "choose",
     "describe",
     "load",
     "missing_packages",
-    "name_of",
     "names",
 ]
 
@@ -40,6 +41,18 @@ _HOUSE = Path(__file__).parent
 
 class UnknownBackend(LookupError):
     """No backend answers to that name or path; the message says what does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A backend as it was chosen.
+
+    Attributes:
+        name: what records call it. source: where it is loaded from: that name, or the path of a file.
+    """
+
+    name: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -61,8 +74,8 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(here | set(_entry_points())))
 
 
-def name_of(which: str) -> str:
-    """The name a backend given as NAME or path/to/file.py has in records.
+def choose(which: str) -> Choice:
+    """The backend that NAME or path/to/file.py stands for.
 
     Raises:
         UnknownBackend: for a name nobody answers to, a missing file, or a file whose name is no name.
@@ -72,7 +85,7 @@ def name_of(which: str) -> str:
             near = difflib.get_close_matches(which, names(), n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
             raise UnknownBackend(f"{which}: no such backend; {hint}")
-        return which
+        return Choice(which, which)
     path = Path(which)
     if not path.is_file():
         raise UnknownBackend(f"{which}: no such file; give a backend's name or the path of its file")
@@ -80,7 +93,7 @@ def name_of(which: str) -> str:
         raise UnknownBackend(f"{which}: the file name is the backend's name; use letters, digits, . _ -")
     if path.stem in names() and path.resolve() != (_HOUSE / f"{path.stem}.py").resolve():
         raise UnknownBackend(f"{which}: a backend named {path.stem} exists already; rename the file")
-    return path.stem
+    return Choice(path.stem, which)
 
 
 def load(which: str) -> type[Backend]:
@@ -89,7 +102,7 @@ def load(which: str) -> type[Backend]:
     Raises:
         UnknownBackend: nobody answers to it, or its file holds no backend (or more than one).
     """
-    name = name_of(which)
+    name = choose(which).name
     entry_points = _entry_points()
     if not _is_path(which) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
         found = entry_points[name].load()
@@ -115,7 +128,7 @@ def describe(which: str) -> Description:
     Raises:
         UnknownBackend: nobody answers to it, or its file can't be parsed.
     """
-    name = name_of(which)
+    name = choose(which).name
     path = Path(which) if _is_path(which) else _HOUSE / f"{name}.py"
     if not path.is_file():
         found = _entry_points()[name]

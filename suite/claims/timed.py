@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from suite.engine import turns
-from suite.engine.clocks import MAX_QUEUED, clock_of
+from suite.engine.clocks import clock_of
+from suite.records.device import Device
 
 Call = Callable[[], Any]
 
@@ -26,7 +27,7 @@ class Timed:
     def __init__(self, name: str, calls: Sequence[Call], device: str) -> None:
         self.name = name
         self.calls = calls
-        self.clock = clock_of(device, "device", None, 1)
+        self.clock = clock_of(Device.of(device), "device", None, 1)
         self.rounds: list[list[float]] = []
         self.cursor = 0
         self.estimate_s = 0.0
@@ -40,10 +41,9 @@ class Timed:
             if times[-1] > LONG_S and len(times) > 1:
                 break
         self.estimate_s = max(min(times), 1e-7)
-        queued = MAX_QUEUED if self.clock.name == "kernel" else 0
         slots = len(self.calls)
         self.repeat = turns.lookups_per_sample(
-            self.estimate_s, turns.TURN_S, slots, slots == 1, False, queued
+            self.estimate_s, turns.TURN_S, slots, slots == 1, False, self.clock.max_queued
         )
 
     def take_turn(self, rng: np.random.Generator) -> None:
@@ -60,7 +60,7 @@ class Timed:
         self.cursor = (self.cursor + len(order)) % len(self.calls)
         turn = self.clock.turn(order[:settle], order[settle:], self.repeat)
         turn.result = None
-        return turn.kernel_s or turn.call_s
+        return turn.times(self.clock.name)
 
 
 def in_turns(steps: Sequence[Timed], seconds: float, seed: int) -> None:
@@ -83,4 +83,4 @@ def in_turns(steps: Sequence[Timed], seconds: float, seed: int) -> None:
 
 def round_s(steps: Sequence[Timed]) -> float:
     """About how long a round of steps that are warmed up takes."""
-    return sum(max(step.estimate_s, turns.TURN_S + turns.SETTLE_S) for step in steps)
+    return sum(max(step.estimate_s, turns.TURN_S + turns.WARM_UP_S) for step in steps)

@@ -83,14 +83,15 @@ def noise_floor(which: str | None) -> float | None:
     if which is not None and not which.isdecimal():
         return None
     from suite.machine.cpu import allowed_processors, cache_bytes
+    from suite.records.device import CPU, Device
     from suite.worker.noise import measured_floor
     from suite.worker.supervisor import Supervisor
 
     supervisor = Supervisor.of_this_machine(_TIMEOUT_S, len(allowed_processors()))
     try:
         if which is None:
-            return measured_floor("cpu", supervisor, cache_bytes())
-        return measured_floor(f"cuda:{which}", supervisor, _LARGEST_L2_BYTES)
+            return measured_floor(CPU, supervisor, cache_bytes())
+        return measured_floor(Device("cuda", int(which)), supervisor, _LARGEST_L2_BYTES)
     finally:
         supervisor.close()
 

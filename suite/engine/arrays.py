@@ -12,6 +12,7 @@ import numpy.typing as npt
 from suite.cases.case import DTYPE_BYTES, Case
 from suite.engine import formula
 from suite.machine.procfs import ROOT, mapped_bytes
+from suite.records.device import CPU, Device
 
 Array = Any
 Host = npt.NDArray[Any]
@@ -25,7 +26,7 @@ _HUGE_PAGE = 2**21
 class Arrays(Protocol):
     """Where arrays live: NumPy's on the host, torch's on a GPU."""
 
-    device: str
+    device: Device
 
     def bytes(self, size: int) -> Array:
         """Zeroed memory, uint8 (size,), aligned to 64 bytes or more."""
@@ -46,7 +47,7 @@ class Arrays(Protocol):
         """Write the formula's rows into a table of bits, then let nothing write to it."""
 
     def invert_row(self, table: Array, row: int) -> None:
-        """Turn every bit of one row over; twice is nothing."""
+        """Invert every bit of one row; twice is nothing."""
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         """The bits of a result as they are when this is called, (batch, dim) or some of its rows, copied.
@@ -56,10 +57,10 @@ class Arrays(Protocol):
         """
 
     def span(self, array: Array) -> tuple[int, int]:
-        """First and last address of an array's memory; (0, 0) if it does not tell."""
+        """First and last address of an array's memory; (0, 0) if unknown."""
 
     def huge_pages(self, array: Array) -> float | None:
-        """The share of an array's bytes that lie on huge pages; None where nobody tells."""
+        """The share of an array's bytes that lie on huge pages; None if unknown."""
 
     def synchronize(self) -> None:
         """Wait for everything enqueued."""
@@ -71,7 +72,7 @@ class Arrays(Protocol):
 class HostArrays:
     """NumPy arrays in mappings of their own, on huge pages where the kernel gives them."""
 
-    device = "cpu"
+    device = CPU
 
     def bytes(self, size: int) -> Array:
         # Private: of shared memory, mmap's default, most kernels put nothing on huge pages.
@@ -139,12 +140,12 @@ class HostArrays:
 class CudaArrays:
     """Torch tensors on one GPU."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, device: Device) -> None:
         import torch
 
         self.torch = torch
-        self.device = f"cuda:{index}"
-        self.place = torch.device(self.device)
+        self.device = device
+        self.place = torch.device(str(device))
         torch.cuda.set_device(self.place)
 
     def bytes(self, size: int) -> Array:
@@ -189,9 +190,9 @@ class CudaArrays:
         self.torch.cuda.empty_cache()
 
 
-def arrays_on(device: str) -> Arrays:
-    """The arrays of ``cpu`` or ``cuda:N``."""
-    return HostArrays() if device == "cpu" else CudaArrays(int(device.partition(":")[2]))
+def arrays_on(device: Device) -> Arrays:
+    """The arrays of a device."""
+    return CudaArrays(device) if device.is_gpu else HostArrays()
 
 
 def _protect(table: Host, writable: bool, only: Host | None = None) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from time import perf_counter_ns
+from time import perf_counter_ns  # bound before any backend could put another in its place
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +12,10 @@ import numpy as np
 from backends import Array, Lookup
 from suite.engine import binding
 from suite.engine.binding import Binding
+from suite.engine.rotation import Flush
+from suite.engine.turns import Turn
+from suite.records.device import Device
+from suite.records.record import Clock as ClockName
 
 MAX_QUEUED = 256
 """Lookups behind one hold, and samples."""
@@ -22,38 +25,21 @@ before the next one blocks, so lookups of three launches still fit."""
 MAX_HOLD_S = 0.2
 MAX_TURN_NS = 300_000_000
 """A turn is cut short here: what it was sized by was a mistake, or the machine is held up."""
-SETTLING_READINGS = 16
+WARM_UP_READINGS = 16
 CALLS = 8
 """Lookups of a CUDA turn that are also timed from call to rows."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one turn of one backend gave, in seconds, in order; ``result`` is what its last call returned."""
-
-    settling_s: list[float] = field(default_factory=list)
-    call_s: list[float] = field(default_factory=list)
-    kernel_s: list[float] = field(default_factory=list)
-    enqueue_s: list[float] = field(default_factory=list)
-    held: bool | None = None
-    whole: bool = True
-    result: Array = None
-
-    def set_last_apart(self) -> None:
-        """Move the last reading of every clock to the settling ones."""
-        for times in (self.kernel_s, self.enqueue_s, self.call_s):
-            self.settling_s += times[-1:]
-            del times[-1:]
 
 
 class Clock(Protocol):
     """Times the lookups of a turn, in order, each ``repeat`` of them together."""
 
-    name: str
+    name: ClockName
     overhead_s: float
+    max_queued: int
+    """Lookups that its queue takes; 0 without one."""
 
-    def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
-        """Call all lookups in order: the settling ones, set apart in few readings, then the samples."""
+    def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        """Call all lookups in order: those that warm up, set apart in few readings, then the samples."""
 
 
 class HostClock:
@@ -61,13 +47,14 @@ class HostClock:
 
     Args:
         wait: returns when the device is idle, where a lookup's return does not mean that its rows are there.
-            A turn begins with it too: a library with streams of its own does not wait for a sweep on another.
+            A turn begins with it too: a library with streams of its own does not wait for a flush on another.
         kept: how many results are held on to. Were each given up at once, a library that allocates would
             write to the same warm memory every time, and a cold lookup's output would not be cold.
         binding: where the caller and OpenMP's threads run during a turn; None: wherever they happen to.
     """
 
-    name = "call"
+    name: ClockName = "call"
+    max_queued = 0
 
     def __init__(
         self, wait: Callable[[], None] | None = None, kept: int = 1, binding: Binding | None = None
@@ -79,15 +66,15 @@ class HostClock:
         nothing = [_nothing] * 1000
         self.overhead_s = float(np.median(self.turn([], nothing, 1).call_s))
 
-    def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
-        taken = Turn()
+    def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        turn = Turn()
         if self.wait is not None:
             self.wait()
         with self.binding.caller():
-            taken.settling_s, _ = self._time(settling, -(-len(settling) // SETTLING_READINGS))
-            taken.call_s, taken.result = self._time(lookups, repeat)
-        taken.whole = len(taken.call_s) == -(-len(lookups) // repeat)
-        return taken
+            turn.settling_s, _ = self._time(warm_up, -(-len(warm_up) // WARM_UP_READINGS))
+            turn.call_s, turn.result = self._time(lookups, repeat)
+        turn.whole = len(turn.call_s) == -(-len(lookups) // repeat)
+        return turn
 
     def _time(self, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
         now, wait = perf_counter_ns, self.wait
@@ -124,14 +111,15 @@ class CudaClock:
 
     Args:
         cuda: ``torch.cuda``, or what stands in for it.
-        sweep: enqueues the emptying of the caches before each sample, outside its events.
+        flush: empties the caches before each sample, outside its events.
     """
 
-    name = "kernel"
+    name: ClockName = "kernel"
+    max_queued = MAX_QUEUED
 
-    def __init__(self, cuda: Any, sweep: Callable[[], None] | None = None, kept: int = 1) -> None:
+    def __init__(self, cuda: Any, flush: Flush | None = None, kept: int = 1) -> None:
         self.cuda = cuda
-        self.sweep = sweep
+        self.flush = flush
         self.host = HostClock(cuda.synchronize, kept)
         self.events = [
             (cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)) for _ in range(MAX_QUEUED)
@@ -142,40 +130,40 @@ class CudaClock:
         empty = self._queue([_nothing] * 64, 1)
         self.overhead_s = float(np.median(empty.kernel_s))
 
-    def turn(self, settling: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
-        taken = Turn()
-        taken.settling_s = self.host.turn(settling, [], 1).settling_s
+    def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        turn = Turn()
+        turn.settling_s = self.host.turn(warm_up, [], 1).settling_s
         step = self._samples_behind_a_hold(repeat) * repeat
         for start in range(0, len(lookups), step):
             part = self._queue(lookups[start : start + step], repeat)
-            taken.kernel_s += part.kernel_s
-            taken.enqueue_s += part.enqueue_s
-            taken.held = part.held if taken.held is None else taken.held and part.held
-        taken.call_s, taken.result = self._calls(lookups)
-        return taken
+            turn.kernel_s += part.kernel_s
+            turn.enqueue_s += part.enqueue_s
+            turn.held = part.held if turn.held is None else turn.held and part.held
+        turn.call_s, turn.result = self._calls(lookups)
+        return turn
 
     def _samples_behind_a_hold(self, repeat: int) -> int:
-        """So many that their lookups, their two events and their sweeps fit the queue; at least one."""
-        entries = repeat + 2 + (self.sweep is not None)
+        """So many that their lookups, their two events and their flushs fit the queue; at least one."""
+        entries = repeat + 2 + (self.flush is not None)
         return max(1, min(MAX_QUEUED // repeat, MAX_ENTRIES // entries))
 
     def _queue(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
         """Kernel and enqueue times; once more with a longer hold for as long as the queue ran dry."""
         while True:
-            taken = self._queue_once(lookups, repeat)
-            if taken.held or self.hold_s >= MAX_HOLD_S:
-                return taken
+            turn = self._queue_once(lookups, repeat)
+            if turn.held or self.hold_s >= MAX_HOLD_S:
+                return turn
             self.hold_s = min(2 * self.hold_s, MAX_HOLD_S)
 
     def _queue_once(self, lookups: Sequence[Lookup], repeat: int) -> Turn:
-        now, taken, cuda, sweep, kept = perf_counter_ns, Turn(), self.cuda, self.sweep, self.host.kept
+        now, turn, cuda, flush, kept = perf_counter_ns, Turn(), self.cuda, self.flush, self.host.kept
         pairs = self.events[: -(-len(lookups) // repeat)]
         cuda.synchronize()
         cuda._sleep(int(self.hold_s * self.cycles_per_s))
         for number, (first, last) in enumerate(pairs):
             together = lookups[number * repeat : (number + 1) * repeat]
-            if sweep is not None:
-                sweep()
+            if flush is not None:
+                flush()
             first.record()
             began = now()
             if kept.maxlen == 1:
@@ -183,21 +171,21 @@ class CudaClock:
                     lookup()
             else:
                 kept.extend([lookup() for lookup in together])
-            taken.enqueue_s.append((now() - began) * 1e-9 / len(together))
+            turn.enqueue_s.append((now() - began) * 1e-9 / len(together))
             last.record()
-        taken.held = not pairs[0][0].query()
+        turn.held = not pairs[0][0].query()
         cuda.synchronize()
         for number, (first, last) in enumerate(pairs):
             count = len(lookups[number * repeat : (number + 1) * repeat])
-            taken.kernel_s.append(first.elapsed_time(last) * 1e-3 / count)
-        return taken
+            turn.kernel_s.append(first.elapsed_time(last) * 1e-3 / count)
+        return turn
 
     def _calls(self, lookups: Sequence[Lookup]) -> tuple[list[float], Array]:
         times: list[float] = []
         result = None
         for lookup in lookups[-CALLS:]:
-            if self.sweep is not None:
-                self.sweep()
+            if self.flush is not None:
+                self.flush()
             turn = self.host.turn([], [lookup], 1)
             times, result = times + turn.call_s, turn.result
         return times, result
@@ -215,21 +203,21 @@ class CudaClock:
         return cycles / max(seconds, 1e-9)
 
 
-def clock_of(device: str, declared: str, sweep: Callable[[], None] | None, kept: int) -> Clock:
+def clock_of(device: Device, declared: str, flush: Flush | None, kept: int) -> Clock:
     """A lookup's clock: the host's on the CPU and for a library with its own streams, else CUDA's.
 
     Args:
         declared: what the backend declares, ``device`` or ``host``.
-        sweep: empties the caches before each sample of a GPU's clock; on the host the turn does it.
+        flush: empties the caches before each sample of a GPU's clock; on the host the turn begins with it.
         kept: how many results are held on to, so that an allocated one is as cold as the others.
     """
-    if device == "cpu":
+    if not device.is_gpu:
         return HostClock(kept=kept, binding=binding.of_this_process())
     import torch
 
     if declared == "host":
         return HostClock(torch.cuda.synchronize, kept)
-    return CudaClock(torch.cuda, sweep, kept)
+    return CudaClock(torch.cuda, flush, kept)
 
 
 def _nothing() -> None:

@@ -1,56 +1,75 @@
-"""A backend, or the ceiling, in one case: prepared, checked, and what its turns gave."""
+"""A contender in a case: a backend, or the ceiling; prepared, checked, timed in turns, written down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from dataclasses import field as made
-from time import perf_counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from time import perf_counter  # bound before any backend could put another in its place
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable, Lookup, Unsupported, load, missing_packages, name_of
+from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages
 from suite import stats
-from suite.engine import ceiling, check, turns
-from suite.engine.clocks import MAX_QUEUED, Clock, Turn, clock_of
-from suite.engine.operands import Field
-from suite.records.record import Clock as ClockName
-from suite.records.record import Fact, Memory, Record, Role, Samples, Status, Traffic
+from suite.engine import ceiling, check
+from suite.engine.clocks import clock_of
+from suite.engine.operands import Operands
+from suite.engine.rotation import Flush
+from suite.engine.turns import Turns
+from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading, both
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+SPOT_CHECK_SHARE = 0.03
+"""Of a contender's time, so much goes to spot checks."""
+MOST_SPOT_CHECKS = 0.9
+"""Of its turns, so many end with one at most."""
 
 
-Sweep = Callable[[], None] | None
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all records of one measurement of a case have in common.
 
-SPOT_SHARE = 0.03
-MAX_SPOTS = 0.9
+    Attributes:
+        measurement: names the rounds. precision: relative half width of the interval that was asked for.
+        table: memory of the table as allocated. telemetry: facts of the device while the case was measured.
+    """
+
+    measurement: str
+    precision: float
+    traffic: Traffic
+    table: Reading[int]
+    telemetry: dict[str, Fact]
 
 
 @dataclass(slots=True)
 class Contender:
-    """One that takes turns in a case: its lookups, one a slot, and what it has shown so far."""
+    """A backend or the ceiling in one case, and what it has shown so far.
 
-    name: str
-    which: str
+    Attributes:
+        turns: of its lookups; null until they are prepared.
+        declared_clock: ``device``, or ``host`` of a library with streams of its own.
+        spot_check_s: how long its last spot check took.
+        memory, telemetry: what was seen of its own; a record adds what it shares with the others.
+        failure: how it failed, and why.
+    """
+
+    choice: Choice
     role: Role
-    field: Field
-    lookups: list[Lookup] = made(default_factory=list)
-    clock: Clock | None = None
-    declared: str = "device"
-    turn_s: float = turns.TURN_S
-    estimate_s: float = 1e-5
-    repeat: int = 1
-    taken: list[Turn] = made(default_factory=list)
-    cursor: int = 0
-    spot_s: float = 1e-3
-    memory: Memory = made(default_factory=Memory)
-    telemetry: dict[str, Fact] = made(default_factory=dict)
+    operands: Operands
+    turn_s: float
+    flush: Flush | None
+    turns: Turns | None = None
+    declared_clock: str = "device"
+    spot_check_s: float = 1e-3
+    memory: Memory = field(default_factory=Memory)
+    telemetry: dict[str, Fact] = field(default_factory=dict)
     failure: tuple[Status, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """What records call it."""
+        return self.choice.name
 
     @property
     def running(self) -> bool:
@@ -59,15 +78,15 @@ class Contender:
 
     @property
     def rounds(self) -> list[list[float]]:
-        """The samples of its result in seconds, by round."""
-        return [turn.kernel_s or turn.call_s for turn in self.taken]
+        """The samples that are its result, in seconds, by round."""
+        return self.turns.rounds if self.turns else []
 
     def fail(self, status: Status, reason: str) -> None:
         """It takes no further part; what it has shown is no number."""
         self.failure = (status, reason)
 
     @contextmanager
-    def blamed(self, where: str) -> Iterator[None]:
+    def failures_of(self, step: str) -> Iterator[None]:
         """Whatever is raised inside is this contender's failure, and nobody else's."""
         try:
             yield
@@ -79,167 +98,166 @@ class Contender:
             self.fail("unavailable", _shortened(error))
         except BaseException as error:  # a backend may raise SystemExit as well
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-            self.fail("out_of_memory" if memory else "error", f"in {where}: {_one_line(error)}")
+            self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
 
-    def prepare(self, sweep: Sweep, observer: Observer) -> None:
+    def prepare(self, observer: Observer) -> None:
         """Load the backend, prepare a lookup for every slot, and see what memory that and a lookup take."""
         before = observer.held_bytes()
-        with self.blamed("prepare"):
-            backend = load(self.which)
-            _require(backend, self.field)
-            one = backend()
-            self.lookups = [
-                one.prepare(*self.field.operands(slot, backend.view)) for slot in self.field.slots
-            ]
-            self.declared = backend.clock
-            self.clock = clock_of(self.field.arrays.device, backend.clock, sweep, len(self.lookups))
+        operands = self.operands
+        with self.failures_of("prepare"):
+            backend = load(self.choice.source)
+            _require(backend, operands)
+            instance = backend()
+            lookups = [instance.prepare(*operands.of(slot, backend.view)) for slot in operands.slots]
+            self.declared_clock = backend.clock
+            self.turns = _turns(self, lookups, backend.clock)
         if self.running:
-            with self.blamed("the lookup"):
+            with self.failures_of("the lookup"):
                 self._observe_memory(before, observer)
 
     def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
+        assert self.turns is not None
+        lookup = self.turns.lookups[0]
+
         def call() -> None:
-            self.lookups[0]()
-            self.field.arrays.synchronize()
+            lookup()
+            self.operands.arrays.synchronize()
 
         ready = observer.held_bytes()
-        added = both(before, ready, lambda a, b: max(0, b - a))
+        prepared = both(before, ready, lambda a, b: max(0, b - a))
         extra = both(ready, observer.peak_bytes(call), lambda a, b: max(0, b - a))
-        self.memory = Memory(None, added.value, extra.value, None, added.reason or extra.reason)
+        self.memory = Memory(None, prepared.value, extra.value, None, prepared.reason or extra.reason)
 
     def sustain(self, observer: Observer, seconds: float) -> None:
         """Nothing but lookups for a while, for counters that need one."""
-        with self.blamed("the sustained phase"):
-            case, wait = self.field.case, self.field.arrays.synchronize
-            moved = case.payload_bytes if self.role == "backend" else 2 * case.rows_bytes  # no ids
-            self.telemetry = observer.sustained(moved, self.lookups, wait, seconds)
+        assert self.turns is not None
+        with self.failures_of("the sustained phase"):
+            case, wait = self.operands.case, self.operands.arrays.synchronize
+            moved = case.payload_bytes if self.role == "backend" else case.ceiling_bytes
+            self.telemetry = observer.sustained(moved, self.turns.lookups, wait, seconds)
 
     def check(self, slot: int, seed: int) -> None:
         """Call it on ids and a table that have just changed, and compare every bit."""
-        with self.blamed("the lookup"):
-            where = self.field.slots[slot]
-            lookup, whole = self.lookups[slot], not self.taken
-            reason, allocates = check.check(self.field, where, lookup, self.declared, seed, whole)
+        assert self.turns is not None
+        with self.failures_of("the lookup"):
+            lookup, whole = self.turns.lookups[slot], not self.turns.taken
+            reason, allocates = check.check(
+                self.operands, self.operands.slots[slot], lookup, self.declared_clock, seed, whole
+            )
             self.memory = replace(self.memory, allocates=allocates)
             if reason:
                 self.fail("wrong", reason)
 
-    def warm_up(self, swept: bool) -> None:
-        """Call until the time of a lookup is known well enough to size its turns.
+    def warm_up(self) -> None:
+        """Call it until its time is known well enough to size its turns."""
+        assert self.turns is not None
+        with self.failures_of("the lookup"):
+            self.turns.warm_up()
 
-        Args:
-            swept: whether the caches are swept before its turns, which then are one pass over the slots.
-        """
-        assert self.clock is not None
-        with self.blamed("the lookup"):
-            times: list[float] = []
-            while len(times) < 3 or (sum(times) < self.turn_s and len(times) < turns.SAMPLES):
-                lookup = self.lookups[len(times) % len(self.lookups)]
-                turn = self.clock.turn([], [lookup], 1)
-                times += turn.kernel_s or turn.call_s
-            self.estimate_s = max(float(np.median(times[1:])), 1e-7)
-            hot, queued = self.field.case.cache == "hot", self.clock.name == "kernel"
-            self.repeat = turns.lookups_per_sample(
-                self.estimate_s, self.turn_s, len(self.lookups), hot, swept, MAX_QUEUED if queued else 0
-            )
-
-    def take_turn(self, sweep: Sweep, rng: np.random.Generator) -> None:
-        """Settle and take samples; sometimes add one that comes as a surprise, compared but not counted."""
-        assert self.clock is not None
-        slots = len(self.lookups)
-        settle, count = turns.sizes(self.estimate_s, self.turn_s, self.repeat, slots, sweep is not None, rng)
-        order = [(self.cursor + k) % slots for k in range(settle + count)]
-        self.cursor = (order[-1] + 1) % slots
-        lookups, last = [self.lookups[k] for k in order], self.field.slots[order[-1]]
-        spotted = self._is_spotted(rng) and count % self.repeat == 0
-        if spotted:
-            surprise, batch = check.surprise(self.field, last, lookups[-1], rng)
-            lookups += [lookups[-1]] * (self.repeat - 1) + [surprise]
-        with self.blamed("a timed call"):
-            if sweep is not None:
-                sweep()
-            turn = self.clock.turn(lookups[:settle], lookups[settle:], self.repeat)
+    def take_turn(self, rng: np.random.Generator) -> None:
+        """Warm up and take samples; sometimes add a spot check, which is compared but not counted."""
+        assert self.turns is not None
+        turns = self.turns
+        warm_up, slots = turns.next_slots(rng)
+        timed, last = [turns.lookups[slot] for slot in slots], self.operands.slots[slots[-1]]
+        checked = self._is_spot_checked(rng) and len(slots) % turns.repeat == 0
+        if checked:
+            changed, batch = check.spot_check(self.operands, last, timed[-1], rng)
+            timed += [timed[-1]] * (turns.repeat - 1) + [changed]
+        with self.failures_of("a timed call"):
+            if self.flush is not None:
+                self.flush()
+            turn = turns.take([turns.lookups[slot] for slot in warm_up], timed)
             result, turn.result = turn.result, None
-            self.taken.append(turn)
-            if spotted and turn.whole:
+            if checked and turn.whole:
                 turn.set_last_apart()
                 began = perf_counter()
-                reason = check.spot(self.field, last, result, batch, rng)
-                self.spot_s = perf_counter() - began
+                reason = check.spot_checked(self.operands, last, result, batch, rng)
+                self.spot_check_s = perf_counter() - began
                 if reason:
                     self.fail("wrong", f"in a timed call: {reason}")
-        if spotted:
-            self.field.arrays.put(last.indices, last.batch)
+        if checked:
+            self.operands.arrays.put(last.indices, last.batch)
 
-    def _is_spotted(self, rng: np.random.Generator) -> bool:
-        share = min(MAX_SPOTS, SPOT_SHARE * self.turn_s / self.spot_s)
-        return self.role == "backend" and (not self.taken or rng.random() < share)
+    def _is_spot_checked(self, rng: np.random.Generator) -> bool:
+        assert self.turns is not None
+        share = min(MOST_SPOT_CHECKS, SPOT_CHECK_SHARE * self.turn_s / self.spot_check_s)
+        return self.role == "backend" and (not self.turns.taken or rng.random() < share)
 
-    def record(self, measurement: str, precision: float, traffic: Traffic) -> Record:
-        """What it has shown."""
+    def record(self, shared: Shared) -> Record:
+        """What it has shown, beside what all records of the measurement share."""
         status, reason = self.failure or ("ok", None)
-        samples = self._samples() if self.running else None
-        clock: ClockName = "kernel" if samples and samples.kernel_s else "call"
+        turns = self.turns if self.running else None
         return Record(
             backend=self.name,
-            device=self.field.arrays.device,
-            case=self.field.case,
+            device=str(self.operands.arrays.device),
+            case=self.operands.case,
             status=status,
             reason=reason,
-            measurement=measurement,
+            measurement=shared.measurement,
             role=self.role,
-            clock=clock if samples else None,
-            samples=samples,
-            converged=stats.median(self.rounds).precision <= precision if samples else None,
-            traffic=traffic,
-            memory=self.memory,
-            telemetry=self.telemetry,
-        )
-
-    def _samples(self) -> Samples:
-        def column(name: str) -> tuple[tuple[float, ...], ...]:
-            return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in self.taken)
-
-        assert self.clock is not None
-        queued = self.clock.name == "kernel"
-        return Samples(
-            call_s=column("call_s"),
-            kernel_s=column("kernel_s") if queued else None,
-            enqueue_s=column("enqueue_s") if queued else None,
-            settling_s=column("settling_s"),
-            calls_per_sample=self.repeat,
-            held=all(turn.held for turn in self.taken) if queued else None,
-            overhead_s=self.clock.overhead_s,
+            clock=turns.clock.name if turns else None,
+            samples=_samples(turns) if turns else None,
+            converged=stats.median(turns.rounds).precision <= shared.precision if turns else None,
+            traffic=shared.traffic,
+            memory=_with_table(self.memory, shared.table) if self.role == "backend" else self.memory,
+            telemetry={**shared.telemetry, **self.telemetry},
         )
 
 
-def of_backend(which: str, field: Field) -> Contender:
-    """A backend, by name or path, before anything of it is loaded."""
-    return Contender(name_of(which), which, "backend", field)
-
-
-def best_copy(field: Field, sweep: Sweep, turn_s: float) -> Contender:
+def best_copy(operands: Operands, flush: Flush | None, turn_s: float) -> Contender:
     """The plain copy that is fastest on this case in a turn of each, warmed up."""
     contenders, rng = [], np.random.default_rng(0)
-    for name, lookups in ceiling.copies(field).items():
-        clock = clock_of(field.arrays.device, "device", sweep, len(lookups))
-        contenders.append(Contender(name, name, "ceiling", field, lookups, clock, turn_s=turn_s))
-        contenders[-1].warm_up(sweep is not None)
-        contenders[-1].take_turn(sweep, rng)
+    for name, lookups in ceiling.copies(operands).items():
+        contender = Contender(Choice(name, name), "ceiling", operands, turn_s, flush)
+        contender.turns = _turns(contender, lookups, "device")
+        contender.warm_up()
+        contender.take_turn(rng)
+        contenders.append(contender)
     best = min(contenders, key=lambda c: stats.median(c.rounds).value)
-    best.taken.clear()
+    assert best.turns is not None
+    best.turns.taken.clear()
     return best
 
 
-def _require(backend: type[Backend], field: Field) -> None:
+def _turns(contender: Contender, lookups: list[Lookup], declared_clock: str) -> Turns:
+    case, flush = contender.operands.case, contender.flush
+    clock = clock_of(contender.operands.arrays.device, declared_clock, flush, len(lookups))
+    return Turns(lookups, clock, contender.turn_s, case.cache == "hot", flush is not None)
+
+
+def _samples(turns: Turns) -> Samples:
+    def rounds(name: str) -> Rounds:
+        return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in turns.taken)
+
+    queued = turns.clock.name == "kernel"
+    return Samples(
+        call_s=rounds("call_s"),
+        kernel_s=rounds("kernel_s") if queued else None,
+        enqueue_s=rounds("enqueue_s") if queued else None,
+        settling_s=rounds("settling_s"),
+        calls_per_sample=turns.repeat,
+        held=all(turn.held for turn in turns.taken) if queued else None,
+        overhead_s=turns.clock.overhead_s,
+    )
+
+
+def _with_table(memory: Memory, table: Reading[int]) -> Memory:
+    reasons = [memory.reason]
+    if table.reason is not None and table.reason != memory.reason:
+        reasons.append(f"table: {table.reason}")
+    return replace(memory, table_bytes=table.value, reason="; ".join(filter(None, reasons)) or None)
+
+
+def _require(backend: type[Backend], operands: Operands) -> None:
     missing = missing_packages(backend.packages)
     if missing:
         raise BackendUnavailable(f"needs {', '.join(missing)}, not installed")
-    device = field.arrays.device.partition(":")[0]
-    if device not in backend.devices:
-        raise Unsupported(f"does not run on {device}")
-    if field.case.dtype not in backend.dtypes:
-        raise Unsupported(f"does not move {field.case.dtype}")
+    kind = operands.arrays.device.kind
+    if kind not in backend.devices:
+        raise Unsupported(f"does not run on {kind}")
+    if operands.case.dtype not in backend.dtypes:
+        raise Unsupported(f"does not move {operands.case.dtype}")
 
 
 def _one_line(error: BaseException) -> str:

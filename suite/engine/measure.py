@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from time import perf_counter
+from dataclasses import dataclass, field
+from time import perf_counter  # bound before any backend could put another in its place
 
 import numpy as np
 
+from backends import Choice
 from suite import stats
 from suite.cases import ids
 from suite.cases.case import Case
-from suite.engine import check, contender, operands, turns
+from suite.engine import check, turns
 from suite.engine.arrays import Array, Arrays, Host
-from suite.engine.contender import Contender
-from suite.engine.rotation import rotation, sweeper, touched_bytes
-from suite.records.record import Record, Traffic
+from suite.engine.contender import Contender, Shared, best_copy
+from suite.engine.operands import Operands, lay_out
+from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
+from suite.records.record import Fact, Record, Traffic
 from suite.telemetry.observer import Observer
+from suite.telemetry.reading import Reading
 
 Notice = Callable[[str | None, str], None]
 """Told whose the next step is (None: the suite's own) and what it is, so that a death has a culprit."""
@@ -45,89 +48,99 @@ class Settings:
     sustain_s: float = 0.0
 
 
-def measure(
-    case: Case,
-    which: Sequence[str],
-    arrays: Arrays,
-    table: Array,
-    observer: Observer,
-    settings: Settings,
-    measurement: str,
-    notice: Notice,
-    file_ids: ids.Ids | None = None,
-) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A case on a device, ready to be measured.
+
+    Attributes:
+        table: (vocab, dim) of bits, as ``operands.build_table`` made it.
+        table_memory: bytes it took as allocated.
+        observer: reads the device's counters between the phases.
+        telemetry: facts of the device from before the case.
+        file_ids: the user's own ids, where the case's distribution is a file.
+    """
+
+    case: Case
+    arrays: Arrays
+    table: Array
+    table_memory: Reading[int]
+    observer: Observer
+    settings: Settings
+    telemetry: dict[str, Fact] = field(default_factory=dict)
+    file_ids: ids.Ids | None = None
+
+
+def measure(setup: Setup, choices: Sequence[Choice], measurement: str, notice: Notice) -> list[Record]:
     """Measure a case: one record for every backend, and one for the ceiling that took turns with them.
 
     Args:
-        which: backends by name or path.
-        table: (vocab, dim) of bits, as ``data.build_table`` made it.
-        observer: reads the device's counters between the phases.
         measurement: names the rounds that these records share.
-        file_ids: the user's own ids, where the case's distribution is a file.
     """
+    case, settings, observer = setup.case, setup.settings, setup.observer
     rng = np.random.default_rng([settings.seed, case.vocab, case.dim, case.batch])
+    counted = observer.watch()
 
     notice(None, "lay out the operands")
-    distinct = len(np.unique(ids.draw(case, 0, settings.seed, file_ids)))
-    kept_cold = rotation(case, distinct, settings.cache_bytes)
-    field = operands.lay_out(case, arrays, table, _batches(case, kept_cold.slots, settings.seed, file_ids))
-    sweep = sweeper(arrays, settings.cache_bytes) if kept_cold.sweep else None
+    distinct = len(np.unique(ids.draw(case, 0, settings.seed, setup.file_ids)))
+    rotation = rotation_of(case, distinct, settings.cache_bytes)
+    operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
+    flush = flush_of(setup.arrays, settings.cache_bytes) if rotation.flush else None
 
-    contenders = [contender.of_backend(each, field) for each in which]
     # In little time, shorter turns rather than too few rounds: without rounds there is no interval.
-    turn_s = min(turns.TURN_S, settings.limit_s / (len(which) + 1) / (2 * MIN_ROUNDS))
-    for each in contenders:
-        each.turn_s = turn_s
-        _prepare_and_check(each, sweep, observer, settings.seed, notice)
+    turn_s = min(turns.TURN_S, settings.limit_s / (len(choices) + 1) / (2 * MIN_ROUNDS))
+    backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
+    for backend in backends:
+        _prepare_and_check(backend, observer, settings.seed, notice)
 
     notice(None, "choose the plain copy")
-    best_copy = contender.best_copy(field, sweep, turn_s)
+    contenders = [*backends, best_copy(operands, flush, turn_s)]
 
-    _time_in_turns([*contenders, best_copy], sweep, settings, rng, notice)
-    _check_again(contenders, field, settings.seed, notice)
-    for each in [*contenders, best_copy]:
-        if each.running:
-            notice(each.name, "sustain")
-            each.sustain(observer, settings.sustain_s)
+    _time_in_turns(contenders, settings, rng, notice)
+    _check_again(backends, operands, settings.seed, notice)
+    for contender in contenders:
+        if contender.running:
+            notice(contender.name, "sustain")
+            contender.sustain(observer, settings.sustain_s)
 
-    traffic = Traffic(
-        distinct=distinct,
-        touched_bytes=touched_bytes(case, distinct),
-        cache_bytes=settings.cache_bytes,
-        cache_resident=case.table_bytes <= settings.cache_bytes,
-        rotated=kept_cold.slots,
-        flushed=kept_cold.sweep,
-        huge_pages=arrays.huge_pages(table),
-    )
-    return [each.record(measurement, settings.precision, traffic) for each in [*contenders, best_copy]]
+    traffic = _traffic(setup, distinct, rotation)
+    telemetry = {**setup.telemetry, **counted()}
+    shared = Shared(measurement, settings.precision, traffic, setup.table_memory, telemetry)
+    return [contender.record(shared) for contender in contenders]
 
 
-def _batches(case: Case, slots: int, seed: int, file_ids: ids.Ids | None) -> list[Host]:
-    """One batch as its law draws it for hot; for cold, batches that share no row while rows last."""
+def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
+    """One batch as its distribution draws it for hot; for cold, batches that share no row while rows last."""
+    case, seed = setup.case, setup.settings.seed
     if case.cache == "hot":
-        return [ids.draw(case, 0, seed, file_ids)]
-    return ids.draw_apart(case, slots, seed, file_ids)
+        return [ids.draw(case, 0, seed, setup.file_ids)]
+    return ids.draw_apart(case, rotation.slots, seed, setup.file_ids)
 
 
-def _prepare_and_check(
-    each: Contender, sweep: contender.Sweep, observer: Observer, seed: int, notice: Notice
-) -> None:
-    notice(each.name, "prepare")
-    each.prepare(sweep, observer)
-    if each.running:
-        notice(each.name, "check")
-        each.check(0, seed)
-    if each.running:
-        notice(each.name, "warm up")
-        each.warm_up(sweep is not None)
+def _traffic(setup: Setup, distinct: int, rotation: Rotation) -> Traffic:
+    return Traffic(
+        distinct=distinct,
+        touched_bytes=touched_bytes(setup.case, distinct),
+        cache_bytes=setup.settings.cache_bytes,
+        cache_resident=setup.case.table_bytes <= setup.settings.cache_bytes,
+        rotated=rotation.slots,
+        flushed=rotation.flush,
+        huge_pages=setup.arrays.huge_pages(setup.table),
+    )
+
+
+def _prepare_and_check(backend: Contender, observer: Observer, seed: int, notice: Notice) -> None:
+    notice(backend.name, "prepare")
+    backend.prepare(observer)
+    if backend.running:
+        notice(backend.name, "check")
+        backend.check(0, seed)
+    if backend.running:
+        notice(backend.name, "warm up")
+        backend.warm_up()
 
 
 def _time_in_turns(
-    contenders: Sequence[Contender],
-    sweep: contender.Sweep,
-    settings: Settings,
-    rng: np.random.Generator,
-    notice: Notice,
+    contenders: Sequence[Contender], settings: Settings, rng: np.random.Generator, notice: Notice
 ) -> None:
     """Rounds of turns in shuffled order, until every median is known well enough or the time is spent."""
     orders = rng.spawn(1)[0]  # of its own, since how much else is drawn depends on times
@@ -139,7 +152,7 @@ def _time_in_turns(
             for position in orders.permutation(len(contenders)):
                 if contenders[position].running:
                     notice(contenders[position].name, "time")
-                    contenders[position].take_turn(sweep, rng)
+                    contenders[position].take_turn(rng)
             known = number >= MIN_ROUNDS and _known([c for c in contenders if c.running], settings.precision)
             if known or perf_counter() >= deadline:
                 return
@@ -148,14 +161,14 @@ def _time_in_turns(
 
 
 def _known(contenders: Sequence[Contender], precision: float) -> bool:
-    return all(stats.median(each.rounds).precision <= precision for each in contenders)
+    return all(stats.median(contender.rounds).precision <= precision for contender in contenders)
 
 
-def _check_again(contenders: Sequence[Contender], field: operands.Field, seed: int, notice: Notice) -> None:
+def _check_again(backends: Sequence[Contender], operands: Operands, seed: int, notice: Notice) -> None:
     """What was right before must be right after, and nobody may have touched the ids or their rows."""
     notice(None, "compare the operands")
-    check.require_operands(field)
-    for each in contenders:
-        if each.running:
-            notice(each.name, "check again")
-            each.check(len(field.slots) - 1, seed + 1)
+    check.require_operands(operands)
+    for backend in backends:
+        if backend.running:
+            notice(backend.name, "check again")
+            backend.check(len(operands.slots) - 1, seed + 1)

@@ -32,7 +32,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Operands:
     """The operands of one case on one device, shared by all its backends."""
 
     case: Case
@@ -40,15 +40,15 @@ class Field:
     table: Array
     slots: tuple[Slot, ...]
 
-    def operands(self, slot: Slot, view: str) -> tuple[Array, Array, Array]:
-        """Table, ids and output as a backend asked for them."""
+    def of(self, slot: Slot, view: str) -> tuple[Array, Array, Array]:
+        """Table, ids and output of a slot, in the view that a backend asks for."""
         if view == "bits":
             return self.table, slot.indices, slot.out
         dtype, values = self.case.dtype, self.arrays.values
         return values(self.table, dtype), values(slot.indices, self.case.index_dtype), values(slot.out, dtype)
 
 
-def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host]) -> Field:
+def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host]) -> Operands:
     """Make the slots of a case, one for each batch of ids."""
     ids_stride = -(-case.ids_bytes // _ALIGN) * _ALIGN
     stride = GUARD_BYTES + -(-(case.rows_bytes + GUARD_BYTES) // _ALIGN) * _ALIGN
@@ -65,4 +65,4 @@ def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host]) -> Fi
         out = arrays.view(memory[start:end], BITS[DTYPE_BYTES[case.dtype]]).reshape(case.batch, case.dim)
         guards = memory[start - GUARD_BYTES : start], memory[end : (number + 1) * stride]
         slots.append(Slot(batch, indices, out, guards))
-    return Field(case, arrays, table, tuple(slots))
+    return Operands(case, arrays, table, tuple(slots))

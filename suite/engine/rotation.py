@@ -1,4 +1,4 @@
-"""Cold and hot: how many batches take turns, and the sweep that empties the caches where turns can't."""
+"""Cache states: how many batches rotate, and the cache flush where rotation is not enough."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from suite.cases.case import Case
 from suite.engine import formula
 from suite.engine.arrays import Arrays
 
+Flush = Callable[[], None]
+"""Empties the caches; on a GPU it enqueues that."""
+
 MAX_SLOTS = 1024
 MARGIN = 2
 """A cache is taken as emptied once this many times its size has gone through it."""
@@ -19,29 +22,29 @@ MARGIN = 2
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How a case is kept cold.
+    """How a case is kept in its cache state.
 
     Attributes:
-        slots: batches that take turns. sweep: whether the caches must be swept before each turn of them.
+        slots: batches that rotate. flush: whether the caches must be flushed before each turn as well.
     """
 
     slots: int
-    sweep: bool
+    flush: bool
 
 
-def rotation(case: Case, distinct: int, cache_bytes: int) -> Rotation:
-    """Rotate distinct batches until twice the cache has gone by; sweep where there are too few rows for that.
+def rotation_of(case: Case, distinct: int, cache_bytes: int) -> Rotation:
+    """Rotate distinct batches until twice the cache has gone by; flush where there are too few rows for that.
 
     Args:
         distinct: distinct ids of a batch. cache_bytes: what has to be emptied.
     """
     if case.cache == "hot":
-        return Rotation(1, sweep=False)
+        return Rotation(1, flush=False)
     need = math.ceil(MARGIN * cache_bytes / touched_bytes(case, distinct)) + 1
     apart = max(1, case.vocab // distinct)
     if need <= min(MAX_SLOTS, apart):
-        return Rotation(max(2, need), sweep=False)
-    return Rotation(min(MAX_SLOTS, apart, need), sweep=True)
+        return Rotation(max(2, need), flush=False)
+    return Rotation(min(MAX_SLOTS, apart, need), flush=True)
 
 
 def touched_bytes(case: Case, distinct: int) -> int:
@@ -49,18 +52,18 @@ def touched_bytes(case: Case, distinct: int) -> int:
     return case.compulsory_bytes(distinct)
 
 
-def sweeper(arrays: Arrays, cache_bytes: int) -> Callable[[], None]:
-    """A call that pushes everything else out of the caches (on a GPU: enqueues that)."""
+def flush_of(arrays: Arrays, cache_bytes: int) -> Flush:
+    """A call that pushes everything else out of the caches of a device."""
     memory = arrays.bytes(MARGIN * cache_bytes)
-    if arrays.device != "cpu":
-        return lambda: memory.fill_(1)
+
+    def fill() -> None:
+        memory.fill_(1)
 
     def add_one(part: slice) -> None:
-        # Every processor sweeps a part: each has caches of its own. Read and written, so none is spared.
+        # A part for every processor: each has caches of its own. Read and written, so none is spared.
         np.add(memory[part], 1, out=memory[part])
 
-    return lambda: void(formula.parallel(add_one, len(memory)))
+    def add_everywhere() -> None:
+        formula.parallel(add_one, len(memory))
 
-
-def void(_: object) -> None:
-    """Drop a result."""
+    return fill if arrays.device.is_gpu else add_everywhere

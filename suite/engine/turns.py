@@ -1,14 +1,23 @@
-"""How long a turn is, and how many lookups make a sample of it: plain numbers in and out."""
+"""Turns: how long one is, how many lookups make a sample, in which order slots come, and what a turn gave."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends import Array, Lookup
+from suite.records.record import Clock as ClockName
+
+if TYPE_CHECKING:
+    from suite.engine.clocks import Clock
+
 TURN_S = 0.02
 """Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
-SETTLE_S = 0.002
+WARM_UP_S = 0.002
 """Length of a turn's first calls, set apart: threads of the turn before still spin, its own must wake up, and
 what another streamed past the caches must come back into them."""
 SAMPLES = 64
@@ -17,39 +26,121 @@ SHORTEST_QUEUED_S = 20e-6
 """On a GPU a sample is no shorter: events resolve 0.5 µs."""
 
 
+@dataclass(slots=True)
+class Turn:
+    """What one turn of one backend gave, in seconds, in order; ``result`` is what its last call returned.
+
+    Attributes:
+        settling_s: its first calls, set apart.
+        held: whether a GPU's queue was full in every kernel sample; null without one.
+        whole: whether it took all the samples it was to take.
+    """
+
+    settling_s: list[float] = field(default_factory=list)
+    call_s: list[float] = field(default_factory=list)
+    kernel_s: list[float] = field(default_factory=list)
+    enqueue_s: list[float] = field(default_factory=list)
+    held: bool | None = None
+    whole: bool = True
+    result: Array = None
+
+    def times(self, clock: ClockName) -> list[float]:
+        """The samples by one clock."""
+        return self.kernel_s if clock == "kernel" else self.call_s
+
+    def set_last_apart(self) -> None:
+        """Move the last sample of every clock to the first calls: it was a spot check."""
+        for times in (self.kernel_s, self.enqueue_s, self.call_s):
+            self.settling_s += times[-1:]
+            del times[-1:]
+
+
+@dataclass(slots=True)
+class Turns:
+    """The turns of one lookup: its slots rotate over them, and each is as long as its time asks for.
+
+    Attributes:
+        lookups: one a slot. hot: whether they are one, again and again.
+        turn_s: length of a turn's samples.
+        flushed: whether caches are flushed before each turn, which then is one pass over the slots.
+        estimate_s: time of a lookup. repeat: how many lookups make a sample.
+        taken: what the turns gave, in order.
+    """
+
+    lookups: Sequence[Lookup]
+    clock: Clock
+    turn_s: float
+    hot: bool
+    flushed: bool
+    estimate_s: float = 1e-5
+    repeat: int = 1
+    cursor: int = 0
+    taken: list[Turn] = field(default_factory=list)
+
+    @property
+    def rounds(self) -> list[list[float]]:
+        """The samples by its clock, in seconds, by round."""
+        return [turn.times(self.clock.name) for turn in self.taken]
+
+    def warm_up(self) -> None:
+        """Call until the time of a lookup is known well enough to size its turns."""
+        times: list[float] = []
+        while len(times) < 3 or (sum(times) < self.turn_s and len(times) < SAMPLES):
+            lookup = self.lookups[len(times) % len(self.lookups)]
+            times += self.clock.turn([], [lookup], 1).times(self.clock.name)
+        self.estimate_s = max(float(np.median(times[1:])), 1e-7)
+        self.repeat = lookups_per_sample(
+            self.estimate_s, self.turn_s, len(self.lookups), self.hot, self.flushed, self.clock.max_queued
+        )
+
+    def next_slots(self, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        """The slots of the next turn: of its warm-up calls and of its timed calls, in order."""
+        slots = len(self.lookups)
+        warm_up, count = sizes(self.estimate_s, self.turn_s, self.repeat, slots, self.flushed, rng)
+        order = [(self.cursor + k) % slots for k in range(warm_up + count)]
+        self.cursor = (order[-1] + 1) % slots
+        return order[:warm_up], order[warm_up:]
+
+    def take(self, warm_up: Sequence[Lookup], timed: Sequence[Lookup]) -> Turn:
+        """Time a turn of these calls and keep what it gave."""
+        turn = self.clock.turn(warm_up, timed, self.repeat)
+        self.taken.append(turn)
+        return turn
+
+
 def lookups_per_sample(
-    estimate_s: float, turn_s: float, slots: int, hot: bool, swept: bool, queued: int
+    estimate_s: float, turn_s: float, slots: int, hot: bool, flushed: bool, max_queued: int
 ) -> int:
     """So many that a turn has no more samples than it should, each lookup as cold as one alone.
 
     Args:
         estimate_s: time of a lookup. turn_s: length of a turn.
-        slots: batches that take turns. hot: whether they are one, again and again.
-        swept: whether caches are swept before a turn, which then is one pass over the slots.
-        queued: how many lookups a GPU's queue takes; 0 without one.
+        slots: batches that rotate. hot: whether they are one, again and again.
+        flushed: whether caches are flushed before a turn, which then is one pass over the slots.
+        max_queued: how many lookups a GPU's queue takes; 0 without one.
     """
-    shortest_s = max(turn_s / SAMPLES, SHORTEST_QUEUED_S if queued else 0.0)
+    shortest_s = max(turn_s / SAMPLES, SHORTEST_QUEUED_S if max_queued else 0.0)
     count = math.ceil(shortest_s / estimate_s)
-    if queued:
-        count = min(count, queued)
+    if max_queued:
+        count = min(count, max_queued)
     if hot:
         return count
-    return min(count, max(1, slots // SAMPLES) if swept else slots)
+    return min(count, max(1, slots // SAMPLES) if flushed else slots)
 
 
 def sizes(
-    estimate_s: float, turn_s: float, repeat: int, slots: int, swept: bool, rng: np.random.Generator
+    estimate_s: float, turn_s: float, repeat: int, slots: int, flushed: bool, rng: np.random.Generator
 ) -> tuple[int, int]:
-    """Settling calls and timed calls of a turn; its end, where checks happen, is not foreseeable."""
-    settle = max(1, round(SETTLE_S / estimate_s))
-    if estimate_s < SETTLE_S:  # of long ones, one call more would be time that gives no sample
-        settle += int(rng.integers(0, 2))
+    """Warm-up calls and timed calls of a turn; its end, where spot checks happen, can't be foreseen."""
+    warm_up = max(1, round(WARM_UP_S / estimate_s))
+    if estimate_s < WARM_UP_S:  # of long ones, one call more would be time that gives no sample
+        warm_up += int(rng.integers(0, 2))
     samples = min(SAMPLES, max(2, round(turn_s / estimate_s / repeat)))
     samples += int(rng.integers(0, max(2, samples // 8)))
-    if not swept:
-        return settle, samples * repeat
-    # One pass over the slots is all that a sweep buys.
-    settle = min(settle, slots // 8)
+    if not flushed:
+        return warm_up, samples * repeat
+    # One pass over the slots is all that a flush buys.
+    warm_up = min(warm_up, slots // 8)
     spare = int(rng.integers(0, 1 + -(-slots // 8)))
-    count = max(1, min(samples * repeat, slots - settle - spare))
-    return settle, max(count // repeat * repeat, min(count, repeat))
+    count = max(1, min(samples * repeat, slots - warm_up - spare))
+    return warm_up, max(count // repeat * repeat, min(count, repeat))

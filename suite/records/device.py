@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["cpu", "cuda"]
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _GPU = re.compile(r"cuda:(0|[1-9][0-9]{0,3})")
 
 

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends import name_of
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
-from suite.command import USAGE, BadRequest, execute
+from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
 from suite.run.options import Request, parse
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
 from suite.text import plain
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from suite.worker.supervisor import Supervisor
 
 
-INTERRUPTED = 130
-WRONG = 1
 NOISE_BUDGET_S = 60.0
 """With less time than this for a whole run, none of it goes to the noise floor."""
 
@@ -41,39 +38,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         if request.list_backends:
             from suite.run.listing import print_backends
 
-            print_backends([b for b in request.backends if b != name_of(b)])
-            return 0
+            print_backends([b.source for b in request.backends if b.source != b.name])
+            return DONE
         tasks = tasks_of(request)
         if request.dry_run:
             _print_plan(tasks)
-            return 0
+            return DONE
         return _carry_out(request, tasks, argv)
     except BadRequest as error:
-        print(plain(str(error)), file=sys.stderr)
-        return USAGE
+        return refuse(error)
     except KeyboardInterrupt:
         print("run: interrupted; what is measured is on disk, go on with --resume", file=sys.stderr)
         return INTERRUPTED
 
 
 def _print_plan(tasks: Sequence[Task]) -> None:
-    names = {which: name_of(which) for which in {which for task in tasks for which in task.which}}
     for task in tasks:
-        print(f"{task.device}  {task.case}  {' '.join(names[which] for which in task.which)}")
-    print(f"{len(tasks)} cases, {sum(len(task.which) for task in tasks)} records")
+        print(f"{task.device}  {task.case}  {' '.join(backend.name for backend in task.backends)}")
+    print(f"{len(tasks)} cases, {sum(len(task.backends) for task in tasks)} records")
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.records.merge import FEWEST
-    from suite.records.record import Record
     from suite.records.store import StoreError
-    from suite.report import files, terminal
     from suite.run.launch import Launch
     from suite.worker.supervisor import Supervisor
 
     if 1 < request.processes < FEWEST:
-        said = f"of {FEWEST} or more the intervals are over processes, of fewer over rounds"
-        print(f"--processes: {request.processes}; {said}", file=sys.stderr)
+        how = f"of {FEWEST} or more the intervals are over processes, of fewer over rounds"
+        print(f"--processes: {request.processes}; {how}", file=sys.stderr)
     budget = _budget(request, len(tasks))
     _check_ids(request)
     launch = Launch(request, tasks, _gpu(request))
@@ -83,14 +76,24 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
         run = _with_noise_floor(launch, run, supervisor)
         _measure(launch, run, supervisor, budget)
         supervisor.close()
-        files.write_csv([run.path], run.path / "records.csv")
-        terminal.print_summary([run.path])
+        return _report(run)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:
         supervisor.close()
+
+
+def _report(run: Run) -> int:
+    """Read the run back, write and print its tables; returns the exit code."""
+    from suite.analysis import outcomes
+    from suite.report import files, terminal
+
+    results = outcomes.read([run.path])
+    files.csv(results, run.path / "records.csv")
+    terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
-    return WRONG if any(isinstance(r, Record) and r.status == "wrong" for r in run.read()) else 0
+    wrong = any(outcome.record.status == "wrong" for outcome in results.outcomes)
+    return CHECK_FAILED if wrong else DONE
 
 
 def _budget(request: Request, tasks: int) -> Budget:
@@ -138,10 +141,10 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     from suite.records.store import Run
 
     request, now = launch.request, launch.environment(argv)
-    untold = now.gpu.get("nvml_missing")
-    if untold:
-        said = f"gpu {request.gpu}: NVML tells no {untold}; times need none of it"
-        print(plain(said), file=sys.stderr)
+    missing = now.gpu.get("nvml_missing")
+    if missing:
+        message = f"gpu {request.gpu}: NVML does not report {missing}; timings are unaffected"
+        print(plain(message), file=sys.stderr)
     if request.resume is None:
         return Run.create(request.out or _folder(now, launch.gpu), now)
     run = Run.open(request.resume)
@@ -186,15 +189,14 @@ def _measure(launch: Launch, run: Run, supervisor: Supervisor, budget: Budget) -
     done = {
         (r.case, r.device, r.backend) for r in run.read() if isinstance(r, Record) and r.role == "backend"
     }
-    left = [task for task in (each.without(done) for each in tasks) if task.which]
+    left = [task for task in (task.without(done) for task in tasks) if task.backends]
     budget.left = len(left) * launch.request.processes
     with Progress(len(tasks), len(tasks) - len(left)) as progress:
         for task in left:
-            what = f"{task.device} {task.case}"
-            progress.start(what)
+            progress.start(str(task))
             records = _measured(launch, task, supervisor, budget)
             run.append(records)
-            progress.finish(what, records)
+            progress.finish(str(task), records)
 
 
 def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget) -> list[Record]:

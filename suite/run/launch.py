@@ -1,4 +1,4 @@
-"""What a run and a replay begin with: the environment of what is asked, and the jobs of its tasks."""
+"""Launch of a run or a replay: the environment of its request, and the jobs of its tasks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from backends import describe
 from suite.engine import binding
 from suite.engine.measure import Settings
 from suite.machine import cpu, environment
+from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.schedule import digest
 from suite.telemetry import nvidia
@@ -32,9 +33,9 @@ class Launch:
     tasks: Sequence[Task]
     gpu: CudaDevice | None
 
-    def cache_bytes(self, device: str) -> int:
+    def cache_bytes(self, device: Device) -> int:
         """What has to be emptied for a lookup on this device to be cold."""
-        return self.gpu.l2_bytes if self.gpu and device != "cpu" else cpu.cache_bytes()
+        return self.gpu.l2_bytes if self.gpu and device.is_gpu else cpu.cache_bytes()
 
     def job(self, task: Task, limit_s: float, counted: bool = True) -> Job:
         """What a worker is asked to do for a task, with so much time for its rounds.
@@ -45,7 +46,7 @@ class Launch:
         asked, cache_bytes = self.request, self.cache_bytes(task.device)
         sustain_s = asked.sustain_s if counted else 0.0
         settings = Settings(asked.precision, limit_s, asked.seed, cache_bytes, sustain_s)
-        return Job(task.case, task.device, task.which, uuid.uuid4().hex[:12], settings, asked.ids_file)
+        return Job(task.case, task.device, task.backends, uuid.uuid4().hex[:12], settings, asked.ids_file)
 
     def environment(self, argv: Sequence[str], **more: Fact) -> Environment:
         """Where it is measured and how; asks NVML once.
@@ -65,13 +66,13 @@ class Launch:
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
             **more,
         }
-        backends = {which for task in self.tasks for which in task.which}
+        sources = {backend.source for task in self.tasks for backend in task.backends}
         return environment.collect(
             argv,
             asked.seed,
             digest(asked, self.tasks),
-            sorted({task.device for task in self.tasks}),
+            sorted({str(task.device) for task in self.tasks}),
             settings,
-            packages=[package for which in backends for package in describe(which).packages],
+            packages=[package for source in sources for package in describe(source).packages],
             gpu=nvidia.gpu_facts(self.gpu) if self.gpu else None,
         )

@@ -6,9 +6,9 @@ import argparse
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from backends import Description, UnknownBackend, describe, names
+from backends import Choice, UnknownBackend, choose, describe, names
 from suite.cases.case import (
     AXES,
     CACHES,
@@ -22,6 +22,8 @@ from suite.cases.case import (
 )
 from suite.cases.presets import MODELS, PRESETS, model_sweep
 from suite.command import BadRequest, list_of, named, path_of, seconds_of, whole_of
+from suite.records.device import KINDS, Device
+from suite.text import plain
 
 SUSTAIN_S = 1.2
 
@@ -32,7 +34,7 @@ class Request:
 
     preset: str
     cases: tuple[Case, ...]
-    backends: tuple[str, ...]
+    backends: tuple[Choice, ...]
     gpu: int | None
     out: str | None
     resume: str | None
@@ -47,20 +49,17 @@ class Request:
     list_backends: bool
     processes: int = 1
 
-    def backends_on(self, device: str) -> tuple[str, ...]:
-        """Those asked for by name, or else all that run on ``cpu`` or ``cuda:N``.
+    def backends_on(self, device: Device) -> tuple[Choice, ...]:
+        """Those asked for by name, or else all that run on a device.
 
         Beside a GPU the CPU has those of the named that no GPU runs, else the reference only.
         """
-        kind, beside = device.partition(":")[0], device == "cpu" and self.gpu is not None
+        beside = not device.is_gpu and self.gpu is not None
         if beside and not self.backends:
-            return ("numpy_take",)
-        on = {which: _devices(describe(which)) for which in self.backends or names()}
-        return tuple(w for w, where in on.items() if kind in where and not (beside and "cuda" in where))
-
-
-def _devices(description: Description) -> tuple[str, ...]:
-    return description.devices or ("cpu", "cuda")
+            return (choose("numpy_take"),)
+        # An entry point says nothing of its devices without being imported: it may run on each.
+        kinds = {b: describe(b.source).devices or KINDS for b in self.backends or map(choose, names())}
+        return tuple(b for b, on in kinds.items() if device.kind in on and not (beside and "cuda" in on))
 
 
 def parse(argv: Sequence[str]) -> Request:
@@ -68,67 +67,60 @@ def parse(argv: Sequence[str]) -> Request:
 
     Raises:
         BadRequest: for a value nobody can use, in one line.
-        SystemExit: after ``--help`` (0) and after argparse's own one-line complaint (2).
+        SystemExit: after ``--help`` (0).
     """
     given = _parser().parse_args(argv)
-    for one, other in (("model", "preset"), ("indices", "distribution"), ("resume", "out")):
+    for one, other in (("model", "preset"), ("ids_file", "distribution"), ("resume", "out")):
         if getattr(given, one) and getattr(given, other):
-            raise BadRequest(f"--{one}: given together with --{other}; give one of them")
-    if any(law.startswith("file:") for law in given.distribution or ()):
+            flag = "indices" if one == "ids_file" else one
+            raise BadRequest(f"--{flag}: given together with --{other}; give one of them")
+    if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
-    if given.sustain is not None and given.sustain >= given.timeout:
+    if given.sustain_s is None:
+        given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
+    elif given.sustain_s >= given.timeout_s:
         raise BadRequest("--sustain: takes as long as --timeout allows one step; give a longer --timeout")
-    sweeps: tuple[Sweep, ...] = PRESETS[given.preset or "default"]
-    if given.model:
-        sweeps = tuple(model_sweep(name) for name in given.model)
+    given.threads = given.threads or len(os.sched_getaffinity(0))
+    given.cases = _cases(given)
+    given.backends = _backends(dict.fromkeys(given.backend or ()))
+    given.preset = given.preset or "default"
+    return Request(**{field.name: getattr(given, field.name) for field in fields(Request)})
+
+
+def _cases(given: argparse.Namespace) -> tuple[Case, ...]:
     axes = {axis: getattr(given, axis) for axis in AXES}
-    if given.indices:
-        axes["distribution"] = (f"file:{_plain_name(given.indices)}",)
-    if given.vocab and given.dim and not given.preset and not given.model:
+    if given.ids_file:
+        axes["distribution"] = (f"file:{_plain_name(given.ids_file)}",)
+    if given.model:
+        sweeps: tuple[Sweep, ...] = tuple(model_sweep(name) for name in given.model)
+    elif given.vocab and given.dim and not given.preset:
         # The user's own table: the other axes start from one point, not from a preset's many.
         sweeps = (Sweep(given.vocab, given.dim),)
+    else:
+        sweeps = PRESETS[given.preset or "default"]
     try:
-        cases = plan(sweeps, **axes)
+        return plan(sweeps, **axes)
     except ValueError as error:
         raise BadRequest(str(error)) from None
-    backends = tuple(dict.fromkeys(given.backend or ()))
-    _check_backends(backends)
-    return Request(
-        preset=given.preset or "default",
-        cases=cases,
-        backends=backends,
-        gpu=given.gpu,
-        out=given.out,
-        resume=given.resume,
-        ids_file=given.indices,
-        precision=given.precision,
-        time_budget_s=given.time_budget,
-        timeout_s=given.timeout,
-        threads=given.threads or len(os.sched_getaffinity(0)),
-        sustain_s=min(SUSTAIN_S, given.timeout / 2) if given.sustain is None else given.sustain,
-        seed=given.seed,
-        dry_run=given.dry_run,
-        list_backends=given.list,
-        processes=given.processes,
-    )
 
 
-def _check_backends(backends: Iterable[str]) -> None:
-    """Each must say in its file what it is, in words, and have a name of its own."""
-    known: set[str] = set()
-    for which in backends:
+def _backends(sources: Iterable[str]) -> tuple[Choice, ...]:
+    """The backends asked for; each must say in its file what it is, in words, and have a name of its own."""
+    choices: dict[str, Choice] = {}
+    for source in sources:
         try:
-            one = describe(which)
-            " ".join((*one.devices, *one.dtypes, *one.packages))
+            choice, description = choose(source), describe(source)
+            " ".join((*description.devices, *description.dtypes, *description.packages))
         except UnknownBackend as error:
-            text = str(error)
+            text = plain(str(error))
             raise BadRequest(text if ";" in text else f"{text}; see backends/README.md") from None
         except (OSError, TypeError, MemoryError, RecursionError) as error:
             why = str(error) or type(error).__name__
-            raise BadRequest(f"{which}: not a backend's file ({why}); see backends/README.md") from None
-        if one.name in known:
-            raise BadRequest(f"{which}: another backend named {one.name} was given; rename the file")
-        known.add(one.name)
+            raise BadRequest(f"{source}: not a backend's file ({why}); see backends/README.md") from None
+        if choice.name in choices:
+            raise BadRequest(f"{source}: another backend named {choice.name} was given; rename the file")
+        choices[choice.name] = choice
+    return tuple(choices.values())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,41 +134,57 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure embedding lookup: how fast, in which framework, how far from the limit.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    one = "measure on this GPU, the reference beside it"
-    add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=one)
-    add("--backend", type=path_of, action="extend", nargs="+", metavar="NAME|FILE", help="only these")
+    _add_cases(parser.add_argument_group("what is looked up"))
+    _add_backends(parser.add_argument_group("by whom, and where"))
+    _add_settings(parser.add_argument_group("how it is measured"))
+    return parser
+
+
+Group = argparse._ArgumentGroup
+
+
+def _add_cases(group: Group) -> None:
+    add, replaced = group.add_argument, "comma-separated; takes the place of the preset's"
     add("--preset", type=named("preset", PRESETS), help=f"{', '.join(PRESETS)} (default: default)")
     add("--model", type=list_of(named("model", MODELS)), metavar="NAME,…", help="published token tables")
-    size = "comma-separated; takes the place of the preset's"
     for axis in ("vocab", "dim", "batch"):
-        add(f"--{axis}", type=list_of(whole_of(axis, 1, 2**40)), metavar="N,…", help=size)
-    add("--dtype", type=list_of(named("dtype", DTYPE_BYTES)), metavar="T,…", help=", ".join(DTYPE_BYTES))
-    ints = ", ".join(INDEX_BYTES)
-    add("--index-dtype", type=list_of(named("index dtype", INDEX_BYTES)), metavar="T,…", help=ints)
-    laws = f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT"
-    add("--distribution", type=list_of(str), metavar="D,…", help=laws)
-    add("--cache", type=list_of(named("cache", CACHES)), metavar="C,…", help=", ".join(CACHES))
-    off = "bytes by which the table lies off its alignment (default: 0)"
-    add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=off)
-    ids = "ids of your own: whole numbers in text, or an .npy of integers"
-    add("--indices", type=path_of, metavar="FILE", help=ids)
+        add(f"--{axis}", type=list_of(whole_of(axis, 1, 2**40)), metavar="N,…", help=replaced)
+    for axis, known in (("dtype", DTYPE_BYTES), ("index-dtype", INDEX_BYTES), ("cache", CACHES)):
+        values = list_of(named(axis.replace("-", " "), known))
+        add(f"--{axis}", type=values, metavar=f"{axis[0].upper()},…", help=", ".join(known))
+    add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
+    offset = "bytes by which the table lies off its alignment (default: 0)"
+    add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=offset)
+    indices = "ids of your own: whole numbers in text, or an .npy of integers"
+    add("--indices", dest="ids_file", type=path_of, metavar="FILE", help=indices)
+
+
+def _add_backends(group: Group) -> None:
+    add = group.add_argument
+    add("--backend", type=path_of, action="extend", nargs="+", metavar="NAME|FILE", help="only these")
+    beside = "measure on this GPU, the reference beside it"
+    add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=beside)
+    add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
+    add("--list", dest="list_backends", action="store_true", help="print the backends and end")
+
+
+def _add_settings(group: Group) -> None:
+    add = group.add_argument
+    add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
+    budget = "end within this time: 90s, 8m, 2h"
+    add("--time-budget", dest="time_budget_s", type=seconds_of, metavar="T", help=budget)
+    timeout = "limit of one step (default: 60s)"
+    add("--timeout", dest="timeout_s", type=seconds_of, default=60.0, metavar="T", help=timeout)
+    sustain = f"phase for energy counters; 0 for none (default: {SUSTAIN_S:g})"
+    add("--sustain", dest="sustain_s", type=_seconds, metavar="S", help=sustain)
+    processes = "measure every case in so many processes, one after another (default: 1)"
+    add("--processes", type=whole_of("processes", 1, 100), default=1, metavar="K", help=processes)
+    seed = "of ids and orders (default: 0)"
+    add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help=seed)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"
     add("--out", type=path_of, metavar="DIR", help=folder)
     add("--resume", type=path_of, metavar="DIR", help="go on with a run that was cut short")
-    add("--precision", type=_fraction, default=0.01, metavar="P%", help="interval to reach (default: 1%%)")
-    add("--time-budget", type=seconds_of, metavar="T", help="end within this time: 90s, 8m, 2h")
-    add("--timeout", type=seconds_of, default=60.0, metavar="T", help="limit of one step (default: 60s)")
-    phase = f"phase for energy counters; 0 for none (default: {SUSTAIN_S:g})"
-    add("--sustain", type=_seconds, metavar="S", help=phase)
-    add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
-    more = "measure every case in so many processes, one after another (default: 1)"
-    add("--processes", type=whole_of("processes", 1, 100), default=1, metavar="K", help=more)
-    seed = whole_of("seed", 0, 2**32 - 1)
-    add("--seed", type=seed, default=0, metavar="N", help="of ids and orders (default: 0)")
     add("--dry-run", action="store_true", help="print the plan and end")
-    add("--list", action="store_true", help="print the backends and end")
-    return parser
 
 
 def _fraction(text: str) -> float:

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from backends import describe, name_of
+from backends import Choice, describe
 from suite.cases.case import Case
 from suite.command import BadRequest
+from suite.records.device import CPU, Device
 from suite.run.options import Request
 
 LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
@@ -22,13 +23,16 @@ class Task:
     """What is measured in one go: a case on a device, with the backends that take turns in it."""
 
     case: Case
-    device: str
-    which: tuple[str, ...]
+    device: Device
+    backends: tuple[Choice, ...]
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.case}"
 
     def without(self, done: set[tuple[Case, str, str]]) -> Task:
-        """The same, less the backends whose record is there."""
-        left = tuple(w for w in self.which if (self.case, self.device, name_of(w)) not in done)
-        return replace(self, which=left)
+        """The same, less the backends that have a record: case, device, name."""
+        left = tuple(b for b in self.backends if (self.case, str(self.device), b.name) not in done)
+        return replace(self, backends=left)
 
 
 def tasks_of(request: Request) -> list[Task]:
@@ -37,11 +41,12 @@ def tasks_of(request: Request) -> list[Task]:
     Raises:
         BadRequest: a backend was asked for that runs on none of the devices.
     """
-    devices = ["cpu"] if request.gpu is None else [f"cuda:{request.gpu}", "cpu"]
+    devices = [CPU] if request.gpu is None else [Device("cuda", request.gpu), CPU]
     shares = {device: request.backends_on(device) for device in devices}
-    for which in request.backends:
-        if not any(which in share for share in shares.values()):
-            raise BadRequest(f"{which}: runs on {' and '.join(describe(which).devices)} only; give --gpu N")
+    for backend in request.backends:
+        if not any(backend in share for share in shares.values()):
+            kinds = " and ".join(describe(backend.source).devices)
+            raise BadRequest(f"{backend.source}: runs on {kinds} only; give --gpu N")
     # Tables follow each other by device too, so that each is built once.
     by_table: dict[tuple[object, ...], list[Case]] = {}
     for case in request.cases:
@@ -57,7 +62,7 @@ def tasks_of(request: Request) -> list[Task]:
 
 def digest(request: Request, tasks: Iterable[Task]) -> str:
     """What identifies a plan: cases, devices, backends, and the settings that change a number."""
-    words = [f"{t.case} {t.device} {' '.join(map(name_of, t.which))}" for t in tasks]
+    words = [f"{t.case} {t.device} {' '.join(backend.name for backend in t.backends)}" for t in tasks]
     words.append(f"{request.precision} {request.seed} {request.threads}")
     if request.processes > 1:
         words.append(f"{request.processes} processes")

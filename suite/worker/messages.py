@@ -7,11 +7,13 @@ import json
 import mmap
 import struct
 from dataclasses import dataclass
-from typing import Any
 
+from backends import Choice
 from suite.cases.case import Case
 from suite.engine import measure
-from suite.records.record import Record
+from suite.records import strict
+from suite.records.device import Device
+from suite.records.record import Record, Status
 
 STATUS_BYTES = 4096
 ANSWER = "answer"
@@ -27,16 +29,20 @@ class Job:
     """One case on one device with some of its backends; small enough for one line of JSON."""
 
     case: Case
-    device: str
-    which: tuple[str, ...]
+    device: Device
+    backends: tuple[Choice, ...]
     measurement: str
     settings: measure.Settings
     ids_file: str | None = None
-    schema: int = 1
 
     def to_line(self) -> bytes:
         """The line a worker reads."""
         return (json.dumps(dataclasses.asdict(self)) + "\n").encode()
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Job:
+        """What ``to_line`` wrote. It has no schema: both ends are of one version."""
+        return strict.build(cls, strict.parse(line.decode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,8 @@ class Step:
     grown_bytes: int = 0
 
 
-class Status:
-    """Whose step it is, in memory shared with the supervisor, which reads it when this process is dead."""
+class StatusPage:
+    """The step a worker is in, in memory shared with its parent, who reads it when the worker is dead."""
 
     def __init__(self, fd: int) -> None:
         self.memory = mmap.mmap(fd, STATUS_BYTES)
@@ -77,8 +83,6 @@ class Status:
             return count, Step(None, "start")
 
 
-def failed(job: Job, which: str, status: Any, reason: str) -> Record:
-    """The record of a backend that came to no measurement in a job."""
-    from backends import name_of
-
-    return Record(name_of(which), job.device, job.case, status, reason, job.measurement)
+def failed(job: Job, backend: Choice, status: Status, reason: str) -> Record:
+    """The record of a backend that could not be measured."""
+    return Record(backend.name, str(job.device), job.case, status, reason, job.measurement)

@@ -1,4 +1,4 @@
-"""The noise floor: by how much a backend differs from itself on this machine though its interval says not."""
+"""A/A test: one backend against itself; the noise floor is by how much their intervals miss 1."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import backends
+from backends import Choice
 from suite import stats
 from suite.cases.case import Case, Sweep
 from suite.engine.measure import Settings
-from suite.records.record import Record
+from suite.records.device import Device
 from suite.stats import Estimate
 from suite.worker.messages import Job
 from suite.worker.supervisor import Supervisor
@@ -38,7 +39,7 @@ def floor_of(ratios: Sequence[Estimate]) -> float | None:
     Returns:
         The floor, e.g. 0.013 for 1.3 %; None with fewer than MIN_CASES usable ratios.
     """
-    usable = [r for r in ratios if 0 < r.low <= r.value <= r.high and math.isfinite(r.high)]
+    usable = [r for r in ratios if r.bounded and r.low <= r.value <= r.high]
     if len(usable) < MIN_CASES:
         return None
     missed = max(max(math.log(r.low), -math.log(r.high)) for r in usable)
@@ -54,7 +55,8 @@ def in_words(floor: float | None) -> str:
     return f"noise floor: {shown:.1f} %; a difference is called only if its whole interval is beyond that"
 
 
-TWINS = {"cpu": "numpy_take", "cuda": "torch_index_select"}
+SUBJECT = {"cpu": "numpy_take", "cuda": "torch_index_select"}
+"""The backend that is measured against itself, by kind of device."""
 LIMIT_S = 1.4
 CASES: tuple[Case, ...] = (
     *Sweep((50257,), (64,), ("float32",), (512,), cache=("cold", "hot")),
@@ -64,35 +66,27 @@ CASES: tuple[Case, ...] = (
 )
 
 
-def measured_floor(device: str, supervisor: Supervisor, cache_bytes: int) -> float | None:
+def measured_floor(device: Device, supervisor: Supervisor, cache_bytes: int) -> float | None:
     """The noise floor of a device, from a few seconds of measuring; see ``floor_of``.
 
     Args:
-        device: ``cpu`` or ``cuda:N``.
         cache_bytes: what has to be emptied for a lookup to be cold.
     """
     return floor_of(ratios(device, supervisor, cache_bytes))
 
 
-def ratios(device: str, supervisor: Supervisor, cache_bytes: int) -> list[Estimate]:
-    """How many times longer a backend takes than itself; one ratio a case."""
-    package = Path(backends.__file__).parent
-    found = []
+def ratios(device: Device, supervisor: Supervisor, cache_bytes: int) -> list[Estimate]:
+    """How many times longer a backend takes than itself, under two names; one ratio a case."""
+    source = Path(backends.__file__).with_name(f"{SUBJECT[device.kind]}.py")
+    settings = Settings(limit_s=LIMIT_S, cache_bytes=cache_bytes)
+    estimates = []
     with tempfile.TemporaryDirectory() as folder:
-        twins = tuple(str(Path(folder) / f"twin_{letter}.py") for letter in "ab")
-        for twin in twins:
-            shutil.copy(package / f"{TWINS[device.partition(':')[0]]}.py", twin)
+        pair = tuple(Choice(f"same_{letter}", str(Path(folder) / f"same_{letter}.py")) for letter in "ab")
+        for choice in pair:
+            shutil.copy(source, choice.source)
         for case in CASES:
-            settings = Settings(limit_s=LIMIT_S, cache_bytes=cache_bytes)
-            records = supervisor.measure(Job(case, device, twins, "noise", settings))
-            found += _ratio(records)
-    return found
-
-
-def _ratio(records: Sequence[Record]) -> list[Estimate]:
-    one, other = (
-        next((r.samples for r in records if r.backend == f"twin_{letter}"), None) for letter in "ab"
-    )
-    if one is None or other is None:
-        return []
-    return [stats.ratio(one.kernel_s or one.call_s, other.kernel_s or other.call_s)]
+            records = supervisor.measure(Job(case, device, pair, "noise", settings))
+            a, b = (next((r.rounds for r in records if r.backend == choice.name), ()) for choice in pair)
+            if a and b:
+                estimates.append(stats.ratio(a, b))
+    return estimates

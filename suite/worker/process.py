@@ -16,9 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from suite.records.record import Record, from_json
-from suite.records.record import Status as Outcome
-from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, STATUS_BYTES, Job, Status, Step
+from suite.records.record import Record, Status, from_json
+from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, STATUS_BYTES, Job, StatusPage, Step
 
 MAX_MESSAGE_BYTES = 2**28
 POLL_S = 0.25
@@ -37,7 +36,7 @@ class Death:
     """How a worker ended, as its parent saw it."""
 
     backend: str | None
-    status: Outcome
+    status: Status
     reason: str
 
 
@@ -49,7 +48,7 @@ class Child:
         self.results, results = os.pipe()
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
-        self.status = Status(status)
+        self.status = StatusPage(status)
         self.status.write(Step(None, "start"))
         command = [
             sys.executable,
@@ -112,7 +111,7 @@ class Child:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
-    def _judged(self) -> tuple[Outcome, str]:
+    def _judged(self) -> tuple[Status, str]:
         """What the end of its pipe says: a death, or a pipe closed under a living process."""
         try:
             code = self.process.wait(_GRACE_S)
@@ -135,7 +134,7 @@ class Child:
             return f"ended by signal {-code} ({signal.Signals(-code).name})"
         return f"exited with code {code} and no result"
 
-    def _death(self, status: Outcome, what: str) -> Death:
+    def _death(self, status: Status, what: str) -> Death:
         _, step = self.status.read()
         self.kill()
         said = _last_line(b"".join(self.tail))

@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 from suite.cases import ids
-from suite.engine import binding, check, measure
-from suite.records.record import Record, from_json, to_json
-from suite.worker.devices import Tables, with_memory
-from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, Job, Status, Step, failed
+from suite.engine import binding, check
+from suite.engine.measure import Setup, measure
+from suite.records.record import Record, to_json
+from suite.worker.devices import Tables
+from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, Job, StatusPage, Step, failed
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 class Worker:
     """Answers jobs; keeps the table of the last one, and the user's ids."""
 
-    def __init__(self, status: Status, results: int) -> None:
+    def __init__(self, status: StatusPage, results: int) -> None:
         self.status = status
         self.results = results
         self.pipe = _identity(results)
@@ -37,7 +38,7 @@ class Worker:
 
     def answer(self, line: bytes) -> None:
         """Do one job and write its records, one a line, then how many they were."""
-        job = from_json(Job, line)
+        job = Job.of_line(line)
         try:
             records = self.perform(job)
         except check.Tampered as error:
@@ -56,25 +57,22 @@ class Worker:
         self.notice(None, f"build the table {job.case.table}")
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
-        place = self.tables.place(job.device)
         short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:
-            return [failed(job, which, "out_of_memory", short) for which in job.which]
-        table = self.tables.of(job.case, job.device)
-        seen = place.observer.watch()
-        records = measure.measure(
-            job.case,
-            job.which,
-            place.arrays,
-            table.rows,
-            place.observer,
-            job.settings,
-            job.measurement,
-            self.notice,
-            self.ids[job.ids_file] if job.ids_file else None,
+            return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
+        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
+        file_ids = self.ids[job.ids_file] if job.ids_file else None
+        setup = Setup(
+            case=job.case,
+            arrays=opened.arrays,
+            table=table.rows,
+            table_memory=table.memory,
+            observer=opened.observer,
+            settings=job.settings,
+            telemetry=opened.facts(),
+            file_ids=file_ids,
         )
-        known = {**place.facts(), **seen()}
-        return [with_memory(record, table.allocated, known) for record in records]
+        return measure(setup, job.backends, job.measurement, self.notice)
 
     def notice(self, backend: str | None, step: str) -> None:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
@@ -95,7 +93,7 @@ def main(argv: list[str]) -> int:
     jobs, results, status, parent = map(int, argv)
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    worker = Worker(Status(status), results)
+    worker = Worker(StatusPage(status), results)
     with os.fdopen(jobs, "rb") as lines:
         for line in lines:
             worker.answer(line)

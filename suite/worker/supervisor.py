@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backends import name_of
+from backends import Choice
 from suite.machine.environment import available_bytes
 from suite.records.record import Record
 from suite.worker.messages import Job, failed
@@ -39,48 +39,48 @@ class Supervisor:
     def measure(self, job: Job) -> list[Record]:
         """The records of a job: of every backend one, whatever became of the workers."""
         deaths: list[Record] = []
-        left, tries = list(job.which), 0
+        left, tries = list(job.backends), 0
         while left:
-            answer = self._ask(replace(job, which=tuple(left)))
+            answer = self._ask(replace(job, backends=tuple(left)))
             if not isinstance(answer, Death):
                 if any(record.status == "wrong" for record in answer):
-                    self.close()  # who returned wrong rows may have left wrong ones in the shared table
+                    self.close()  # one that returned wrong rows may have left wrong ones in the shared table
                 return deaths + answer
             guilty = self._guilty(job, left, answer)
             tries += not guilty
             if tries == 2 and len(left) > 1:  # together they come to nothing: each by itself then
-                return deaths + [record for which in left for record in self._measure_alone(job, which)]
-            deaths += [failed(job, which, death.status, death.reason) for which, death in guilty.items()]
-            left = [which for which in left if which not in guilty]
+                return deaths + [record for backend in left for record in self._measure_alone(job, backend)]
+            deaths += [failed(job, backend, death.status, death.reason) for backend, death in guilty.items()]
+            left = [backend for backend in left if backend not in guilty]
         return deaths
 
-    def _measure_alone(self, job: Job, which: str) -> list[Record]:
+    def _measure_alone(self, job: Job, backend: Choice) -> list[Record]:
         self.close()
-        measurement = f"{job.measurement}-{name_of(which)}"  # its rounds are shared with nobody
-        return self.measure(replace(job, which=(which,), measurement=measurement))
+        measurement = f"{job.measurement}-{backend.name}"  # its rounds are shared with nobody
+        return self.measure(replace(job, backends=(backend,), measurement=measurement))
 
-    def _guilty(self, job: Job, left: Sequence[str], death: Death) -> dict[str, Death]:
-        """Who brought a worker down: whose step it was, if that alone does it again; else whoever does alone.
+    def _guilty(self, job: Job, left: Sequence[Choice], death: Death) -> dict[Choice, Death]:
+        """The backends that end a worker: the one whose step it was, if it does so alone; else all that do.
 
         A backend can leave a thread, a signal or a broken table behind that strikes in another's step.
         """
-        accused = [which for which in left if name_of(which) == death.backend]
+        accused = [backend for backend in left if backend.name == death.backend]
         if len(left) == 1:
             return dict.fromkeys(left, death)
         if accused and death.status in ("timed_out", "out_of_memory"):  # not to be had again quickly
             return {accused[0]: death}
-        for suspects in (accused, [which for which in left if which not in accused]):
-            trials = {which: self._try(job, which) for which in suspects}
-            guilty = {which: again for which, again in trials.items() if again is not None}
+        for suspects in (accused, [backend for backend in left if backend not in accused]):
+            trials = {backend: self._try(job, backend) for backend in suspects}
+            guilty = {backend: again for backend, again in trials.items() if again is not None}
             if guilty:
                 return guilty
         return dict.fromkeys(accused, death)
 
-    def _try(self, job: Job, which: str) -> Death | None:
+    def _try(self, job: Job, backend: Choice) -> Death | None:
         """Measure one backend alone, for a moment, in a worker of its own: how that ended it, if it did."""
         self.close()
         brief = replace(job.settings, limit_s=_TRIAL_S, sustain_s=0.0)
-        answer = self._ask(replace(job, which=(which,), settings=brief))
+        answer = self._ask(replace(job, backends=(backend,), settings=brief))
         self.close()
         return answer if isinstance(answer, Death) else None
 

@@ -31,7 +31,7 @@ from suite.cases import ids
 from suite.cases.case import DTYPE_BYTES, INDEX_BYTES, Case
 from suite.engine import check
 from suite.engine.arrays import HostArrays
-from suite.engine.operands import Field, build_table, lay_out
+from suite.engine.operands import Operands, build_table, lay_out
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,22 +63,22 @@ def table_of(vocab: int, dim: int, dtype: str, offset: int) -> Any:
     return build_table(HostArrays(), vocab, dim, dtype, offset)
 
 
-def laid_out(case: Case, batch: Any = None) -> Field:
+def laid_out(case: Case, batch: Any = None) -> Operands:
     batches = [ids.draw(case, 0, 0) if batch is None else np.asarray(batch, case.index_dtype)]
     return lay_out(case, HostArrays(), table_of(*case.table), batches)
 
 
-def verdict(name: str, field: Field) -> str | None:
+def verdict(name: str, operands: Operands) -> str | None:
     """What the check says of a backend on a case; None is right."""
     if missing := missing_packages(describe(name).packages):
         pytest.skip(f"needs {', '.join(missing)}")
     backend = load(name)
-    slot = field.slots[0]
+    slot = operands.slots[0]
     try:
-        lookup = backend().prepare(*field.operands(slot, backend.view))
+        lookup = backend().prepare(*operands.of(slot, backend.view))
     except (BackendUnavailable, Unsupported) as error:
         pytest.skip(str(error))
-    return check.check(field, slot, lookup, backend.clock, 5)[0]
+    return check.check(operands, slot, lookup, backend.clock, 5)[0]
 
 
 @pytest.fixture
@@ -166,9 +166,9 @@ def test_a_table_of_more_elements_than_31_bits_count() -> None:
         for index_dtype in INDEX_BYTES:
             for batch in (last, np.concatenate([last, scattered])):
                 case = Case(vocab, dim, "int8", len(batch), index_dtype)
-                field = lay_out(case, HostArrays(), table, [batch.astype(index_dtype)])
+                operands = lay_out(case, HostArrays(), table, [batch.astype(index_dtype)])
                 with contextlib.suppress(pytest.skip.Exception):  # of one that can't be had, not of all
-                    assert verdict(name, field) is None, f"{name} {case}"
+                    assert verdict(name, operands) is None, f"{name} {case}"
 
 
 def test_the_check_would_have_seen_an_overflow() -> None:
@@ -275,7 +275,7 @@ def test_a_backend_is_loaded_by_its_path(tmp_path: Path, folder: str) -> None:
     path = tmp_path / folder / "my-take.v2.py"
     path.parent.mkdir()
     path.write_text(PLUGIN)
-    assert backends.name_of(str(path)) == "my-take.v2"
+    assert backends.choose(str(path)).name == "my-take.v2"
     said = describe(str(path))
     assert said.summary == "A plugin that takes rows with NumPy."
     assert said.devices == ("cpu",)
@@ -292,7 +292,7 @@ def test_a_backend_is_loaded_by_a_relative_path(tmp_path: Path, monkeypatch: pyt
 
 def test_the_path_of_one_of_ours_is_that_one() -> None:
     path = str(HOUSE / "numpy_take.py")
-    assert backends.name_of(path) == "numpy_take"
+    assert backends.choose(path).name == "numpy_take"
     assert load(path).devices == load("numpy_take").devices
 
 
@@ -360,7 +360,7 @@ def test_an_entry_point_that_is_no_backend(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_name_gives_the_nearest(which: str, says: str) -> None:
-    for ask in (backends.name_of, describe, load):
+    for ask in (backends.choose, describe, load):
         with pytest.raises(UnknownBackend, match=which or "backend") as error:
             ask(which)
         assert says in str(error.value)

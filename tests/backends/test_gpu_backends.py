@@ -16,6 +16,7 @@ import pytest
 
 from backends import BackendUnavailable, Lookup, Unsupported, describe, load, missing_packages, names
 from suite.engine.arrays import CudaArrays
+from suite.records.device import Device
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.gpu
@@ -38,7 +39,7 @@ def _in_time() -> None:
 @functools.cache
 def place() -> Any:
     """Where the suite puts tensors on the first GPU."""
-    return CudaArrays(0).place
+    return CudaArrays(Device("cuda", 0)).place
 
 
 def on_gpu(bits: Array, shift: int = 0) -> Any:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from backends import choose
 from suite.cases import ids
 from suite.cases.case import Case, Sweep
 from suite.engine.measure import Settings
+from suite.records.device import CPU
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.worker.messages import Job
@@ -177,7 +179,13 @@ def test_a_leak_is_ended_and_blamed_on_who_leaks() -> None:
     case = Case(1000, 64, batch=17, cache="hot")
     supervisor = Supervisor(timeout_s=60.0, memory_bytes=LIMIT_BYTES, threads=1)
     try:
-        job = Job(case, "cpu", which, "m", Settings(precision=0.001, limit_s=3.0, cache_bytes=2**20))
+        job = Job(
+            case,
+            CPU,
+            tuple(map(choose, which)),
+            "m",
+            Settings(precision=0.001, limit_s=3.0, cache_bytes=2**20),
+        )
         records = {record.backend: record for record in supervisor.measure(job)}
     finally:
         supervisor.close()

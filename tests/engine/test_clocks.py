@@ -13,7 +13,7 @@ from suite.engine.clocks import (
     MAX_ENTRIES,
     MAX_HOLD_S,
     MAX_QUEUED,
-    SETTLING_READINGS,
+    WARM_UP_READINGS,
     CudaClock,
     HostClock,
 )
@@ -22,8 +22,8 @@ from tests.stand_ins.fake_cuda import FakeCuda, busy
 US = 1e-6
 
 
-def cuda_clock(cuda: FakeCuda, sweep: Callable[[], None] | None = None) -> CudaClock:
-    return CudaClock(cuda, sweep)
+def cuda_clock(cuda: FakeCuda, flush: Callable[[], None] | None = None) -> CudaClock:
+    return CudaClock(cuda, flush)
 
 
 def near(value: float, tolerance: float = 1e-6) -> object:
@@ -77,13 +77,13 @@ def test_host_repeats_share_one_reading_and_times_are_per_lookup() -> None:
     assert 10e-3 <= turn.call_s[2] < 19e-3, "and the last by its 2"
 
 
-def test_settling_calls_are_set_apart_in_few_readings() -> None:
-    settling, timed = Counted(50 * US), Counted(2e-3)
-    turn = HostClock().turn([settling] * 100, [timed] * 3, 1)
-    assert (settling.calls, timed.calls) == (100, 3)
-    assert len(turn.settling_s) <= SETTLING_READINGS
+def test_warm_up_calls_are_set_apart_in_few_readings() -> None:
+    warm_up, timed = Counted(50 * US), Counted(2e-3)
+    turn = HostClock().turn([warm_up] * 100, [timed] * 3, 1)
+    assert (warm_up.calls, timed.calls) == (100, 3)
+    assert len(turn.settling_s) <= WARM_UP_READINGS
     assert len(turn.call_s) == 3
-    assert min(turn.call_s) >= 2e-3, "no settling call among the samples"
+    assert min(turn.call_s) >= 2e-3, "no warm-up call among the samples"
     assert min(turn.settling_s) < 1e-3
 
 
@@ -204,17 +204,17 @@ def test_repeats_lie_between_one_pair_of_events() -> None:
     assert queued[:5] == ["record", "kernel", "kernel", "kernel", "record"]
 
 
-def test_the_sweep_is_before_each_sample_and_outside_its_events() -> None:
+def test_the_flush_is_before_each_sample_and_outside_its_events() -> None:
     cuda = FakeCuda()
-    clock = cuda_clock(cuda, lambda: cuda.launch(300 * US, word="sweep"))
+    clock = cuda_clock(cuda, lambda: cuda.launch(300 * US, word="flush"))
     cuda.log.clear()
     turn = clock.turn([], [cuda.kernel(7 * US)] * 12, 1)
     assert turn.held is True
     assert turn.kernel_s == [near(7 * US)] * 12
     queued = cuda.log[cuda.log.index("sleep") + 1 :]
-    assert queued[:8] == ["sweep", "record", "kernel", "record"] * 2
-    assert min(turn.call_s) < 300 * US, "the host waits for the sweep before it starts its clock"
-    assert queued[-4:] == ["sweep", "synchronize", "kernel", "synchronize"]
+    assert queued[:8] == ["flush", "record", "kernel", "record"] * 2
+    assert min(turn.call_s) < 300 * US, "the host waits for the flush before it starts its clock"
+    assert queued[-4:] == ["flush", "synchronize", "kernel", "synchronize"]
 
 
 @pytest.mark.parametrize("swept", [False, True])
@@ -232,7 +232,7 @@ def test_more_lookups_than_the_queue_takes_are_split(repeat: int, swept: bool) -
 
         return call
 
-    clock = cuda_clock(cuda, (lambda: cuda.launch(2 * US, word="sweep")) if swept else None)
+    clock = cuda_clock(cuda, (lambda: cuda.launch(2 * US, word="flush")) if swept else None)
     cuda.most_waiting, cuda.ends_s = 0, []
     turn = clock.turn([], [lookup(n) for n in range(count)], repeat)
     assert turn.held is True
@@ -245,9 +245,9 @@ def test_more_lookups_than_the_queue_takes_are_split(repeat: int, swept: bool) -
 
 
 @pytest.mark.parametrize("launches", [1, 2, 3])
-def test_lookups_of_several_launches_fit_the_queue_behind_sweeps(launches: int) -> None:
+def test_lookups_of_several_launches_fit_the_queue_behind_flushs(launches: int) -> None:
     cuda = FakeCuda(depth=1000)
-    clock = cuda_clock(cuda, lambda: cuda.launch(2 * US, word="sweep"))
+    clock = cuda_clock(cuda, lambda: cuda.launch(2 * US, word="flush"))
 
     def lookup() -> None:
         for _ in range(launches):
@@ -258,8 +258,8 @@ def test_lookups_of_several_launches_fit_the_queue_behind_sweeps(launches: int) 
     assert turn.kernel_s == [near(launches * 3 * US)] * MAX_QUEUED
 
 
-def test_a_turn_by_the_host_begins_when_the_sweep_is_over() -> None:
-    """A library with streams of its own does not wait for the one that sweeps."""
+def test_a_turn_by_the_host_begins_when_the_flush_is_over() -> None:
+    """A library with streams of its own does not wait for the one that flushs."""
     cuda = FakeCuda()
     clock = HostClock(cuda.synchronize)
     swept: list[bool] = []
@@ -267,10 +267,10 @@ def test_a_turn_by_the_host_begins_when_the_sweep_is_over() -> None:
     def lookup() -> None:
         swept.append(time.perf_counter() >= cuda.free_s)
 
-    cuda.launch(5e-3, word="sweep")
+    cuda.launch(5e-3, word="flush")
     turn = clock.turn([], [lookup], 1)
     assert swept == [True]
-    assert turn.call_s[0] < 4e-3, "nor is the sweep in the first call"
+    assert turn.call_s[0] < 4e-3, "nor is the flush in the first call"
 
 
 def test_device_settling_is_set_apart_and_waited_for() -> None:

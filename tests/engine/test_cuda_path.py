@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends import choose
 from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import measure, operands
@@ -18,6 +19,7 @@ from suite.engine.arrays import CudaArrays, HostArrays
 from suite.records.record import Record, from_json, to_json
 from suite.telemetry import nvidia
 from suite.telemetry.nvml.gpu import Gpu
+from suite.telemetry.reading import Reading
 from tests.stand_ins import host_cuda
 
 CASE = Case(5000, 33, "bfloat16", 40, "int32")
@@ -32,7 +34,8 @@ def run(arrays: CudaArrays, which: list[str], case: Case = CASE, **more: float) 
     table = operands.build_table(arrays, *case.table)
     observer = nvidia.GpuObserver(Gpu.open("0"))
     settings = measure.Settings(limit_s=0.3, cache_bytes=2**16, **more)
-    return measure.measure(case, which, arrays, table, observer, settings, "m", lambda *_: None)
+    setup = measure.Setup(case, arrays, table, Reading(None, "not asked"), observer, settings)
+    return measure.measure(setup, [choose(name) for name in which], "m", lambda *_: None)
 
 
 def test_tables_are_the_same_on_both_sides(arrays: CudaArrays) -> None:

@@ -56,7 +56,7 @@ def test_operands_come_as_bits_or_as_values_of_the_same_memory() -> None:
     for dtype in DTYPES:
         case = Case(50, 8, dtype, 4, "int32")
         field = lay_out(case, arrays, build_table(arrays, *case.table), ids.draw_apart(case, 1, 0))
-        bits, values = (field.operands(field.slots[0], view) for view in ("bits", "values"))
+        bits, values = (field.of(field.slots[0], view) for view in ("bits", "values"))
         assert [type(each) for each in bits] == [np.ndarray] * 3
         assert [each.dtype for each in values] == [getattr(torch, dtype), torch.int32, getattr(torch, dtype)]
         for one, other in zip(bits, values, strict=True):

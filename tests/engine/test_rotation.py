@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import pytest
 
+from backends import choose
 from suite import stats
 from suite.cases.case import Case
 from suite.engine import measure, operands, rotation
@@ -15,6 +16,7 @@ from suite.engine.arrays import HostArrays
 from suite.machine.cpu import cache_bytes
 from suite.records.record import Record
 from suite.telemetry import host
+from suite.telemetry.reading import Reading
 
 CACHE = cache_bytes()
 
@@ -23,15 +25,14 @@ def median_s(case: Case) -> float:
     arrays = HostArrays()
     table = operands.build_table(arrays, *case.table)
     settings = measure.Settings(limit_s=1.0, cache_bytes=CACHE)
-    records = measure.measure(
-        case, ["numpy_take"], arrays, table, host.HostObserver(), settings, "m", lambda *_: None
-    )
+    setup = measure.Setup(case, arrays, table, Reading(0), host.HostObserver(), settings)
+    records = measure.measure(setup, [choose("numpy_take")], "m", lambda *_: None)
     record: Record = records[0]
     assert record.samples is not None, record.reason
     return stats.median(record.samples.call_s).value
 
 
-@pytest.mark.parametrize("vocab", [200_000, 20_000], ids=["table over the cache", "table within it, swept"])
+@pytest.mark.parametrize("vocab", [200_000, 20_000], ids=["table over the cache", "table within it, flushed"])
 def test_few_rows_are_slower_cold(vocab: int) -> None:
     """64 rows of 1 KB: from memory, they cost several times what they cost from a cache near the core."""
     rows = {"vocab": vocab, "dim": 256, "batch": 64}
@@ -52,46 +53,48 @@ Ints = npt.NDArray[Any]
 
 
 def test_hot_is_one_batch_again_and_again() -> None:
-    assert rotation.rotation(Case(10**6, 64, cache="hot"), 512, 2**25) == rotation.Rotation(1, sweep=False)
+    assert rotation.rotation_of(Case(10**6, 64, cache="hot"), 512, 2**25) == rotation.Rotation(1, flush=False)
 
 
 def test_cold_rotates_until_twice_the_cache_has_gone_by() -> None:
     case = Case(10**6, 256, batch=1000)
     touched = rotation.touched_bytes(case, 1000)
     for size in (0, 1, touched // 2, touched, 10 * touched, 100 * touched):
-        found = rotation.rotation(case, 1000, size)
-        assert not found.sweep
+        found = rotation.rotation_of(case, 1000, size)
+        assert not found.flush
         assert (found.slots - 1) * touched >= rotation.MARGIN * size, "between two uses of one batch"
         assert found.slots == max(2, math.ceil(2 * size / touched) + 1)
 
 
-def test_cold_sweeps_where_the_slots_would_be_too_many() -> None:
+def test_cold_flushes_where_the_slots_would_be_too_many() -> None:
     case = Case(10**9, 64, batch=100)
     touched = rotation.touched_bytes(case, 100)
     enough = (rotation.MAX_SLOTS - 1) * touched // rotation.MARGIN
-    assert rotation.rotation(case, 100, enough) == rotation.Rotation(rotation.MAX_SLOTS, sweep=False)
-    assert rotation.rotation(case, 100, enough + touched) == rotation.Rotation(rotation.MAX_SLOTS, sweep=True)
+    assert rotation.rotation_of(case, 100, enough) == rotation.Rotation(rotation.MAX_SLOTS, flush=False)
+    assert rotation.rotation_of(case, 100, enough + touched) == rotation.Rotation(
+        rotation.MAX_SLOTS, flush=True
+    )
 
 
-def test_cold_sweeps_where_the_table_has_too_few_rows() -> None:
+def test_cold_flushes_where_the_table_has_too_few_rows() -> None:
     touched = rotation.touched_bytes(Case(1, 64, batch=100), 100)
     need = 11
     cache_bytes = (need - 1) * touched // rotation.MARGIN
-    assert rotation.rotation(Case(100 * need, 64, batch=100), 100, cache_bytes) == rotation.Rotation(
+    assert rotation.rotation_of(Case(100 * need, 64, batch=100), 100, cache_bytes) == rotation.Rotation(
         need, False
     )
-    few = rotation.rotation(Case(100 * need - 1, 64, batch=100), 100, cache_bytes)
-    assert few == rotation.Rotation(need - 1, sweep=True)
-    assert rotation.rotation(Case(64, 64, batch=100), 64, cache_bytes) == rotation.Rotation(1, sweep=True)
+    few = rotation.rotation_of(Case(100 * need - 1, 64, batch=100), 100, cache_bytes)
+    assert few == rotation.Rotation(need - 1, flush=True)
+    assert rotation.rotation_of(Case(64, 64, batch=100), 64, cache_bytes) == rotation.Rotation(1, flush=True)
 
 
-def test_a_sweep_goes_through_twice_the_cache() -> None:
+def test_a_flush_goes_through_twice_the_cache() -> None:
     arrays = HostArrays()
     made: list[Ints] = []
     bytes_of = arrays.bytes
     arrays.bytes = lambda size: made.append(bytes_of(size)) or made[-1]  # type: ignore[method-assign,func-returns-value]
-    sweep = rotation.sweeper(arrays, 10**6)
-    sweep()
-    sweep()
+    flush = rotation.flush_of(arrays, 10**6)
+    flush()
+    flush()
     assert made[0].nbytes == rotation.MARGIN * 10**6
     assert (made[0] == 2).all(), "every byte is read and written"

@@ -234,14 +234,10 @@ LONG = {
     "claims.cost.out_of_range.probe": "",
     "claims.meaning.geometry._royal": "",
     "claims.meaning.learned.judged": "",
-    "engine.check._probe": "",
-    "engine.measure.measure": "",
     "numba_cpu._compiled": "",
     "numba_cpu._long_rows": "",
     "numba_cpu._operations": "",
     "report.__main__.main": "",
-    "run.options._parser": "",
-    "run.options.parse": "",
 }
 """Functions over the limit, and why each is one thing."""
 

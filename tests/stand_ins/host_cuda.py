@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from suite.engine.arrays import CudaArrays
+from suite.records.device import Device
 
 
 class Event:
@@ -33,6 +34,6 @@ def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
     monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: time.sleep(1e-4), raising=False)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "set_device", lambda place: None)
-    made = CudaArrays(0)
+    made = CudaArrays(Device("cuda", 0))
     made.place = torch.device("cpu")
     return made

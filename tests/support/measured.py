@@ -125,18 +125,16 @@ def _gpu(request: Request) -> Any:
 
 def parameters(tasks: Iterable[Task]) -> list[Any]:
     """Device, case and backend of every test, in words, so that they stand as words in what is saved."""
-    from backends import name_of
-
     return [
         pytest.param(
-            task.device,
+            str(task.device),
             str(task.case),
-            name_of(which),
+            backend.name,
             # Without the GPU's number: two GPUs' runs can be compared.
-            id="-".join((name_of(which), task.device.partition(":")[0], *str(task.case).split())),
+            id="-".join((backend.name, task.device.kind, *str(task.case).split())),
         )
         for task in tasks
-        for which in task.which
+        for backend in task.backends
     ]
 
 

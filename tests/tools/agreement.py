@@ -15,11 +15,13 @@ import sys
 import timeit
 from pathlib import Path
 
+from backends import choose
 from suite import stats
 from suite.cases.case import Case, Sweep, plan
 from suite.engine.measure import Settings
 from suite.machine.cpu import cache_bytes
 from suite.machine.environment import available_bytes
+from suite.records.device import CPU
 from suite.worker.messages import Job
 from suite.worker.process import SPINS
 from suite.worker.supervisor import Supervisor
@@ -74,7 +76,7 @@ def of_the_suite(case: Case, threads: int) -> Times:
     """A new worker's medians."""
     supervisor = Supervisor(60, available_bytes(), threads)
     settings = Settings(limit_s=LIMIT_S, cache_bytes=cache_bytes())
-    records = supervisor.measure(Job(case, "cpu", BACKENDS, "agreement", settings))
+    records = supervisor.measure(Job(case, CPU, tuple(map(choose, BACKENDS)), "agreement", settings))
     supervisor.close()
     return {r.backend: {"suite": stats.median(r.samples.call_s).value} for r in records if r.samples}
 
@@ -91,11 +93,13 @@ def of_the_others(case: Case, threads: int) -> Times:
 
     torch.set_num_threads(threads)
     arrays = HostArrays()
-    field = operands.lay_out(case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)])
+    laid_out = operands.lay_out(
+        case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)]
+    )
     found: Times = {}
     for name in BACKENDS:
         backend = load(name)
-        lookup = backend().prepare(*field.operands(field.slots[0], backend.view))
+        lookup = backend().prepare(*laid_out.of(laid_out.slots[0], backend.view))
         timer = timeit.Timer(lookup)
         number, took_s = timer.autorange()
         number = max(1, number // 20)

@@ -20,16 +20,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from backends import choose
 from suite import stats
 from suite.cases.case import Case, Sweep, plan
 from suite.engine.measure import Settings
 from suite.machine.cuda_device import probe
 from suite.machine.environment import available_bytes
+from suite.records.device import Device
 from suite.worker.messages import Job
 from suite.worker.supervisor import Supervisor
 from tests.tools.agreement import Times, said
 
-DEVICE = "cuda:0"
+DEVICE = Device("cuda", 0)
 CASES = plan(
     [
         Sweep((128256,), (4096,), ("bfloat16",), (24576,)),
@@ -67,7 +69,7 @@ def of_the_suite(case: Case, l2_bytes: int) -> Times:
     """A new worker's medians of kernel time."""
     supervisor = Supervisor(60, available_bytes(), 1)
     settings = Settings(limit_s=LIMIT_S, cache_bytes=l2_bytes)
-    records = supervisor.measure(Job(case, DEVICE, BACKENDS, "agreement", settings))
+    records = supervisor.measure(Job(case, DEVICE, tuple(map(choose, BACKENDS)), "agreement", settings))
     supervisor.close()
     for record in records:
         if record.status != "ok":
@@ -98,13 +100,15 @@ def of_the_others(case: Case) -> Times:
     from suite.engine.arrays import arrays_on
 
     arrays = arrays_on(DEVICE)
-    field = operands.lay_out(case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)])
+    laid_out = operands.lay_out(
+        case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)]
+    )
     found: Times = {}
     lookups: dict[str, Callable[[], Any]] = {}
     for name in BACKENDS:
         backend = load(name)
         try:
-            lookups[name] = backend().prepare(*field.operands(field.slots[0], backend.view))
+            lookups[name] = backend().prepare(*laid_out.of(laid_out.slots[0], backend.view))
         except (BackendUnavailable, Unsupported) as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
@@ -126,7 +130,7 @@ def of_nvbench(lookups: dict[str, Callable[[], Any]]) -> dict[str, float]:
     for name, lookup in lookups.items():
 
         def measured(state: Any, lookup: Callable[[], Any] = lookup) -> None:
-            stream = torch.cuda.ExternalStream(state.get_stream().addressof(), torch.device(DEVICE))
+            stream = torch.cuda.ExternalStream(state.get_stream().addressof(), torch.device(str(DEVICE)))
 
             def launch(_: Any) -> None:
                 with torch.cuda.stream(stream):

@@ -15,6 +15,7 @@ from typing import Any
 from suite.engine import arrays
 from suite.engine.clocks import CudaClock
 from suite.machine.cuda_device import CudaDevice
+from suite.records.device import Device
 from suite.telemetry.nvml.calls import Calls
 from suite.telemetry.nvml.find import find
 from suite.telemetry.nvml.gpu import Gpu
@@ -88,7 +89,7 @@ class Bench:
     def arrays(self) -> Any:
         if isinstance(self.device, str):
             raise Missing(self.device)
-        return arrays.arrays_on(f"cuda:{self.index}")
+        return arrays.arrays_on(Device("cuda", self.index))
 
     @cached_property
     def clock(self) -> CudaClock:

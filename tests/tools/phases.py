@@ -20,7 +20,7 @@ from suite.engine.measure import Settings
 from suite.machine.cpu import cache_bytes
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
-from suite.worker.messages import STATUS_BYTES, Job, Status
+from suite.worker.messages import STATUS_BYTES, Job, StatusPage
 from suite.worker.serve import Worker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ class Watched(Worker):
     def __init__(self) -> None:
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
-        super().__init__(Status(status), status)
+        super().__init__(StatusPage(status), status)
         self.spent: Counter[tuple[str, str | None]] = Counter()
         self.now: tuple[str, str | None] = ("start", None)
         self.since = perf_counter()
@@ -49,7 +49,7 @@ def main(limit_s: float) -> None:
     began = perf_counter()
     for task in tasks_of(parse([])):
         settings = Settings(limit_s=limit_s, cache_bytes=cache_bytes())
-        records = worker.perform(Job(task.case, task.device, task.which, "phases", settings))
+        records = worker.perform(Job(task.case, task.device, task.backends, "phases", settings))
         taken = [record.samples for record in records if record.samples]
         timed += sum(sum(map(sum, s.call_s)) * s.calls_per_sample for s in taken)
     worker.notice(None, "end")

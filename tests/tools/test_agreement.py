@@ -13,6 +13,7 @@ import pytest
 
 from suite.cases.case import Case
 from suite.engine.arrays import CudaArrays
+from suite.records.device import Device
 from tests.tools import agreement, agreement_gpu
 
 torch = pytest.importorskip("torch")
@@ -52,7 +53,7 @@ class Bench:
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     """The GPU's part on host tensors, do_bench and NVBench stood in for."""
     monkeypatch.setattr(torch.cuda, "set_device", lambda place: None)
-    arrays = CudaArrays(0)
+    arrays = CudaArrays(Device("cuda", 0))
     arrays.place = torch.device("cpu")
     monkeypatch.setattr("suite.engine.arrays.arrays_on", lambda device: arrays)
     monkeypatch.setattr(agreement_gpu, "BACKENDS", ("torch_index_select", "fbgemm_gather"))

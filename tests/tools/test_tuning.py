@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from suite.cases.case import Case
+from suite.records.device import Device
 from suite.records.record import Samples
 from tests.stand_ins import host_cuda
 from tests.support import fabricate
@@ -90,7 +91,7 @@ def test_a_gpu_would_be_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(tune_gpu, "BACKENDS", {"stub": (stub, lambda *_: others)})
     monkeypatch.setattr(tune_gpu, "SHAPES", ((64, 17), (516, 3)))
     monkeypatch.setattr(tune_gpu, "TABLE_BYTES", 2**20)
-    section = tune_gpu.tune("stub", ("cuda:0", 2**16), 0.01, tmp_path / "gpu.md")
+    section = tune_gpu.tune("stub", (Device("cuda", 0), 2**16), 0.01, tmp_path / "gpu.md")
     assert len([line for line in section.lines if re.match(r"\| (64|516) \|", line)]) == 2
     lines = (tmp_path / "gpu-stub.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 3

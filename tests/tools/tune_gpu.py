@@ -26,6 +26,7 @@ import numpy as np
 
 from backends import cupy_bulk, cupy_rawkernel, load, numba_cuda, triton_gather
 from suite.cases.case import Case
+from suite.records.device import Device
 from tests.tools.tuning import Section, report_of, write
 
 Geometry = Callable[..., Any]
@@ -179,7 +180,7 @@ def launched(module: ModuleType, geometry: Geometry) -> Iterator[None]:
         module.geometry = own  # type: ignore[attr-defined]
 
 
-def speeds(name: str, row_bytes: int, batch: int, place: tuple[str, int], seconds: float) -> Speeds:
+def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], seconds: float) -> Speeds:
     """GB/s of payload by choice, or why there is none.
 
     Args:
@@ -192,7 +193,7 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[str, int], second
     case, (device, cache_bytes) = case_of(row_bytes, batch), place
     arrays = arrays_on(device)
     table = operands.build_table(arrays, *case.table)
-    field = operands.lay_out(case, arrays, table, ids.draw_apart(case, SLOTS, 0))
+    laid_out = operands.lay_out(case, arrays, table, ids.draw_apart(case, SLOTS, 0))
     found: Speeds = {}
     lookups: dict[str, list[Any]] = {}
     for label, geometry in choices(name, row_bytes, batch).items():
@@ -200,15 +201,15 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[str, int], second
         try:
             with launched(BACKENDS[name][0], geometry):
                 lookups[label] = [
-                    backend.prepare(*field.operands(slot, backend.view)) for slot in field.slots
+                    backend.prepare(*laid_out.of(slot, backend.view)) for slot in laid_out.slots
                 ]
-            reason = check.check(field, field.slots[0], lookups[label][0], backend.clock, 0)[0]
+            reason = check.check(laid_out, laid_out.slots[0], lookups[label][0], backend.clock, 0)[0]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         if reason:
             found[label] = reason
             lookups.pop(label, None)
-    clock = clocks.clock_of(device, "device", rotation.sweeper(arrays, cache_bytes), SLOTS)
+    clock = clocks.clock_of(device, "device", rotation.flush_of(arrays, cache_bytes), SLOTS)
     times: dict[str, list[float]] = {label: [] for label in lookups}
     rng, deadline = np.random.default_rng(0), time.monotonic() + seconds
     for rounds in range(MOST_ROUNDS):
@@ -220,7 +221,7 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[str, int], second
     return found | {label: case.payload_bytes / float(np.median(s)) / 1e9 for label, s in times.items()}
 
 
-def tune(name: str, place: tuple[str, int], seconds: float, path: Path) -> Section:
+def tune(name: str, place: tuple[Device, int], seconds: float, path: Path) -> Section:
     """One backend over all shapes; ``path`` is the report's."""
     about = (
         "GB/s of payload as the backend launches itself, by the fastest choice, and the one over the other; "
@@ -270,7 +271,7 @@ def main(argv: Sequence[str]) -> int:
     if isinstance(found, str):
         print(f"gpu {given.gpu}: not there, {found}; try --dry-run", file=sys.stderr)
         return 2
-    path, place = report_of(found.name), (f"cuda:{given.gpu}", found.l2_bytes)
+    path, place = report_of(found.name), (Device("cuda", given.gpu), found.l2_bytes)
     for name in given.backend:
         section = tune(name, place, given.seconds, path)
         facts = f"{datetime.now(UTC):%Y-%m-%d}, {found.name}, {_versions(name)}"

@@ -43,11 +43,13 @@ def turns(bound: bool) -> None:
 
     case = Case(100_000, 129, "bfloat16", 8192, cache="hot")
     arrays = HostArrays()
-    field = operands.lay_out(case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)])
+    laid_out = operands.lay_out(
+        case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)]
+    )
     lookups = {}
     for name in ("numpy_take", *THREADED):
         backend = load(name)
-        lookups[name] = backend().prepare(*field.operands(field.slots[0], backend.view))
+        lookups[name] = backend().prepare(*laid_out.of(laid_out.slots[0], backend.view))
     clock = HostClock(binding=binding.of_this_process() if bound else None)
     medians: dict[str, list[float]] = {name: [] for name in THREADED}
     for _ in range(TURNS):

@@ -14,11 +14,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from backends import choose
 from suite import stats
 from suite.cases.case import Sweep, plan
 from suite.engine.measure import Settings
 from suite.machine.cpu import cache_bytes
 from suite.machine.environment import available_bytes
+from suite.records.device import CPU
 from suite.records.record import Record
 from suite.worker import noise
 from suite.worker.messages import Job
@@ -70,10 +72,10 @@ def main(limit_s: float) -> None:
     print(f"noise floor {floor:.2%}, {len(GRID)} cases")
     ratios: dict[str, list[stats.Estimate]] = {name: [] for name in NAMES[1:]}
     with tempfile.TemporaryDirectory() as folder:
-        which = tuple(_write_backends(Path(folder)))
+        which = tuple(map(choose, _write_backends(Path(folder))))
         for case in GRID:
             settings = Settings(precision=1e-5, limit_s=limit_s, cache_bytes=cache_bytes())
-            records = supervisor.measure(Job(case, "cpu", which, "figures", settings))
+            records = supervisor.measure(Job(case, CPU, which, "figures", settings))
             print(case, *_judge(records, floor, ratios), sep="  ", flush=True)
     supervisor.close()
     for bound in (floor, 0.0, 0.005, 0.01, 0.02, 0.03):

@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends import choose
 from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import measure
 from suite.machine import environment
-from suite.records.record import Memory, Record
+from suite.records.device import CPU
 from suite.telemetry.host import HostObserver
 from suite.telemetry.reading import Reading
 from suite.worker import devices
-from suite.worker.devices import Tables, with_memory
-from suite.worker.messages import STATUS_BYTES, Job, Status
+from suite.worker.devices import Tables
+from suite.worker.messages import STATUS_BYTES, Job, StatusPage
 from suite.worker.serve import Worker
 
 GB = 10**9
@@ -32,8 +33,8 @@ HUGE_PAGE = 2**21
 )
 def test_a_table_takes_its_own_pages_and_no_scratch(vocab: int, dim: int, dtype: str, offset: int) -> None:
     case = Case(vocab, dim, dtype, 1, offset=offset)
-    table = Tables().of(case, "cpu")
-    taken = table.allocated.value
+    table = Tables().of(case, CPU)
+    taken = table.memory.value
     page = HUGE_PAGE if case.table_bytes >= HUGE_PAGE else mmap.PAGESIZE
     assert taken is not None and taken % mmap.PAGESIZE == 0
     assert case.table_bytes <= taken < case.table_bytes + 2 * page
@@ -49,11 +50,11 @@ def test_a_host_that_does_not_show_its_mappings_gives_a_reason(tmp_path: Path) -
 def test_one_table_is_kept_until_another_is_asked_for() -> None:
     kept = Tables()
     small, other = Case(100, 8, batch=1), Case(100, 9, batch=1)
-    first = kept.of(small, "cpu")
-    assert kept.of(Case(100, 8, batch=77), "cpu") is first
-    assert kept.shortage(small, "cpu", 2**20) is None
-    assert kept.of(small, "cpu") is first
-    assert kept.of(other, "cpu") is not first
+    first = kept.of(small, CPU)
+    assert kept.of(Case(100, 8, batch=77), CPU) is first
+    assert kept.shortage(small, CPU, 2**20) is None
+    assert kept.of(small, CPU) is first
+    assert kept.of(other, CPU) is not first
     assert kept.kept is not None and kept.kept.rows.shape == (100, 9)
 
 
@@ -72,7 +73,7 @@ def test_all_that_a_case_needs_is_counted(
     monkeypatch: pytest.MonkeyPatch, case: Case, free: float, fits: bool
 ) -> None:
     monkeypatch.setattr(environment, "available_bytes", lambda: int(free))
-    short = Tables().shortage(case, "cpu", 2**20)
+    short = Tables().shortage(case, CPU, 2**20)
     assert (short is None) == fits, short
     assert short is None or (short.startswith("needs ") and short.endswith(" GB are free"))
 
@@ -104,21 +105,6 @@ def test_the_table_of_a_law_is_one_array_all_through() -> None:
     assert 8 * 300_000 <= most < 9 * 300_000
 
 
-def test_a_record_is_told_of_its_table_and_each_reason_once() -> None:
-    def told(role: str, memory: Memory, table: Reading[int]) -> Record:
-        record = Record("a", "cuda:0", Case(10, 8), "error", "why", "m", role, memory=memory)  # type: ignore[arg-type]
-        return with_memory(record, table, {"context_bytes": 5})
-
-    seen = Memory(None, 1, 2)
-    assert told("backend", seen, Reading(320)).memory == Memory(320, 1, 2)
-    assert told("backend", seen, Reading(None, "lost")).memory == Memory(None, 1, 2, reason="table: lost")
-    lost = Memory(reason="lost")
-    assert told("backend", lost, Reading(None, "lost")).memory.reason == "lost"
-    assert told("backend", lost, Reading(None, "shrunk")).memory.reason == "lost; table: shrunk"
-    assert told("ceiling", Memory(), Reading(320)).memory == Memory()
-    assert told("ceiling", Memory(), Reading(320)).telemetry == {"context_bytes": 5}
-
-
 def test_a_worker_reads_the_ids_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = ids.read_file
@@ -130,10 +116,10 @@ def test_a_worker_reads_the_ids_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fd = os.memfd_create("status")
     os.ftruncate(fd, STATUS_BYTES)
     try:
-        worker = Worker(Status(fd), fd)
+        worker = Worker(StatusPage(fd), fd)
         for path in (paths[0], paths[0], paths[1]):
             case = Case(10, 8, batch=2, distribution="file:a")
-            worker.perform(Job(case, "cpu", ("numpy_take",), "m", measure.Settings(), path))
+            worker.perform(Job(case, CPU, (choose("numpy_take"),), "m", measure.Settings(), path))
     finally:
         os.close(fd)
     assert read == paths

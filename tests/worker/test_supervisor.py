@@ -15,12 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backends import choose
 from suite.cases.case import Case
 from suite.engine import contender, measure, operands
-from suite.engine.arrays import arrays_on
+from suite.engine.arrays import HostArrays
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.telemetry import host
+from suite.telemetry.reading import Reading
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -285,13 +287,16 @@ def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) ->
         case = Case(1000, 64, batch=17)
         which = ("numpy_take", "torch_index_select", "torch_embedding")
         settings = measure.Settings(limit_s=limit_s, seed=seed, cache_bytes=2**20)
-        measure.measure(case, which, arrays, table, host.HostObserver(), settings, "m", notice)
+        setup = measure.Setup(case, arrays, table, Reading(0), host.HostObserver(), settings)
+        measure.measure(setup, [choose(name) for name in which], "m", notice)
         return order
 
-    arrays = arrays_on("cpu")
+    arrays = HostArrays()
     table = operands.build_table(arrays, 1000, 64, "float32")
     first, third = turns(0, 1.0), turns(1, 1.0)
-    monkeypatch.setattr(contender, "SPOT_SHARE", 0.0)  # so that less else is drawn, as when times differ
+    monkeypatch.setattr(
+        contender, "SPOT_CHECK_SHARE", 0.0
+    )  # so that less else is drawn, as when times differ
     second = turns(0, 2.0)
     count = min(map(len, (first, second, third)))
     assert count >= 12

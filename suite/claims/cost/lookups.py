@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backends import choose
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcomes import Outcome, outcomes_of
 from suite.cases.case import Case
 from suite.claims.target import Place
 from suite.engine.measure import Settings
+from suite.records.device import Device
 from suite.records.record import Record
 from suite.stats import Estimate
 from suite.worker.budget import Budget
@@ -73,7 +75,8 @@ def measure(place: Place, seconds: float) -> Sweep:
             settings = Settings(limit_s=limit_s, seed=place.seed, cache_bytes=place.cache_bytes)
             asked = which if batch < LARGE else which[:1]
             missing |= {(law, batch, name): "left out, for time" for name in which if name not in asked}
-            job = Job(case, place.device, asked, uuid.uuid4().hex[:12], settings)
+            backends = tuple(choose(name) for name in asked)
+            job = Job(case, Device.of(place.device), backends, uuid.uuid4().hex[:12], settings)
             records = supervisor.measure(job)
             budget.finished()
             _keep(records, law, batch, found, distinct, missing)

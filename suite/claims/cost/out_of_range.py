@@ -43,6 +43,7 @@ def probe(spec: Spec) -> Iterator[Any]:
     from suite.cases.case import Case
     from suite.engine import operands
     from suite.engine.arrays import arrays_on
+    from suite.records.device import Device
 
     backend = load(spec["backend"])
     missing = missing_packages(backend.packages)
@@ -50,13 +51,13 @@ def probe(spec: Spec) -> Iterator[Any]:
         yield {"unavailable": f"needs {', '.join(missing)}, not installed"}
         return
     case = Case(VOCAB, DIM, DTYPE, BATCH)
-    arrays = arrays_on(spec["device"])
+    arrays = arrays_on(Device.of(spec["device"]))
     table, around = _surrounded(arrays, case)
     ids = np.arange(7, 7 + BATCH, dtype=np.int64)
     field = operands.lay_out(case, arrays, table, [ids])
     slot = field.slots[0]
     try:
-        lookup = backend().prepare(*field.operands(slot, backend.view))
+        lookup = backend().prepare(*field.of(slot, backend.view))
         lookup()  # compiles, loads, warms up: what is judged is the next call
         arrays.synchronize()
     except (Unsupported, BackendUnavailable) as error:

@@ -57,6 +57,7 @@ def allocate(spec: Spec) -> Iterator[Any]:
     """Allocate the table as the suite does, write it, and see what memory it takes."""
     from suite.engine.arrays import Arrays, HostArrays, arrays_on
     from suite.machine import environment
+    from suite.records.device import Device
     from suite.telemetry import host, nvidia
     from suite.telemetry.observer import Observer
 
@@ -70,7 +71,7 @@ def allocate(spec: Spec) -> Iterator[Any]:
 
         from suite.telemetry.nvml.gpu import Gpu
 
-        arrays = arrays_on(place.device)
+        arrays = arrays_on(Device.of(place.device))
         arrays.bytes(1)
         uuid = torch.cuda.get_device_properties(place.device).uuid
         observer = nvidia.GpuObserver(Gpu.open(f"GPU-{uuid}"))

@@ -14,7 +14,7 @@ from suite.cases.case import Case
 from suite.claims.finding import Table
 from suite.engine import check
 from suite.engine.arrays import Host, HostArrays
-from suite.engine.operands import Field, lay_out
+from suite.engine.operands import Operands, lay_out
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -75,9 +75,9 @@ def fetch(
     rows: Floats | None = None
     outcomes = []
     for offset_bytes, index_dtype in places:
-        field = _field(table, ids, offset_bytes, index_dtype)
+        operands = _operands(table, ids, offset_bytes, index_dtype)
         for name in installed() if backends is None else backends:
-            what, detail, bits = _one(name, field, table[ids].view(np.int32))
+            what, detail, bits = _one(name, operands, table[ids].view(np.int32))
             outcomes.append(Outcome(name, offset_bytes, index_dtype, what, detail))
             if rows is None and what == "same":
                 rows = bits.view(np.float32)
@@ -100,7 +100,7 @@ def agreed(outcomes: Sequence[Outcome]) -> str:
     return f"The rows came through {len(same)} of the suite's backends, the same bits from each{also}."
 
 
-def _field(table: Floats, ids: Ids, offset_bytes: int, index_dtype: str) -> Field:
+def _operands(table: Floats, ids: Ids, offset_bytes: int, index_dtype: str) -> Operands:
     """The operands of a lookup in this table, copied to where the layout has it."""
     arrays = HostArrays()
     memory = arrays.bytes(offset_bytes + table.nbytes)
@@ -110,15 +110,15 @@ def _field(table: Floats, ids: Ids, offset_bytes: int, index_dtype: str) -> Fiel
     return lay_out(case, arrays, placed, [ids.astype(index_dtype)])
 
 
-def _one(name: str, field: Field, right: npt.NDArray[np.int32]) -> tuple[str, str, Host]:
+def _one(name: str, operands: Operands, right: npt.NDArray[np.int32]) -> tuple[str, str, Host]:
     """What a backend did, the words for it, and the bits of its rows (none if it returned none)."""
-    slot = field.slots[0]
-    field.arrays.view(slot.out.reshape(-1), "uint8")[...] = CANARY
+    slot = operands.slots[0]
+    operands.arrays.view(slot.out.reshape(-1), "uint8")[...] = CANARY
     bits: Any = None
     try:
         backend = load(name)
-        lookup = backend().prepare(*field.operands(slot, backend.view))
-        bits = field.arrays.snapshot(lookup(), field.case)
+        lookup = backend().prepare(*operands.of(slot, backend.view))
+        bits = operands.arrays.snapshot(lookup(), operands.case)
     except Unsupported as error:
         return "refused", f"refuses: {error}", bits
     except BackendUnavailable as error:

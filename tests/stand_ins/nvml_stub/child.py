@@ -61,18 +61,22 @@ def burst(seconds: float = 0.01, lookups: int = 3) -> int:
 
 def records(which: str, sustain_s: float) -> list[Any]:
     """What a worker new to the GPU measures of one backend, as it would send it."""
+    from backends import choose
     from suite.cases.case import Case
     from suite.engine import measure
     from suite.records import record
+    from suite.records.device import Device
     from suite.worker import devices, messages, serve
 
     devices.NVML_LIMIT_S = 0.1
     Gpu.open.__func__.__kwdefaults__["open_limit_s"] = 0.1
     settings = measure.Settings(limit_s=0.05, cache_bytes=2**16, sustain_s=sustain_s)
-    job = messages.Job(Case(5000, 33, "bfloat16", 40, "int32"), "cuda:0", (which,), "m", settings)
+    job = messages.Job(
+        Case(5000, 33, "bfloat16", 40, "int32"), Device("cuda", 0), (choose(which),), "m", settings
+    )
     fd = os.memfd_create("status")
     os.ftruncate(fd, messages.STATUS_BYTES)
-    found = serve.Worker(messages.Status(fd), fd).perform(job)
+    found = serve.Worker(messages.StatusPage(fd), fd).perform(job)
     os.close(fd)
     return [json.loads(record.to_json(one)) for one in found]
 

@@ -1,0 +1,34 @@
+"""A contender's record: what it has shown beside what all records of a measurement share."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from backends import choose
+from suite.cases.case import Case
+from suite.engine.contender import Contender, Shared
+from suite.records.device import Device
+from suite.records.record import Memory, Record, Traffic
+from suite.telemetry.reading import Reading
+
+
+def record(role: Any, memory: Memory, table: Reading[int]) -> Record:
+    operands: Any = SimpleNamespace(case=Case(10, 8), arrays=SimpleNamespace(device=Device("cuda", 0)))
+    contender = Contender(choose("numpy_take"), role, operands, 0.02, None, memory=memory)
+    contender.fail("error", "why")
+    return contender.record(Shared("m", 0.01, Traffic(1, 1, 1, True, 1, False), table, {"context_bytes": 5}))
+
+
+def test_a_record_has_its_tables_memory_and_each_reason_once() -> None:
+    seen, lost = Memory(None, 1, 2), Memory(reason="lost")
+    assert record("backend", seen, Reading(320)).memory == Memory(320, 1, 2)
+    assert record("backend", seen, Reading(None, "lost")).memory == Memory(None, 1, 2, reason="table: lost")
+    assert record("backend", lost, Reading(None, "lost")).memory.reason == "lost"
+    assert record("backend", lost, Reading(None, "shrunk")).memory.reason == "lost; table: shrunk"
+
+
+def test_the_ceiling_has_the_facts_of_the_device_and_no_memory_of_the_table() -> None:
+    found = record("ceiling", Memory(), Reading(320))
+    assert found.memory == Memory() and found.telemetry == {"context_bytes": 5}
+    assert found.device == "cuda:0" and found.clock is None and found.reason == "why"
