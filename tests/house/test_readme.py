@@ -20,6 +20,7 @@ from tests.tools import generated
 ROOT = Path(__file__).resolve().parents[2]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 COMMANDS = [
     line
     for block in re.findall(r"```sh\n(.*?)```", README + (ROOT / "backends/README.md").read_text(), re.DOTALL)
@@ -32,7 +33,7 @@ def words(command: str) -> list[str]:
 
 
 def test_there_are_commands() -> None:
-    assert sum("suite.run" in command for command in COMMANDS) >= 7
+    assert sum("suite.run" in command for command in COMMANDS) >= 4
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m suite.run")])
@@ -128,6 +129,24 @@ def test_python_works_as_written(page: str, monkeypatch: pytest.MonkeyPatch) -> 
     known: dict[str, Any] = {}
     exec(block, known)
     assert len(known["table"]) > 0 and known["table"].status.eq("ok").any()
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_every_tool_is_named_and_every_name_is_a_tool() -> None:
+    """The scripts that print figures; what they share has no ``__main__``."""
+    paths = (ROOT / "tests/tools").glob("*.py")
+    tools = {path.stem for path in paths if '__name__ == "__main__"' in path.read_text(encoding="utf-8")}
+    named = set(re.findall(r"tests\.tools\.(\w+)", CONTRIBUTING))
+    named |= set(re.findall(r"`(\w+_gpu)`", CONTRIBUTING))
+    assert named == tools - {"make_text_ids"}
+
+
+def test_every_place_that_contributing_names_is_there() -> None:
+    for path in re.findall(r"`((?:suite|tests|backends|results)/[\w/.]*)`", CONTRIBUTING):
+        assert (ROOT / path).exists(), path
 
 
 def test_links_lead_somewhere() -> None:

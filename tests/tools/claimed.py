@@ -19,16 +19,12 @@ def text(root: Path) -> str:
         return NOTHING
     path, tree = max(found, key=lambda one: (one[1]["environment"]["created"], one[0].name))
     environment = tree["environment"]
-    rows = ["| claim | here | figure | why |", "| --- | --- | --- | --- |"]
+    rows = ["| claim | here | figure |", "| --- | --- | --- |"]
     for one in tree["findings"]:
-        rows.append(
-            f"| {' | '.join(markdown_cell(one[key]) for key in ('claim', 'verdict', 'number', 'why'))} |"
-        )
+        rows.append(f"| {' | '.join(markdown_cell(one[key]) for key in ('claim', 'verdict', 'number'))} |")
     where = f"{environment['cpu'].get('model')}, {environment['settings'].get('threads')} threads"
     if tree["device"] != "cpu":
         where = str(environment["gpu"].get("name"))
     page = path.with_name("claims.html").relative_to(root)
     made = f"{environment['created'][:10]}; commit `{environment['commit'][:8]}`"
-    return "\n".join(
-        [*rows, "", f"{where}; {made}; [the page]({page}) has the figures, the plots and the rules."]
-    )
+    return "\n".join([*rows, "", f"{where}; {made}; [the page]({page}) says why, with plots and rules."])

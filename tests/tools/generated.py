@@ -1,4 +1,4 @@
-"""The generated parts of README.md and results/README.md.
+"""The generated parts of the READMEs.
 
 ``python -m tests.tools.generated`` writes them anew.
 """
@@ -49,9 +49,9 @@ GENERATED = {
     "README.md": {
         "headline": lambda: headline.text(ROOT),
         "claims": lambda: claimed.text(ROOT),
-        "backends": backends,
         "presets": presets,
     },
+    "backends/README.md": {"backends": backends},
     "results/README.md": {"record fields": schema.record_fields, "columns": schema.columns},
 }
 
