@@ -21,8 +21,8 @@ def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch
     closed = []
     monkeypatch.setattr("suite.worker.supervisor.Supervisor.close", lambda self: closed.append(True))
 
-    def engine(asked: str, supervisor: object, cache_bytes: int) -> float:
-        assert asked == device and cache_bytes >= 2**20 and not closed
+    def engine(asked: object, supervisor: object, cache_bytes: int) -> float:
+        assert str(asked) == device and cache_bytes >= 2**20 and not closed
         return 0.013
 
     monkeypatch.setattr("suite.worker.noise.measured_floor", engine)

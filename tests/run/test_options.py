@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backends import choose
 from suite.cases.case import Case
 from suite.command import BadRequest
+from suite.records.device import CPU, Device
 from suite.run.options import SUSTAIN_S, Request, parse
 from tests.support.commands import SMALL, complaint, nothing_left, refused
 
@@ -110,7 +112,7 @@ def test_times_have_units(text: str, seconds: float) -> None:
 def test_lists_lose_what_is_said_twice() -> None:
     request = parse(["--vocab", "10,20,10", "--dim", "4", "--backend", "numpy_take", "numpy_take"])
     assert [case.vocab for case in request.cases] == [10, 20]
-    assert request.backends == ("numpy_take",)
+    assert request.backends == (choose("numpy_take"),)
 
 
 VALUES = {
@@ -182,9 +184,9 @@ def test_a_bad_value_is_one_line(which: str, capsys: pytest.CaptureFixture[str],
 def test_what_runs_on_the_gpu_that_was_asked_for_is_not_measured_on_the_cpu_too() -> None:
     both = ["--backend", "torch_index_select", "numba_cpu"]
     request = parse(["--gpu", "1", *both])
-    assert request.backends_on("cuda:1") == ("torch_index_select",)
-    assert request.backends_on("cpu") == ("numba_cpu",)
-    assert parse(both).backends_on("cpu") == ("torch_index_select", "numba_cpu")
+    assert request.backends_on(Device("cuda", 1)) == (choose("torch_index_select"),)
+    assert request.backends_on(CPU) == (choose("numba_cpu"),)
+    assert parse(both).backends_on(CPU) == (choose("torch_index_select"), choose("numba_cpu"))
 
 
 def test_a_gpu_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str], elsewhere: Path) -> None:

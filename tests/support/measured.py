@@ -94,7 +94,7 @@ def choose(config: pytest.Config) -> None:
     if config.getoption("benchmark_histogram", None) and find_spec("pygal") is None:
         raise pytest.UsageError("--benchmark-histogram: needs pygal, not installed; pip install pygal")
     config.stash[REQUEST] = request
-    config.stash[TASKS] = {(task.device, str(task.case)): task for task in tasks}
+    config.stash[TASKS] = {(str(task.device), str(task.case)): task for task in tasks}
 
 
 def open_replay(config: pytest.Config) -> Replay:

@@ -222,7 +222,7 @@ def test_the_gpu_runs_are_as_many_cases_as_their_time_is_shared_by() -> None:
     for command in limits_gpu.commands("folder", 450):
         request = parse(command[3:])
         tasks = tasks_of(request)
-        assert {task.device for task in tasks} == {"cuda:0"}
+        assert {str(task.device) for task in tasks} == {"cuda:0"}
         assert len(tasks) == limits_gpu.CASES[Path(command[-1]).name]
         assert all(case.table_bytes < 5e9 and 4 * case.rows_bytes < 5e9 for case in request.cases)
         budgets += request.time_budget_s or 0
