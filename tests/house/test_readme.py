@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tests.tools import generated
 
 ROOT = Path(__file__).resolve().parents[2]
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+UNCONSTRAINED = {"cuda12", "cuda13", "fbgemm-genai"}
+PINS = [pin for pin in (ROOT / ".ci/constraints.txt").read_text().splitlines() if not pin.startswith("#")]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -108,6 +112,23 @@ def test_setup_commands_are_constrained_and_run_by_ci() -> None:
     assert all("-c .ci/constraints.txt" in command for command in setup)
     assert "<!-- test command -->" in (ROOT / ".ci/run").read_text()
     assert setup[1].endswith("-m pytest") and setup[0].endswith("-m suite.run")
+
+
+def test_no_pin_has_a_local_label() -> None:
+    assert [pin for pin in PINS if "+" in pin] == [], "no public index has it"
+
+
+def test_every_dependency_has_a_pin() -> None:
+    extras = PROJECT["optional-dependencies"]
+    needed = [PROJECT["dependencies"], *(extras[name] for name in extras.keys() - UNCONSTRAINED)]
+    named = {re.split(r"[^\w-]", line)[0] for lines in needed for line in lines}
+    assert named - {re.split(r"[^\w-]", pin)[0] for pin in PINS} == {PROJECT["name"]}
+
+
+def test_the_pythons_claimed_are_those_resolved() -> None:
+    pythons = re.findall(r"Python :: (3\.\d+)", str(PROJECT["classifiers"]))
+    assert f"Python {pythons[0]} to {pythons[-1]}," in README
+    assert PROJECT["requires-python"] == f">={pythons[0]}"
 
 
 @pytest.mark.parametrize("page", generated.GENERATED)

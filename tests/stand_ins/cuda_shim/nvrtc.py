@@ -43,7 +43,11 @@ def compile_source(source: str, names: Sequence[str], options: Sequence[str]) ->
     Raises:
         RuntimeError: with the compiler's log.
     """
-    nvrtc = ctypes.CDLL(str(library()))
+    path = library()
+    assert path
+    for builtins in path.parent.glob("libnvrtc-builtins.so.*"):  # 13.0 does not look beside itself
+        ctypes.CDLL(str(builtins))
+    nvrtc = ctypes.CDLL(str(path))
     program = ctypes.c_void_p()
     _call(nvrtc.nvrtcCreateProgram, ctypes.byref(program), source.encode(), b"gather.cu", 0, None, None)
     try:
