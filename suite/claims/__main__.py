@@ -133,7 +133,7 @@ def _place(request: Request, gpu: CudaDevice | None) -> Place:
 def _environment(request: Request, argv: Sequence[str], place: Place, gpu: CudaDevice | None) -> Environment:
     from backends import describe, names
     from suite.machine.environment import collect
-    from suite.telemetry.nvidia import gpu_facts
+    from suite.telemetry.observer import gpu_facts
 
     kind = place.device.partition(":")[0]
     packages = [p for name in names() if kind in (one := describe(name)).devices for p in one.packages]

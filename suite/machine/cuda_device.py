@@ -1,12 +1,14 @@
-"""One GPU as torch sees it, asked in a process of its own, so that the supervisor holds no device."""
+"""One GPU as torch sees it: in this process, or asked in a child so that the parent holds no device."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from suite.records.device import Device
 
 LIMIT_S = 120.0
 
@@ -16,7 +18,9 @@ class CudaDevice:
     """What the suite must know of a GPU before it measures.
 
     Attributes:
-        uuid: as CUDA gives it; NVML puts ``GPU-`` or ``MIG-`` before it. l2_bytes: its last-level cache.
+        uuid: as CUDA reports it, without the ``GPU-`` or ``MIG-`` that NVML puts before it.
+        l2_bytes: size of the last-level cache.
+        memory_bytes: size of the device memory.
     """
 
     name: str
@@ -25,11 +29,26 @@ class CudaDevice:
     memory_bytes: int
 
 
+def cuda_device(device: Device) -> CudaDevice | None:
+    """The GPU of this number as torch sees it in this process, without a CUDA context; None for the CPU."""
+    if not device.is_gpu:
+        return None
+    import torch
+
+    properties = torch.cuda.get_device_properties(device.index)
+    return CudaDevice(
+        name=properties.name,
+        uuid=str(properties.uuid),
+        l2_bytes=properties.L2_cache_size,
+        memory_bytes=properties.total_memory,
+    )
+
+
 def probe(index: int) -> CudaDevice | str:
-    """The GPU that torch calls ``cuda:index``, or one line that says why there is none."""
+    """The GPU that torch calls ``cuda:index``, asked in a child process; or the reason, a line, for none."""
     command = [sys.executable, "-m", "suite.machine.cuda_device", str(index)]
     try:
-        asked = subprocess.run(
+        child = subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -37,32 +56,32 @@ def probe(index: int) -> CudaDevice | str:
             cwd=Path(__file__).resolve().parents[2],
             check=False,
         )
-        found = json.loads(asked.stdout.splitlines()[-1])
+        answer = json.loads(child.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
-        return f"asking for it took longer than {LIMIT_S:g} s"
+        return f"torch did not answer within {LIMIT_S:g} s"
     except (ValueError, IndexError, OSError):
-        return "torch could not be asked for it"
-    return found if isinstance(found, str) else CudaDevice(**found)
+        return "torch could not be asked"
+    return answer if isinstance(answer, str) else CudaDevice(**answer)
 
 
-def _ask(index: int) -> dict[str, str | int] | str:
+def _ask(index: int) -> CudaDevice | str | None:
     try:
         import torch
     except ImportError as error:
         return f"torch is not installed ({error})"
     if not torch.cuda.is_available():
-        built = "built for the CPU only" if torch.version.cuda is None else "finds no NVIDIA GPU or driver"
-        return f"torch {torch.__version__} {built}"
+        return f"torch {torch.__version__} {_lack(torch.version.cuda, torch.version.hip)}"
     if index >= torch.cuda.device_count():
         return f"torch sees {torch.cuda.device_count()}, counted from 0"
-    facts = torch.cuda.get_device_properties(index)
-    return {
-        "name": facts.name,
-        "uuid": str(facts.uuid),
-        "l2_bytes": facts.L2_cache_size,
-        "memory_bytes": facts.total_memory,
-    }
+    return cuda_device(Device("cuda", index))
+
+
+def _lack(cuda: str | None, hip: str | None) -> str:
+    """Why a torch built against these versions of CUDA and ROCm has no GPU."""
+    if cuda is not None:
+        return "finds no NVIDIA GPU or driver"
+    return "is built for the CPU only" if hip is None else "finds no AMD GPU or driver"
 
 
 if __name__ == "__main__":
-    print(json.dumps(_ask(int(sys.argv[1]))))
+    print(json.dumps(_ask(int(sys.argv[1])), default=asdict))

@@ -15,7 +15,7 @@ from suite.machine import cpu, environment
 from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.schedule import digest
-from suite.telemetry import nvidia
+from suite.telemetry import observer
 from suite.worker.messages import Job
 from suite.worker.process import SPINS
 
@@ -74,5 +74,5 @@ class Launch:
             sorted({str(task.device) for task in self.tasks}),
             settings,
             packages=[package for source in sources for package in describe(source).packages],
-            gpu=nvidia.gpu_facts(self.gpu) if self.gpu else None,
+            gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )

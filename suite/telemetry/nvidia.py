@@ -1,4 +1,4 @@
-"""Observer of an NVIDIA GPU: NVML's figures under the names of a record."""
+"""Observer of an NVIDIA GPU: NVML's figures under the field names of a record."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from backends import Lookup
-from suite.machine.cuda_device import CudaDevice
 from suite.records.record import Fact
 from suite.telemetry.nvml.figures import difference
 from suite.telemetry.nvml.gpu import Gpu
 from suite.telemetry.observer import OFF, PER_ENERGY, burst
 from suite.telemetry.reading import Reading, both, facts
 
-GIVEN_BACK = "memory in use grew by less than the table: others gave some back meanwhile"
+GIVEN_BACK = "memory in use grew by less than the table: other processes freed some meanwhile"
 
+_NOT_STORED = ("uuid", "gpu_uuid", "pci_bus_id", "name")
+"""What would identify one GPU; the name is CUDA's."""
 _GAUGES = ("temperature_c", "memory_temperature_c", "sm_clock_hz", "memory_clock_hz")
 _OF_A_PHASE = (
     *("energy_j", *PER_ENERGY, "dram_bytes_per_s", "dram_bytes_per_lookup"),
@@ -24,22 +25,27 @@ _OF_A_PHASE = (
 
 
 class GpuObserver:
-    """NVML's account of one GPU."""
+    """What NVML reports of one GPU."""
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu
+
+    @classmethod
+    def open(cls, uuid: str, limit_s: float) -> GpuObserver:
+        """Observe the GPU with this UUID; an index can mean another GPU to NVML than to CUDA."""
+        return cls(Gpu.open(uuid, limit_s=limit_s))
 
     def held_bytes(self) -> Reading[int]:
         return self.gpu.memory().used_bytes
 
     def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
-        # Of the whole device, so what others take meanwhile is in it.
+        # Of the whole device, so it includes what other processes allocate meanwhile.
         taken = both(before, self.held_bytes(), lambda a, b: b - a)
         too_little = taken.value is not None and taken.value < span[1] - span[0]
         return Reading(None, GIVEN_BACK) if too_little else taken
 
     def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
-        # NVML has no high-water mark; pools give nothing back at once, so what is held after is the peak.
+        # NVML has no high-water mark. Memory pools free nothing at once, so what is in use after is the peak.
         call()
         return self.held_bytes()
 
@@ -81,7 +87,7 @@ class GpuObserver:
 
 
 def missing(gpu: Gpu) -> str | None:
-    """Which figures of a record NVML does not tell of this GPU, and why, in a line; None if it tells all."""
+    """The figures of a record that NVML does not report here, with the reasons, on one line; None if none."""
     counters = gpu.counters()
     limited, heated = (counters.throttled_ns[cause] for cause in ("software_power_cap", "hardware_thermal"))
     figures: dict[str, Reading[Any]] = {
@@ -93,31 +99,20 @@ def missing(gpu: Gpu) -> str | None:
         "throttling": limited,
         "DRAM traffic": gpu.dram_bytes_per_s(),
     }
-    if limited.reason is None:  # older drivers tell some causes and not others
+    if limited.reason is None:  # older drivers report some causes and not others
         figures["throttling by heat"] = heated
     names: dict[str, list[str]] = {}
     for name, figure in figures.items():
         if figure.reason is not None:
             names.setdefault(figure.reason, []).append(name)
-    return "; ".join(f"{', '.join(those)} ({reason})" for reason, those in names.items()) or None
+    return "; ".join(f"{', '.join(same)} ({reason})" for reason, same in names.items()) or None
 
 
-def gpu_facts(device: CudaDevice) -> dict[str, Fact]:
-    """What a GPU is; a fact that can't be had is null, with the reason in ``<fact>_missing``.
-
-    What would name this one GPU among its like (UUIDs, the place on the bus) is left out. ``nvml_missing``
-    says which figures of a record NVML does not report here.
-    """
-    gpu = Gpu.open(device.uuid)
+def identity_facts(uuid: str) -> dict[str, Fact]:
+    """What NVML reports of a GPU without identifying it; ``nvml_missing``: figures it does not report."""
+    gpu = Gpu.open(uuid)
     try:
-        identity = {n: r for n, r in gpu.identity().items() if "uuid" not in n and n != "pci_bus_id"}
-        untold = missing(gpu)
+        identity = {name: fact for name, fact in gpu.identity().items() if name not in _NOT_STORED}
+        return {**facts(identity), "nvml_missing": missing(gpu)}
     finally:
         gpu.close()
-    # The CUDA runtime knows these without NVML.
-    known: dict[str, Fact] = {
-        "name": device.name,
-        "l2_bytes": device.l2_bytes,
-        "memory_bytes": device.memory_bytes,
-    }
-    return {**facts({n: r for n, r in identity.items() if n != "name"}), **known, "nvml_missing": untold}

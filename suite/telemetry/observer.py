@@ -1,4 +1,4 @@
-"""What an observer of a device can tell: memory, energy, traffic, clocks."""
+"""Observer of a device: its memory, energy, traffic and clocks; which one fits a device."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from backends import Lookup
+from suite.machine.cuda_device import CudaDevice
 from suite.records.record import Fact
 from suite.telemetry.reading import Reading
 
@@ -20,39 +21,71 @@ class Observer(Protocol):
     """Reads counters between timed phases, never during one."""
 
     def held_bytes(self) -> Reading[int]:
-        """Memory in use now: resident (CPU), or on the device by everybody (GPU)."""
+        """Memory in use now: resident in this process (CPU), or on the device by all processes (GPU)."""
 
     def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
-        """Memory that a new array takes: of its first to last address, or more than was in use before it."""
+        """Memory of a new array: resident between its addresses (CPU), or in use beyond ``before`` (GPU)."""
 
     def peak_bytes(self, call: Callable[[], object]) -> Reading[int]:
-        """The most memory in use at any time of a call, as far as this device tells."""
+        """The peak of memory in use during a call, as far as the device reports one."""
 
     def watch(self) -> Callable[[], dict[str, Fact]]:
-        """Begin to watch the device; what is returned ends it, and says what held the clocks down."""
+        """Start watching the clocks; the returned call ends it and gives what held them down, in seconds."""
 
     def sustained(
         self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
     ) -> dict[str, Fact]:
-        """Figures over ``seconds`` of nothing but these lookups; beside a null, ``<name>_missing``.
+        """Figures over ``seconds`` of these lookups alone, in turns and without a flush between them.
 
-        Each is declared to move ``payload_bytes``; of the copy they are known, which tries the counters.
-        The lookups take turns as in a cold case, but no cache is swept between them.
+        Args:
+            payload_bytes: declared bytes of one lookup; for the copy they are exact, so it validates the
+                counters.
+            wait: returns once the rows of all lookups are there.
+
+        Returns:
+            Figures by name; the reason for one that is null stands in ``<name>_missing``.
         """
 
 
+def observer_of(device: CudaDevice | None, limit_s: float) -> Observer:
+    """The observer of a GPU, or of the CPU if it is None. Another vendor's GPUs take one more line here.
+
+    Args:
+        limit_s: how long one call of the GPU's library may take before the library is given up.
+    """
+    from suite.telemetry import host, nvidia
+
+    return host.HostObserver() if device is None else nvidia.GpuObserver.open(device.uuid, limit_s)
+
+
+def gpu_facts(device: CudaDevice) -> dict[str, Fact]:
+    """What a GPU is, for the environment of a run.
+
+    A fact that is not reported is null, with the reason in ``<fact>_missing``. What would identify this one
+    GPU (UUIDs, its place on the bus) is left out.
+    """
+    from suite.telemetry import nvidia
+
+    return {
+        **nvidia.identity_facts(device.uuid),
+        # The CUDA runtime reports these without the vendor's library.
+        "name": device.name,
+        "l2_bytes": device.l2_bytes,
+        "memory_bytes": device.memory_bytes,
+    }
+
+
 def burst(lookups: Sequence[Lookup], wait: Callable[[], None]) -> Callable[[], int]:
-    """A call that does some 10 ms of lookups, waits for their rows, and returns how many there were."""
+    """A call that does about 10 ms of lookups, waits for their rows, and returns their number."""
     state = {"count": 1, "cursor": 0}
 
     def run() -> int:
-        began, count = time.perf_counter(), state["count"]
+        start_s, count = time.perf_counter(), state["count"]
         for _ in range(count):
             lookups[state["cursor"]]()
             state["cursor"] = (state["cursor"] + 1) % len(lookups)
         wait()
-        took = time.perf_counter() - began
-        if took < BURST_S / 2:
+        if time.perf_counter() - start_s < BURST_S / 2:
             state["count"] = min(4 * count, 4096)
         return count
 

@@ -9,11 +9,10 @@ from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import arrays, operands
 from suite.machine import environment
+from suite.machine.cuda_device import cuda_device
 from suite.records.device import Device
 from suite.records.record import Fact
-from suite.telemetry.host import HostObserver
-from suite.telemetry.nvidia import GpuObserver
-from suite.telemetry.observer import Observer
+from suite.telemetry.observer import Observer, observer_of
 from suite.telemetry.reading import Reading, both, facts
 
 NVML_LIMIT_S = 2.0
@@ -32,7 +31,7 @@ class OpenDevice:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.observer: Observer = _gpu_observer(device) if device.is_gpu else HostObserver()
+        self.observer: Observer = observer_of(cuda_device(device), NVML_LIMIT_S)
         self.before = self.observer.held_bytes()
         self.arrays = arrays.arrays_on(device)
         operands.build_table(self.arrays, 1, 1, "int8")
@@ -110,13 +109,3 @@ def _short(need: int, there: int, where: str) -> str | None:
     if need <= there:
         return None
     return f"needs {need / 1e9:.1f} GB on {where}, {max(0, there) / 1e9:.1f} GB are free"
-
-
-def _gpu_observer(device: Device) -> Observer:
-    import torch
-
-    from suite.telemetry.nvml.gpu import Gpu
-
-    # By UUID, since an index can mean another GPU to NVML than to CUDA. Asking for it makes no context.
-    uuid = str(torch.cuda.get_device_properties(str(device)).uuid)
-    return GpuObserver(Gpu.open(uuid, limit_s=NVML_LIMIT_S))

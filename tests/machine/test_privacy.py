@@ -11,7 +11,7 @@ import pytest
 from suite.machine import environment
 from suite.machine.cuda_device import CudaDevice
 from suite.machine.privacy import machine_digest, private_names, without_paths
-from suite.telemetry import nvidia
+from suite.telemetry import nvidia, observer
 from suite.telemetry.reading import Reading
 from tests.support.machines import GIB, MIB, collected, machine
 
@@ -58,7 +58,7 @@ def test_no_name_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     gpu = SimpleNamespace(identity=lambda: identity, close=lambda: None)
     monkeypatch.setattr(nvidia.Gpu, "open", lambda uuid: gpu)
     monkeypatch.setattr(nvidia, "missing", lambda gpu: None)
-    facts = nvidia.gpu_facts(CudaDevice("H100 of mallory", "GPU-1234", 2**20, 2**36))
+    facts = observer.gpu_facts(CudaDevice("H100 of mallory", "GPU-1234", 2**20, 2**36))
     environ = WHO | {"LD_PRELOAD": "/home/mallory/lib/libjemalloc.so", "OMP_PLACES": "{0:4}:4:1"}
     settings = {"ids": "/home/mallory/ids.npy", "limit_s": 8.0}
     line = collected(named(tmp_path), argv, environ, gpu=facts, settings=settings)
