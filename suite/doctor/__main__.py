@@ -1,4 +1,4 @@
-"""What on this machine makes numbers noisy, and how far apart it puts equal things: one screen.
+"""Find what makes measurements noisy on this machine, and measure its noise floor; one screen.
 
 python -m suite.doctor [--gpu N] [--no-noise]
 """
@@ -12,75 +12,78 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from suite.command import Parser, execute
+from suite.command import DONE, BadRequest, Parser, execute, refuse
 from suite.text import plain
 
 if TYPE_CHECKING:
     from suite.doctor.finding import Finding
-    from suite.telemetry.nvml.gpu import Gpu
 
 
 _GPU = re.compile(r"(GPU-|MIG-)?[0-9a-fA-F][0-9a-fA-F:.-]{0,39}")
 _STYLES = {"ok": "green", "warn": "bold yellow", "unknown": "dim"}
+_COLUMNS = 80  # where the output is not a terminal
+_INDENT = 9
 _TIMEOUT_S = 60.0
-_LARGEST_L2_BYTES = 128 << 20  # of the GPUs there are; a smaller one is only swept more than it need be
+_LARGEST_L2_BYTES = 128 << 20  # of all GPUs; on one with less the caches are flushed more than they need be
 _ORDER = ("warn", "unknown", "ok")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    asked = _parser().parse_args(argv)
-    from suite.telemetry.nvml.gpu import Gpu
+    request = _parser().parse_args(argv)
     from suite.worker.noise import in_words
 
-    gpu = Gpu.open(asked.gpu) if asked.gpu is not None else None
-    if gpu is not None and gpu.unavailable is not None:
-        print(
-            f"GPU {asked.gpu}: {plain(gpu.unavailable)}; see nvidia-smi -L for those there are",
-            file=sys.stderr,
-        )
-        return 2
     try:
-        found = diagnose(gpu, int(asked.gpu) if asked.gpu and asked.gpu.isdecimal() else None)
-    finally:
-        if gpu is not None:
-            gpu.close()
-    show(found, sys.stdout)
-    if not asked.no_noise:
+        findings = diagnose(request.gpu)
+    except BadRequest as error:
+        return refuse(error)
+    show(findings, sys.stdout)
+    if not request.no_noise:
         sys.stdout.flush()
-        print(in_words(noise_floor(asked.gpu)))
-    return 0
+        print(in_words(noise_floor(request.gpu)))
+    return DONE
 
 
-def diagnose(gpu: Gpu | None = None, index: int | None = None) -> tuple[Finding, ...]:
-    """Read this machine, and a GPU that is open; takes about half a second.
+def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
+    """Read this machine, and a GPU; takes about half a second.
 
     Args:
-        index: the number by which torch is asked for the GPU as well, which takes some seconds more.
+        gpu: an index, a UUID or a PCI bus id. By an index torch is asked too, which takes some seconds more.
+
+    Raises:
+        BadRequest: the GPU can't be opened.
     """
     from dataclasses import replace
 
     from suite.doctor.activity import watch
-    from suite.doctor.gpu import gpu_findings
+    from suite.doctor.gpu import gpu_findings, open_gpu, state_since
     from suite.doctor.host import findings
-    from suite.machine.environment import collect
+    from suite.machine.cpu import cpu_facts
+    from suite.machine.cuda_device import probe
+    from suite.machine.environment import system_facts
 
-    # The environment first: watching it would count in its load.
-    environment = collect((), 0, "", (), {})
-    activity, state = watch(gpu)
-    if state is not None and index is not None:
-        from suite.machine.cuda_device import probe
+    opened = open_gpu(gpu) if gpu is not None else None
+    # The facts first: the load average would include the watching.
+    cpu, system = cpu_facts(), system_facts()
+    if opened is None:
+        return findings(cpu, system, watch())
+    try:
+        before = opened.counters()
+        activity = watch()
+        state = state_since(opened, before)
+        if gpu is not None and gpu.isdecimal():
+            state = replace(state, cuda=probe(int(gpu)))
+    finally:
+        opened.close()
+    return findings(cpu, system, activity) + gpu_findings(state)
 
-        state = replace(state, cuda=probe(index))
-    return findings(environment, activity) + (gpu_findings(state) if state is not None else ())
 
+def noise_floor(gpu: str | None) -> float | None:
+    """The noise floor of the CPU, or of a GPU by its index, measured in a child process for 10 s or more.
 
-def noise_floor(which: str | None) -> float | None:
-    """The noise floor of the CPU or of the GPU with this index, measured in a child process for 10 s or more.
-
-    None where it can't be measured: too few cases came out, or the GPU is not named by an index.
+    None if it can't be measured: too few cases could be measured, or the GPU is not given by its index.
     """
-    if which is not None and not which.isdecimal():
+    if gpu is not None and not gpu.isdecimal():
         return None
     from suite.machine.cpu import allowed_processors, cache_bytes
     from suite.records.device import CPU, Device
@@ -89,60 +92,77 @@ def noise_floor(which: str | None) -> float | None:
 
     supervisor = Supervisor.of_this_machine(_TIMEOUT_S, len(allowed_processors()))
     try:
-        if which is None:
+        if gpu is None:
             return measured_floor(CPU, supervisor, cache_bytes())
-        return measured_floor(Device("cuda", int(which)), supervisor, _LARGEST_L2_BYTES)
+        return measured_floor(Device("cuda", int(gpu)), supervisor, _LARGEST_L2_BYTES)
     finally:
         supervisor.close()
 
 
-def show(found: Sequence[Finding], file: TextIO) -> None:
-    """Print findings, the worst first: in colour on a terminal, plainly elsewhere.
+def show(findings: Sequence[Finding], file: TextIO) -> None:
+    """Print findings, the worst first, those that need no action in one paragraph; in colour on a terminal.
 
-    On a terminal prose is folded between words, and a command never, so that it can be copied whole.
+    Prose is folded between words, and a command never, so that it can be copied whole.
     """
-    lines = list(_lines(sorted(found, key=lambda finding: _ORDER.index(finding.grade))))
+    lines = list(_lines(findings))
     if file.isatty():
         from rich.console import Console
         from rich.text import Text
 
         console = Console(file=file, highlight=False)
-        for style, words, indent in lines:
-            folded = textwrap.fill(words, console.width, subsequent_indent=" " * indent) if indent else words
-            console.print(Text(folded, style=style), soft_wrap=True)
+        for style, text, indent in lines:
+            console.print(Text(_folded(text, console.width, indent), style=style), soft_wrap=True)
     else:
-        for _, words, _ in lines:
-            print(words, file=file)
+        for _, text, indent in lines:
+            print(_folded(text, _COLUMNS, indent), file=file)
 
 
-def _lines(ranked: Sequence[Finding]) -> Iterator[tuple[str, str, int]]:
-    """(style, text, columns by which its further lines are set in; 0 if it must stay one line)."""
-    width = max((len(finding.subject) for finding in ranked), default=0) + 2
-    for finding in ranked:
-        subject = f"{finding.grade:9}{finding.subject:{width}}"
-        yield _STYLES[finding.grade], subject + plain(finding.state), len(subject)
-        if finding.grade != "ok":
+def _folded(text: str, columns: int, indent: int) -> str:
+    if not indent:
+        return text
+    return textwrap.fill(text, columns, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def _lines(findings: Sequence[Finding]) -> Iterator[tuple[str, str, int]]:
+    """(style, text, indent of its further lines; 0 if it must stay one line)."""
+    for grade in _ORDER:
+        graded = [finding for finding in findings if finding.grade == grade]
+        alone = [finding for finding in graded if grade != "ok" and (finding.why or finding.advice)]
+        for finding in alone:
+            yield _STYLES[grade], f"{grade:{_INDENT}}{finding.subject}: {plain(finding.state)}", _INDENT
             if finding.why:
-                yield "dim", f"{'':9}why  {plain(finding.why)}", 14
+                yield "dim", f"{'':{_INDENT}}why  {plain(finding.why)}", _INDENT + 5
             if finding.advice:
-                yield "cyan", f"{'':9}do   {plain(finding.advice)}", 0
-    counts = (f"{sum(f.grade == grade for f in ranked)} {grade}" for grade in _ORDER)
+                yield "cyan", f"{'':{_INDENT}}do   {plain(finding.advice)}", 0
+        for device in ("", "GPU: "):
+            rest = [f for f in graded if f not in alone and f.subject.startswith("GPU: ") == bool(device)]
+            if rest:
+                yield _STYLES[grade], f"{grade:{_INDENT}}{device}{_paragraph(rest)}", _INDENT
+    counts = (f"{sum(f.grade == grade for f in findings)} {grade}" for grade in _ORDER)
     yield "bold", ", ".join(counts), 0
+
+
+def _paragraph(findings: Sequence[Finding]) -> str:
+    """Findings in a row, those of one state together: ``turbo, swap (not reported); clock source (tsc)``."""
+    subjects: dict[str, list[str]] = {}
+    for finding in findings:
+        subjects.setdefault(plain(finding.state), []).append(finding.subject.removeprefix("GPU: "))
+    return "; ".join(f"{', '.join(same)} ({state})" for state, same in subjects.items())
 
 
 def _parser() -> Parser:
     parser = Parser("python -m suite.doctor", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--gpu", type=_gpu, metavar="N", help="also look at this GPU: an index, a UUID or a PCI bus id"
+        "--gpu", type=_gpu, metavar="N", help="examine this GPU too: an index, a UUID or a PCI bus id"
     )
     parser.add_argument("--no-noise", action="store_true", help="do not measure the noise floor")
     return parser
 
 
-def _gpu(words: str) -> str:
-    if not _GPU.fullmatch(words):
-        raise argparse.ArgumentTypeError(f"{words!r} names no GPU; give an index such as 0, or a UUID")
-    return words
+def _gpu(text: str) -> str:
+    if not _GPU.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} names no GPU; give an index such as 0, or a UUID")
+    return text
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a finding is, and the readings it is made of."""
+"""Finding: one thing that can make measurements noisy, and the facts it is made of."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from suite.records.record import Fact
 
 Grade = Literal["ok", "warn", "unknown"]
 
-HIDDEN = "not told by this machine"
+UNREPORTED = "not reported"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that can make numbers noisy.
+    """One thing that can make measurements noisy.
 
     Attributes:
-        state: how it is here.
+        state: how it is on this machine.
         advice: what to do, an exact command where there is one; empty if nothing.
-        why: how it makes numbers noisy; empty where it does not.
+        why: how it makes measurements noisy; empty where it does not.
     """
 
     subject: str

@@ -10,10 +10,11 @@ import sys
 import pytest
 
 from suite.doctor.__main__ import main, noise_floor, show
-from suite.doctor.activity import Activity
 from suite.doctor.finding import Finding
-
-QUIET = Activity(0.5, 0.05, 0.0, (), (3_000_000_000,) * 8)
+from suite.doctor.gpu import gpu_findings
+from suite.doctor.host import findings
+from tests.doctor.test_gpu import H100, PROCESSES, gpu
+from tests.doctor.test_host import QUIET, QUIET_CPU, QUIET_SYSTEM
 
 
 @pytest.mark.parametrize(("which", "device"), [(None, "cpu"), ("1", "cuda:1")])
@@ -34,7 +35,7 @@ def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor with no half second to wait for."""
-    monkeypatch.setattr("suite.doctor.activity.watch", lambda gpu=None: (QUIET, None))
+    monkeypatch.setattr("suite.doctor.activity.watch", lambda: QUIET)
 
 
 def test_the_command_prints_the_findings_and_the_noise_floor(
@@ -98,8 +99,16 @@ def test_prose_is_folded_between_words_and_further_lines_are_set_in(monkeypatch:
     show([Finding("load", "many words of it " * 4, "a command", "warn", "for a reason " * 4)], file)
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in file.getvalue().splitlines()]
     assert max(map(len, lines)) <= 40
-    set_in = {len(line) - len(line.lstrip()) for line in lines if line.startswith(" " * 10)}
-    assert set_in == {len("warn     load  "), len("         why  ")}
+    indents = [len(line) - len(line.lstrip()) for line in lines[:-1]]
+    assert sorted(set(indents)) == [0, len("warn     "), len("         why  ")]
+    assert lines[-2] == "         do   a command"
+
+
+def test_what_needs_no_action_is_a_paragraph_for_the_host_and_one_for_the_gpu() -> None:
+    file = io.StringIO()
+    subjects = {"a": "1", "GPU: b": "2", "c": "3", "GPU: d": "2", "e": "1"}
+    show([Finding(subject, state, "", "ok") for subject, state in subjects.items()], file)
+    assert file.getvalue() == "ok       a, e (1); c (3)\nok       GPU: b, d (2)\n0 warn, 0 unknown, 5 ok\n"
 
 
 class Terminal(io.StringIO):
@@ -109,7 +118,7 @@ class Terminal(io.StringIO):
 
 SHOWN = (
     Finding("calm", "quiet", "never shown", "ok", "never shown"),
-    Finding("hidden", "not told", "", "unknown"),
+    Finding("hidden", "not reported", "", "unknown"),
     Finding("loud", "[red]x[/red]\x1b[2J", "run " + "long " * 60 + "end", "warn", "because\n\x07of it"),
 )
 
@@ -129,3 +138,17 @@ def test_findings_are_shown_worst_first_defused_and_commands_whole(
         "can be copied whole"
     )
     assert "1 warn, 1 unknown, 1 ok" in shown
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_quiet_machine_and_its_gpu_fit_a_screen(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Terminal() if terminal else io.StringIO()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    state = gpu(
+        {"persistence_enabled": False, "uuid": "GPU-ab"}, clock=345_000_000, processes=PROCESSES, cuda=H100
+    )
+    cpu = QUIET_CPU | {"governor": None, "turbo": None, "hypervisor": True}
+    show((*findings(cpu, QUIET_SYSTEM, QUIET), *gpu_findings(state)), file)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80 and len(lines) <= 24

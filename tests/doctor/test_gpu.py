@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from suite.doctor.activity import GpuState
-from suite.doctor.gpu import gpu_findings
+from suite.doctor.gpu import GpuState, gpu_findings
 from suite.machine.cuda_device import CudaDevice
 from suite.telemetry.nvml.figures import Counters, Difference, Memory, Process
 from suite.telemetry.reading import Reading
@@ -44,7 +43,7 @@ def gpu(identity: dict[str, Any] | None = None, **more: Any) -> GpuState:
     )
     causes = more.get("throttled", {"software_power_cap": 0.0, "hardware_thermal": 0.0})
     throttled = {cause: reading(value) for cause, value in causes.items()}
-    during = Difference(0.5, reading(1.0), reading(1.0), reading(1.0), throttled)
+    during = Difference(0.5, throttled)
     identity = {key: reading(value) for key, value in told.items()}
     return GpuState(identity, numbers, counters, during, more.get("missing"), more.get("cuda"))
 
@@ -78,15 +77,20 @@ PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not ava
             "sudo nvidia-smi -i 00000000:17:00.0 -pm 1",
         ),
         ("persistence mode", gpu({"persistence_enabled": "not supported"}), "unknown", "not supported"),
-        ("MIG", gpu({"mig_enabled": True}), "warn", "not divided"),
-        ("kind", gpu(), "ok", "NVIDIA H100, driver 580.95.05, CUDA 13.2, ECC on, at 17:00.0"),
-        ("kind", gpu({"ecc_enabled": False}), "ok", "ECC off"),
-        ("kind", gpu({"name": "not supported", "driver_version": "not told"}), "ok", "driver unknown"),
-        ("memory", gpu(), "ok", "85.9 GB, 2.5 GB in use; 5120 bits at 2619 MHz: 3352 GB/s at most"),
-        ("memory", gpu({"theoretical_peak_bytes_per_s": "not told"}), "ok", "2.5 GB in use"),
+        ("MIG", gpu({"mig_enabled": True}), "warn", "undivided"),
+        ("model", gpu(), "ok", "NVIDIA H100, driver 580.95.05, CUDA 13.2, ECC on, at 17:00.0"),
+        ("model", gpu({"ecc_enabled": False}), "ok", "ECC off"),
+        ("model", gpu({"name": "not supported", "driver_version": "not supported"}), "ok", "driver unknown"),
+        ("memory", gpu(), "ok", "85.9 GB, 2.5 GB in use, peak 3352 GB/s by 5120 bits at 2619 MHz"),
+        ("memory", gpu({"theoretical_peak_bytes_per_s": "not supported"}), "ok", "2.5 GB in use"),
         ("memory", gpu(used="not permitted"), "unknown", "not permitted"),
-        ("counters", gpu(), "ok", "all told"),
-        ("counters", gpu(missing="energy (not supported)"), "unknown", "no energy (not supported)"),
+        ("counters", gpu(), "ok", "all available"),
+        (
+            "counters",
+            gpu(missing="energy (not supported)"),
+            "unknown",
+            "not available: energy (not supported)",
+        ),
         ("power limit", gpu(drawn=690.0), "warn", "700 W, 690 W drawn"),
         ("power limit", gpu(drawn="not supported"), "ok", "700 W"),
         ("power limit", gpu({"power_limit_w": "not of an instance"}), "unknown", "not of an instance"),
@@ -102,11 +106,12 @@ PROCESSES = (Process(4242, Reading(2**30)), Process(4343, Reading(None, "not ava
         ("throttling", gpu(throttled={"a": 0.0, "b": "not known"}, temperature=91), "ok", "91 °C"),
         ("throttling", gpu(throttled={"a": "not numbered so"}), "unknown", "not numbered so"),
         ("throttling", gpu(throttled={}), "unknown", "no counters"),
-        ("throttling", gpu(memory_temperature=95), "ok", "none in 0.5 s; 40 °C, memory 95 °C"),
-        ("torch", gpu({"uuid": "GPU-ab"}, cuda=H100), "ok", "sees it; L2 cache 50.0 MB"),
-        ("torch", gpu({"uuid": "not told"}, cuda=H100), "ok", "sees it"),
-        ("torch", gpu({"uuid": "GPU-cd"}, cuda=H100), "warn", "another GPU by this number: H100"),
+        ("throttling", gpu(memory_temperature=95), "ok", "none in 0.5 s, 40 °C, memory 95 °C"),
+        ("torch", gpu({"uuid": "GPU-ab"}, cuda=H100), "ok", "sees this GPU, L2 cache 50.0 MB"),
+        ("torch", gpu({"uuid": "not supported"}, cuda=H100), "ok", "sees this GPU"),
+        ("torch", gpu({"uuid": "GPU-cd"}, cuda=H100), "warn", "this number is another GPU: H100"),
         ("torch", gpu(cuda="torch is built for the CPU only"), "warn", "built for the CPU only"),
+        ("other processes", gpu(), "ok", "none visible"),
         ("other processes", gpu(processes=PROCESSES), "warn", "2 (pid 4242, 4343)"),
         ("other processes", gpu(processes="not permitted"), "unknown", "not permitted"),
     ],

@@ -10,7 +10,7 @@ from suite.doctor import host
 from suite.doctor.activity import Activity, Offender
 from suite.doctor.finding import Finding
 from suite.doctor.host import findings
-from suite.records.record import Environment, Fact
+from suite.records.record import Fact
 
 QUIET_CPU: dict[str, Fact] = {
     "governor": "performance",
@@ -34,35 +34,31 @@ QUIET_SYSTEM: dict[str, Fact] = {
 QUIET = Activity(0.5, 0.05, 0.0, (), (3_000_000_000,) * 8)
 
 
-def environment(cpu: dict[str, Fact] | None = None, system: dict[str, Fact] | None = None) -> Environment:
-    return Environment("", (), 0, "", "unknown", None, "", ("cpu",), {}, cpu or {}, system or {})
-
-
 def found(subject: str, activity: Activity = QUIET, **facts: Fact) -> Finding:
     """The finding of a quiet machine with these facts changed."""
     cpu = {key: facts.pop(key, value) for key, value in QUIET_CPU.items()}
     cpu["frequency_driver"] = facts.pop("frequency_driver", None)
-    every = findings(environment(cpu, QUIET_SYSTEM | facts), activity)
+    every = findings(cpu, QUIET_SYSTEM | facts, activity)
     (one,) = [finding for finding in every if finding.subject == subject]
     return one
 
 
 def test_a_quiet_machine_is_ok() -> None:
-    every = findings(environment(QUIET_CPU, QUIET_SYSTEM), QUIET)
+    every = findings(QUIET_CPU, QUIET_SYSTEM, QUIET)
     assert {finding.grade for finding in every} == {"ok"}
     assert not any(finding.advice or finding.why for finding in every)
     assert len({finding.subject for finding in every}) == len(every) == 12
 
 
 def test_a_machine_that_tells_nothing_is_unknown() -> None:
-    every = findings(environment(), Activity(0.5))
+    every = findings({}, {}, Activity(0.5))
     assert {finding.grade for finding in every} == {"unknown"}
 
 
 def test_facts_of_a_wrong_type_are_unknown() -> None:
     odd: dict[str, Fact] = dict.fromkeys(QUIET_CPU | QUIET_SYSTEM, True)
     odd |= {"governor": 3, "turbo": "yes", "hypervisor": "yes"}
-    assert all(finding.grade != "warn" for finding in findings(environment(odd, odd), Activity(0.5)))
+    assert all(finding.grade != "warn" for finding in findings(odd, odd, Activity(0.5)))
 
 
 WARNINGS: list[tuple[str, dict[str, Fact], str, str]] = [
@@ -85,18 +81,18 @@ WARNINGS: list[tuple[str, dict[str, Fact], str, str]] = [
     ("threads", {"OMP_NUM_THREADS": "16"}, "OMP_NUM_THREADS=16", "OMP_NUM_THREADS=8"),
     ("threads", {"OMP_NUM_THREADS": "4,2"}, "OMP_NUM_THREADS=4,2", "OMP_NUM_THREADS=8"),
     ("threads", {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "2"}, "MKL_NUM_THREADS=2", "MKL_NUM_THREADS=8"),
-    ("threads", {"cgroup_processors": 2.5}, "not set", "OMP_NUM_THREADS=2"),
-    ("threads", {"cgroup_processors": 0.5}, "not set", "OMP_NUM_THREADS=1"),
+    ("threads", {"cgroup_processors": 2.5}, "no limit set", "OMP_NUM_THREADS=2"),
+    ("threads", {"cgroup_processors": 0.5}, "no limit set", "OMP_NUM_THREADS=1"),
     ("processor quota", {"cgroup_processors": 2.5}, "2.5 of 8 processors", "--cpuset-cpus=0-1"),
     ("processor quota", {"cgroup_processors": 0.5}, "0.5 of 8 processors", "--cpuset-cpus=0-0"),
-    ("memory", {"memory_available_bytes": 10**9}, "1.0 GB free", "end what holds it"),
+    ("memory", {"memory_available_bytes": 10**9}, "1.0 GB free", "stop what uses it"),
     (
         "memory",
         {"cgroup_memory_free_bytes": 10**9, "cgroup_memory_limit_bytes": 2 * 10**9},
         "limited to 2.0 GB",
         "--memory",
     ),
-    ("memory nodes", {"allowed_numa_nodes": 2}, "2", "numactl --cpunodebind=0 --membind=0"),
+    ("NUMA nodes", {"allowed_numa_nodes": 2}, "2", "numactl --cpunodebind=0 --membind=0"),
     ("clock source", {"clock_source": "hpet"}, "hpet", "echo tsc"),
 ]
 
@@ -132,7 +128,7 @@ def test_other_load_names_the_top_offender() -> None:
     )
     finding = found("other load", busy)
     assert finding.grade == "warn"
-    assert finding.state == "2.5 of 8 processors busy with others; most: make (pid 77) 1.9; load average 0.10"
+    assert finding.state == "2.5 of 8 processors busy, 1.9 with make (pid 77), load average 0.10"
     assert finding.advice.endswith("top -p 77")
 
 
@@ -176,7 +172,7 @@ def test_processors_at_different_clocks_are_a_warning(mhz: tuple[int, ...], grad
 def test_every_warning_says_why_and_what_to_do() -> None:
     noisy = {key: value for _, facts, _, _ in WARNINGS for key, value in facts.items()}
     activity = Activity(0.5, 5.0, 0.1, (), (1_000_000_000, 2_000_000_000))
-    every = findings(environment(QUIET_CPU | noisy | {"hypervisor": True}, QUIET_SYSTEM | noisy), activity)
+    every = findings(QUIET_CPU | noisy | {"hypervisor": True}, QUIET_SYSTEM | noisy, activity)
     warned = [finding for finding in every if finding.grade == "warn"]
     assert len(warned) == len(every)
     assert all(finding.why and finding.advice for finding in warned)
@@ -184,4 +180,4 @@ def test_every_warning_says_why_and_what_to_do() -> None:
 
 def test_findings_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.open", lambda *_, **__: pytest.fail("a file was opened"))
-    assert host.findings(environment(QUIET_CPU, QUIET_SYSTEM), QUIET)
+    assert host.findings(QUIET_CPU, QUIET_SYSTEM, QUIET)

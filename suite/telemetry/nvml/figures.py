@@ -61,12 +61,9 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What happened between two Counters; power_w is NVML's average at the end of it."""
+    """Between two readings of the counters: seconds passed, and seconds of throttling by cause."""
 
     elapsed_s: float
-    energy_j: Reading[float]
-    mean_power_w: Reading[float]
-    power_w: Reading[float]
     throttled_s: dict[str, Reading[float]]
 
 
@@ -96,13 +93,9 @@ def process(info: Any) -> Process:
 def difference(before: Counters, after: Counters) -> Difference:
     """What the counters gained; a window too short for a figure leaves it without a value."""
     elapsed_s = after.at_s - before.at_s
-    energy = spent(before.energy_j, after.energy_j, elapsed_s)
     return Difference(
-        elapsed_s=elapsed_s,
-        energy_j=energy,
-        mean_power_w=mean_power(energy, elapsed_s),
-        power_w=_long_enough(after.power_w, elapsed_s, SHORTEST_POWER_S),
-        throttled_s={
+        elapsed_s,
+        {
             cause: _gained(reading, after.throttled_ns[cause], elapsed_s).then(lambda ns: ns / 1e9)
             for cause, reading in before.throttled_ns.items()
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from suite.telemetry.nvml.calls import REASONS
-from suite.telemetry.nvml.figures import Counters, difference
+from suite.telemetry.nvml.figures import Counters, difference, mean_power, spent
 from suite.telemetry.reading import Reading
 from tests.support.nvml import (
     SAMPLES_ALIVE,
@@ -35,18 +35,15 @@ def test_a_phase_without_lookups_has_no_energy_per_lookup(child: Child) -> None:
     assert phase["joules_per_lookup"] == without("no lookup was counted")
 
 
-def counted(at_s: float, energy_j: Reading[float], throttled_ns: int = 0) -> Counters:
+def counted(at_s: float, throttled_ns: int = 0) -> Counters:
     none: Reading[int] = Reading(None, "not asked")
     throttled = {"sync_boost": Reading(throttled_ns), "software_thermal": none}
-    return Counters(at_s, energy_j, throttled, none, none, none, none, Reading(300.0))
+    return Counters(at_s, Reading(1.0), throttled, none, none, none, none, Reading(300.0))
 
 
 def test_a_difference_has_what_was_gained_between_two_readings() -> None:
-    gained = difference(counted(10.0, Reading(1.1), 5), counted(12.0, Reading(2.2), 500_000_005))
+    gained = difference(counted(10.0, 5), counted(12.0, 500_000_005))
     assert gained.elapsed_s == 2.0
-    assert gained.energy_j == Reading(1.1)
-    assert gained.mean_power_w == Reading(0.55)
-    assert gained.power_w == Reading(300.0)
     assert gained.throttled_s == {
         "sync_boost": Reading(0.5),
         "software_thermal": Reading(None, "not asked"),
@@ -56,20 +53,25 @@ def test_a_difference_has_what_was_gained_between_two_readings() -> None:
 @pytest.mark.parametrize(
     ("elapsed_s", "energy", "power"), [(0.25, False, False), (0.5, True, False), (1.0, True, True)]
 )
-def test_a_difference_over_a_short_window_has_no_energy(elapsed_s: float, energy: bool, power: bool) -> None:
-    gained = difference(counted(0.0, Reading(1.0)), counted(elapsed_s, Reading(2.0)))
-    assert (gained.energy_j.value is not None) == energy
-    assert (gained.throttled_s["sync_boost"].value is not None) == energy
-    assert (gained.mean_power_w.value is not None) == power
-    assert (gained.power_w.value is not None) == power
+def test_figures_over_a_short_window_are_left_out(elapsed_s: float, energy: bool, power: bool) -> None:
+    joules = spent(Reading(1.0), Reading(2.0), elapsed_s)
+    assert (joules.value is not None) == energy
+    assert (mean_power(joules, elapsed_s).value is not None) == power
+    throttled = difference(counted(0.0), counted(elapsed_s)).throttled_s["sync_boost"]
+    assert (throttled.value is not None) == energy
     if not energy:
-        assert gained.energy_j.reason == "too short: 0.250 s of at least 0.3 s"
+        assert joules.reason == throttled.reason == "too short: 0.250 s of at least 0.3 s"
+
+
+def test_energy_and_its_mean_power() -> None:
+    joules = spent(Reading(1.1), Reading(2.2), 2.0)
+    assert joules == Reading(1.1)
+    assert mean_power(joules, 2.0) == Reading(0.55)
 
 
 def test_an_energy_counter_that_stands_still_or_goes_back_is_no_figure() -> None:
-    still = difference(counted(0.0, Reading(7.0)), counted(2.0, Reading(7.0)))
-    assert still.energy_j.reason == still.mean_power_w.reason == "the energy counter stood still"
-    back = difference(counted(0.0, Reading(7.0)), counted(2.0, Reading(6.0)))
-    assert back.energy_j.reason == "the counter went back: driver reloaded or GPU reset"
-    lost = difference(counted(0.0, Reading(7.0)), counted(2.0, Reading(None, REASONS[15])))
-    assert lost.energy_j.reason == "GPU is lost"
+    still = spent(Reading(7.0), Reading(7.0), 2.0)
+    assert still.reason == mean_power(still, 2.0).reason == "the energy counter stood still"
+    back = spent(Reading(7.0), Reading(6.0), 2.0)
+    assert back.reason == "the counter went back: driver reloaded or GPU reset"
+    assert spent(Reading(7.0), Reading(None, REASONS[15]), 2.0).reason == "GPU is lost"
