@@ -1,4 +1,4 @@
-"""What the control groups above this process allow: processors and memory, the tightest of every level."""
+"""Limits of the control groups above this process: processors and memory, the tightest of all levels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from suite.machine.procfs import ROOT, as_integer, integer, line, table, text
 
 _NO_LIMIT_BYTES = 2**60
-"""Version 1 says "unlimited" by a number near 2^63."""
+"""Version 1 reports "unlimited" as a number near 2^63."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,10 @@ class Limits:
     """Limits on this process; None where there is none, or none that can be read.
 
     Attributes:
-        version: of the control groups in force for memory: 1 or 2.
-        processors: how many processors' worth of time it may use, e.g. 1.5.
-        memory_bytes: the most memory it may hold.
-        free_bytes: what is left of that now; file pages that can be dropped at once count as free.
+        version: of the control groups that limit memory: 1 or 2.
+        processors: quota of processor time, in processors, e.g. 1.5.
+        memory_bytes: the most memory it may use.
+        free_bytes: how much of that is free now; file pages that can be dropped at once count as free.
     """
 
     version: int | None
@@ -37,9 +37,9 @@ def limits(root: Path = ROOT) -> Limits:
     memory: list[tuple[int, int | None]] = []
     for level in _levels(root, groups.get(""), mounts.get("", ("/", "/sys/fs/cgroup"))):
         quotas += _quota_2(level)
-        found = _memory(level, ("memory.max", "memory.high"), "memory.current", "inactive_file")
-        memory += found
-        version = 2 if found or (level / "memory.stat").exists() else version
+        bounds = _memory(level, ("memory.max", "memory.high"), "memory.current", "inactive_file")
+        memory += bounds
+        version = 2 if bounds or (level / "memory.stat").exists() else version
     for level in _levels(root, groups.get("cpu"), mounts.get("cpu", ("/", "/sys/fs/cgroup/cpu"))):
         quotas += _quota_1(level)
     for level in _levels(root, groups.get("memory"), mounts.get("memory", ("/", "/sys/fs/cgroup/memory"))):
@@ -57,18 +57,18 @@ def limits(root: Path = ROOT) -> Limits:
 
 def _groups(root: Path) -> dict[str, str]:
     """Controller to this process's group; the empty name is version 2."""
-    found: dict[str, str] = {}
+    groups: dict[str, str] = {}
     for row in (text(root, "proc/self/cgroup") or "").splitlines():
         _, _, rest = row.partition(":")
         controllers, separator, path = rest.partition(":")
         if separator:
-            found.update(dict.fromkeys(controllers.split(","), path))
-    return found
+            groups.update(dict.fromkeys(controllers.split(","), path))
+    return groups
 
 
 def _mounts(root: Path) -> dict[str, tuple[str, str]]:
-    """Controller to (the group that is mounted, where); the empty name is version 2. See proc(5)."""
-    found: dict[str, tuple[str, str]] = {}
+    """Controller to (mounted group, mount point); the empty name is version 2. See proc(5)."""
+    mounts: dict[str, tuple[str, str]] = {}
     for row in (text(root, "proc/self/mountinfo") or "").splitlines():
         before, _, after = row.partition(" - ")
         place, kind = before.split(" "), after.split(" ")
@@ -76,11 +76,11 @@ def _mounts(root: Path) -> dict[str, tuple[str, str]]:
             continue
         mount = _unescaped(place[3]), _unescaped(place[4])
         if kind[0] == "cgroup2":
-            found.setdefault("", mount)
+            mounts.setdefault("", mount)
         elif kind[0] == "cgroup":
             for controller in kind[2].split(","):
-                found.setdefault(controller, mount)
-    return found
+                mounts.setdefault(controller, mount)
+    return mounts
 
 
 def _unescaped(path: str) -> str:
@@ -88,13 +88,13 @@ def _unescaped(path: str) -> str:
 
 
 def _levels(root: Path, group: str | None, mount: tuple[str, str]) -> list[Path]:
-    """The directories of a group and of all that contain it, as far as they are mounted."""
-    shown, where = mount
-    top = root / where.lstrip("/")
-    below = PurePosixPath(group or "/")
-    # A container can see its own group mounted as the root while its path is still told from outside.
-    inside = below.relative_to(shown).parts if below.is_relative_to(shown) else ()
-    if ".." in inside or ".." in PurePosixPath(where).parts:
+    """The directories of a group and of all groups that contain it, as far as they are mounted."""
+    mounted, mount_point = mount
+    top = root / mount_point.lstrip("/")
+    path = PurePosixPath(group or "/")
+    # In a container its own group can be mounted as the root while its path is the one seen from outside.
+    inside = path.relative_to(mounted).parts if path.is_relative_to(mounted) else ()
+    if ".." in inside or ".." in PurePosixPath(mount_point).parts:
         inside = ()
     return [top.joinpath(*inside[:depth]) for depth in range(len(inside), -1, -1)]
 
@@ -115,13 +115,13 @@ def _share(quota: int | None, period: int | None) -> list[float]:
 
 def _memory(level: Path, names: tuple[str, ...], usage: str, cache: str) -> list[tuple[int, int | None]]:
     """(limit, bytes in use that can't be dropped at once) of a level, if it has a limit."""
-    found = [limit for limit in (integer(level, name) for name in names) if limit is not None]
-    found = [limit for limit in found if 0 <= limit < _NO_LIMIT_BYTES]
-    if not found:
+    values = [integer(level, name) for name in names]
+    bounds = [value for value in values if value is not None and 0 <= value < _NO_LIMIT_BYTES]
+    if not bounds:
         return []
     used = integer(level, usage)
     if used is not None:
         rows = (text(level, "memory.stat") or "").splitlines()
         droppable = as_integer(table("\n".join(row.replace(" ", "=", 1) for row in rows)).get(cache))
         used = max(0, used - max(0, droppable or 0))
-    return [(min(found), used)]
+    return [(min(bounds), used)]

@@ -1,4 +1,4 @@
-"""The processors this process may use: what they are, their caches, their clocks."""
+"""Processors that this process may use: their model, caches, clocks and settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.machine.procfs import ROOT, integer, line, printable, processors, tab
 from suite.records.record import Fact
 
 FALLBACK_CACHE_BYTES = 32 << 20
-"""Taken for the cache where the machine tells nothing: more than most desktops have, less than servers do."""
+"""The cache size assumed where none is reported: more than most desktops have, less than servers have."""
 
 _CPU = "sys/devices/system/cpu"
 _LARGEST_CACHE_BYTES = 1 << 36
@@ -27,7 +27,7 @@ def allowed_processors() -> frozenset[int]:
 
 
 def processors_by_core(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[int, ...]:
-    """The allowed processors, one of each core first, so that of the first few as few as can be share one."""
+    """The allowed processors, one of each core first, so that the first few share as few cores as can be."""
     allowed = allowed_processors() if allowed is None else allowed
 
     def rank(number: int) -> int:
@@ -38,7 +38,7 @@ def processors_by_core(root: Path = ROOT, allowed: frozenset[int] | None = None)
 
 
 def cpu_facts(root: Path = ROOT, allowed: frozenset[int] | None = None) -> dict[str, Fact]:
-    """Facts of the processors; each None where the machine does not tell."""
+    """Facts of the processors; None where one is not reported."""
     allowed = allowed_processors() if allowed is None else allowed
     first = table(text(root, "proc/cpuinfo"))
     caches = cache_levels(root, allowed)
@@ -54,7 +54,9 @@ def cpu_facts(root: Path = ROOT, allowed: frozenset[int] | None = None) -> dict[
         "smt": _flag(root, f"{_CPU}/smt/active"),
         "numa_nodes": _count(_nodes(root)),
         "allowed_numa_nodes": _count([1 for node in _nodes(root).values() if node & allowed]),
-        **{f"l{level}{'d' * (level == 1)}_cache_bytes": caches.get(level) for level in (1, 2, 3)},
+        "l1d_cache_bytes": caches.get(1),
+        "l2_cache_bytes": caches.get(2),
+        "l3_cache_bytes": caches.get(3),
         "cache_bytes": cache_bytes(root, allowed),
         "cache_bytes_known": _last_two(caches) is not None,
         "governor": _common(root, allowed, "cpufreq/scaling_governor"),
@@ -73,25 +75,25 @@ def cache_levels(root: Path = ROOT, allowed: frozenset[int] | None = None) -> di
     A cache that several processors share counts once.
     """
     allowed = allowed_processors() if allowed is None else allowed
-    found: dict[tuple[int, str], int] = {}
+    sizes: dict[tuple[int, str], int] = {}
     for number in sorted(allowed):
         for place in _sorted_children(root / f"{_CPU}/cpu{number}/cache", "index[0-9]*"):
             level, size = integer(place, "level"), _bytes(line(place, "size"))
             if line(place, "type") in ("Data", "Unified") and level and 1 <= level <= 5 and size:
                 sharing = processors(line(place, "shared_cpu_list"))
-                known_by = str(sorted(sharing)) if sharing else line(place, "id") or f"of {number}"
-                found[level, known_by] = size
-    return {
-        wanted: sum(size for (level, _), size in found.items() if level == wanted)
-        for wanted in sorted({level for level, _ in found})
-    }
+                identity = str(sorted(sharing)) if sharing else line(place, "id") or f"of {number}"
+                sizes[level, identity] = size
+    totals: dict[int, int] = {}
+    for (level, _), size in sorted(sizes.items()):
+        totals[level] = totals.get(level, 0) + size
+    return totals
 
 
 def cache_bytes(root: Path = ROOT, allowed: frozenset[int] | None = None) -> int:
-    """What must have gone by until data is out of the caches: the last level plus the one above it.
+    """Bytes that push all earlier data out of the caches: the last level plus the one before it.
 
-    Both in total over the processors this process may use, since a lookup may run on each of them. Where
-    /sys tells nothing, or of a first level only, it is FALLBACK_CACHE_BYTES.
+    Both are totals over the processors this process may use, since a lookup may run on each of them.
+    FALLBACK_CACHE_BYTES where /sys reports no cache, or a first level only.
     """
     return _last_two(cache_levels(root, allowed)) or FALLBACK_CACHE_BYTES
 
@@ -102,7 +104,7 @@ def _last_two(caches: dict[int, int]) -> int | None:
 
 
 def turbo(root: Path = ROOT, allowed: frozenset[int] | None = None) -> bool | None:
-    """Whether processors may raise their clock above the nominal one."""
+    """Whether processors may raise their clock above the nominal one; None if unknown."""
     disabled = _flag(root, f"{_CPU}/intel_pstate/no_turbo")
     if disabled is not None:
         return not disabled
@@ -110,17 +112,17 @@ def turbo(root: Path = ROOT, allowed: frozenset[int] | None = None) -> bool | No
     if everywhere is not None:
         return everywhere
     allowed = allowed_processors() if allowed is None else allowed
-    each = [_flag(root, f"{_CPU}/cpu{number}/cpufreq/boost") for number in sorted(allowed)]
-    known = [state for state in each if state is not None]
+    states = [_flag(root, f"{_CPU}/cpu{number}/cpufreq/boost") for number in sorted(allowed)]
+    known = [state for state in states if state is not None]
     return any(known) if known else None
 
 
 def frequencies_hz(root: Path = ROOT, allowed: frozenset[int] | None = None) -> tuple[int, ...]:
-    """The present clocks of the allowed processors; empty where they are not told."""
+    """The present clocks of the allowed processors; empty where they are not reported."""
     allowed = allowed_processors() if allowed is None else allowed
-    told = _hz(root, allowed, "cpufreq/scaling_cur_freq")
-    if told:
-        return tuple(told)
+    current = _hz(root, allowed, "cpufreq/scaling_cur_freq")
+    if current:
+        return tuple(current)
     blocks = (text(root, "proc/cpuinfo") or "").split("\n\n")
     rows = [table(block) for block in blocks]
     clocks = [row.get("cpu MHz", "") for row in rows if row.get("processor", "") in map(str, allowed)]
@@ -130,15 +132,15 @@ def frequencies_hz(root: Path = ROOT, allowed: frozenset[int] | None = None) -> 
 def _model(first: dict[str, str]) -> str | None:
     if first.get("model name"):
         return printable(first["model name"])
-    # ARM gives numbers, which lscpu looks up in a list of its own.
-    known = [
-        f"{key[4:]} {first[key]}" for key in ("CPU implementer", "CPU part", "CPU variant") if key in first
+    # ARM reports numbers, which lscpu looks up in a list of its own.
+    numbers = [
+        f"{key} {first[f'CPU {key}']}" for key in ("implementer", "part", "variant") if f"CPU {key}" in first
     ]
-    return printable(" ".join(known))
+    return printable(" ".join(numbers))
 
 
 def _cores(root: Path, numbers: Iterable[int] | None) -> int | None:
-    """How many physical cores the processors of these numbers are."""
+    """How many physical cores the processors with these numbers belong to."""
     siblings = {line(root, f"{_CPU}/cpu{n}/topology/thread_siblings_list") for n in numbers or ()}
     return len(siblings) if siblings and None not in siblings else None
 
@@ -149,7 +151,7 @@ def _nodes(root: Path) -> dict[str, frozenset[int]]:
 
 
 def _common(root: Path, allowed: frozenset[int], name: str) -> str | None:
-    """The setting of the allowed processors; several are joined by a comma."""
+    """The setting of the allowed processors; different ones are joined by a comma."""
     states = {line(root, f"{_CPU}/cpu{number}/{name}") for number in allowed}
     return printable(",".join(sorted(state for state in states if state)))
 
@@ -165,7 +167,7 @@ def _flag(root: Path, path: str) -> bool | None:
 
 
 def _bytes(size: str | None) -> int | None:
-    """Bytes of a size such as ``32K``; None for what no cache can have."""
+    """Bytes of a size such as ``32K``; None for a size that no cache has."""
     parts = _SIZE.fullmatch(size or "")
     if not parts:
         return None
@@ -180,5 +182,5 @@ def _sorted_children(place: Path, pattern: str) -> list[Path]:
         return []
 
 
-def _count(found: Iterable[object] | None) -> int | None:
-    return len(list(found or ())) or None
+def _count(things: Iterable[object] | None) -> int | None:
+    return len(list(things or ())) or None

@@ -1,7 +1,7 @@
-"""Where a run was made: processor, memory and its limits, system, GPU, versions; nothing that names anybody.
+"""Environment of a run: processor, memory and its limits, system, GPU, versions; no host, user or path names.
 
-No reading fails: what a machine does not tell is None. Functions take ``root``, the directory that holds
-its proc, sys and etc.
+Nothing here raises for a fact that is not reported: it is None. ``root`` is the directory that holds proc,
+sys and etc.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def collect(
     """Gather the facts of a run.
 
     Args:
-        argv: the command; absolute paths are cut to their last part, names taken out.
+        argv: the command; absolute paths are cut to their last part, names removed.
         packages: distributions of the backends in use, each as ``name`` or ``name|other``.
         gpu: facts of the GPU in use, if there is one.
     """
@@ -100,11 +100,8 @@ def system_facts(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> 
 
 
 def _memory_facts(root: Path) -> dict[str, Fact]:
-    memory, allowed, pages = (
-        table(text(root, "proc/meminfo")),
-        limits(root),
-        "sys/kernel/mm/transparent_hugepage",
-    )
+    memory, allowed = table(text(root, "proc/meminfo")), limits(root)
+    pages = "sys/kernel/mm/transparent_hugepage"
     swap, swap_free = _bytes(memory, "SwapTotal"), _bytes(memory, "SwapFree")
     return {
         "memory_total_bytes": _bytes(memory, "MemTotal"),
@@ -123,7 +120,7 @@ def _memory_facts(root: Path) -> dict[str, Fact]:
 
 
 def available_bytes(root: Path = ROOT) -> int:
-    """Memory that may be used now: what the system has left, or what the control groups leave of it."""
+    """Memory that is free for this process: in the system, or within its control groups if that is less."""
     system = _bytes(table(text(root, "proc/meminfo")), "MemAvailable")
     if system is None:
         system = psutil.virtual_memory().available
@@ -139,7 +136,7 @@ def _load_facts(root: Path) -> dict[str, Fact]:
 
 
 def _settings(environ: Mapping[str, str], private: Iterable[str]) -> dict[str, Fact]:
-    """Environment variables that change how libraries thread, launch or allocate, by their names."""
+    """Environment variables that change the threads, launches or allocations of libraries."""
     names = [key for key in environ if _THREAD_SETTING.fullmatch(key) or key in _OTHER_SETTINGS]
     return {key: without_paths(environ[key], private) for key in sorted(names)}
 
@@ -150,11 +147,11 @@ def _product(root: Path) -> str | None:
 
 
 def _container(root: Path, environ: Mapping[str, str]) -> str | None:
-    """The kind of container this seems to run in, from cheap signs; None if there is no sign of one."""
+    """The kind of container this runs in, by cheap signs; None if there is no sign of one."""
     if "KUBERNETES_SERVICE_HOST" in environ:
         return "kubernetes"
-    for sign, kind in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
-        if text(root, sign) is not None:
+    for mark, kind in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
+        if text(root, mark) is not None:
             return kind
     groups = text(root, "proc/self/cgroup") or ""
     return next((kind for kind in _CONTAINERS if kind in groups), line(root, "run/systemd/container"))

@@ -1,4 +1,4 @@
-"""Small files of /proc and /sys, read without trust: what is missing, odd or too long is None."""
+"""Small files of /proc and /sys, read with suspicion: None for what is missing, malformed or too long."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def text(root: Path, path: str) -> str | None:
     """The content of a regular file below ``root``, at most 4 MiB of it; None if it can't be read."""
     place = root / path.lstrip("/")
     try:
-        if not stat.S_ISREG(place.stat().st_mode):  # a pipe would make us wait
+        if not stat.S_ISREG(place.stat().st_mode):  # reading a pipe would wait
             return None
+        content = b""
         with place.open("rb") as file:
             # In pieces: /proc/sys answers a large read with "cannot allocate memory".
-            pieces = (file.read(_PIECE_BYTES) for _ in range(_LONGEST_FILE_BYTES // _PIECE_BYTES))
-            return b"".join(iter(lambda: next(pieces, b""), b"")).decode(errors="replace")
+            while len(content) < _LONGEST_FILE_BYTES and (piece := file.read(_PIECE_BYTES)):
+                content += piece
+        return content.decode(errors="replace")
     except (OSError, ValueError):
         return None
 
@@ -44,42 +46,43 @@ def integer(root: Path, path: str) -> int | None:
 
 
 def as_integer(word: str | None) -> int | None:
-    """The integer that a word is, in ASCII digits and of at most 64 bits or so; else None."""
+    """The integer that a word spells in at most 19 ASCII digits; else None."""
     return int(word) if word is not None and _INTEGER.fullmatch(word) else None
 
 
 def printable(words: str) -> str | None:
-    """Text on one line without control characters, at most 200 of them; None if nothing is left."""
-    shown = "".join(c if c.isprintable() else " " for c in words[: 8 * _LONGEST_FACT])
-    return " ".join(shown.split())[:_LONGEST_FACT].rstrip() or None
+    """Text on one line without control characters, at most 200 characters; None if nothing is left."""
+    spaced = "".join(c if c.isprintable() else " " for c in words[: 8 * _LONGEST_FACT])
+    return " ".join(spaced.split())[:_LONGEST_FACT].rstrip() or None
 
 
 def chosen(root: Path, path: str) -> str | None:
     """The word in brackets of a choice such as ``always [madvise] never``."""
-    words = re.search(r"\[([a-z_+-]{1,40})\]", line(root, path) or "")
-    return words[1] if words else None
+    match = re.search(r"\[([a-z_+-]{1,40})\]", line(root, path) or "")
+    return match[1] if match else None
 
 
 def table(content: str | None) -> dict[str, str]:
-    """``key : value`` or ``key=value`` lines; the first of a key counts."""
-    found: dict[str, str] = {}
+    """``key : value`` or ``key=value`` lines; the first line of a key counts."""
+    values: dict[str, str] = {}
     for row in (content or "").splitlines():
         key, separator, value = row.partition(":") if ":" in row.partition("=")[0] else row.partition("=")
         if separator:
-            found.setdefault(key.strip(), value.strip())
-    return found
+            values.setdefault(key.strip(), value.strip())
+    return values
 
 
 def mapped_bytes(root: Path, span: tuple[int, int], key: str) -> int:
-    """Bytes, in whole pages, of this process's memory between two addresses that smaps counts under a key.
+    """Bytes of this process's memory between two addresses that smaps counts under a key, in whole pages.
 
-    Of a mapping that lies there in part only, as many as it may hold there.
+    A mapping that is partly outside counts with at most the size of its part inside.
 
     Args:
+        span: first address, and the address after the last.
         key: such as ``Rss`` or ``AnonHugePages``.
 
     Raises:
-        OSError: it can't be read.
+        OSError: smaps can't be read.
     """
     total = inside = 0
     first, end = span[0] // PAGESIZE * PAGESIZE, -(-span[1] // PAGESIZE) * PAGESIZE
@@ -94,8 +97,8 @@ def mapped_bytes(root: Path, span: tuple[int, int], key: str) -> int:
 
 
 def processors(words: str | None) -> frozenset[int] | None:
-    """The set that a list such as ``0-3,8`` names; None if it is no such list."""
-    found: set[int] = set()
+    """The numbers in a list such as ``0-3,8``; None if it is no such list."""
+    numbers: set[int] = set()
     for part in (words or "").split(","):
         ends = _RANGE.fullmatch(part.strip())
         if not ends:
@@ -103,5 +106,5 @@ def processors(words: str | None) -> frozenset[int] | None:
         first, last = int(ends[1]), int(ends[2] or ends[1])
         if not first <= last < _MOST_PROCESSORS:
             return None
-        found.update(range(first, last + 1))
-    return frozenset(found)
+        numbers.update(range(first, last + 1))
+    return frozenset(numbers)

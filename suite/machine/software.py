@@ -1,4 +1,4 @@
-"""Versions: of the distributions in use, of the C library, of the suite itself."""
+"""Versions of the distributions in use, of the C library and of the suite itself."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ PACKAGES = (
     "pandas",
     "psutil",
 )
-"""Distributions whose versions are always noted; null for those not installed."""
+"""Distributions whose versions are always recorded; null for those not installed."""
 
 _HERE = Path(__file__).resolve().parents[2]
 _GIT_LIMIT_S = 5
 
 
 def versions(packages: Iterable[str]) -> dict[str, Fact]:
-    """Versions of PACKAGES and of these, from their metadata; nothing is imported."""
-    asked = [name for names in packages for name in names.split("|")]
-    wanted = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in (*PACKAGES, *asked)}
-    return {name: _version(name) for name in sorted(wanted) if name}
+    """Versions of PACKAGES and of ``packages`` from their metadata; imports none of them."""
+    names = [name for alternatives in packages for name in alternatives.split("|")]
+    normal = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in (*PACKAGES, *names)}
+    return {name: _version(name) for name in sorted(normal) if name}
 
 
 def _version(name: str) -> str | None:
@@ -49,9 +49,9 @@ def _version(name: str) -> str | None:
 
 
 def checkout(place: Path = _HERE) -> tuple[str, bool | None]:
-    """The git commit the suite runs from and whether its code differs from it.
+    """The git commit the suite runs from, and whether its code was changed since.
 
-    ``("unknown", None)`` if the suite is installed, even where that is inside somebody else's checkout.
+    ``("unknown", None)`` if the suite is installed, even inside another project's checkout.
     """
     top = _git(place, "rev-parse", "--show-toplevel", "HEAD").split("\n")
     if len(top) != 2 or not re.fullmatch(r"[0-9a-f]{40,64}", top[1]) or Path(top[0]).resolve() != place:
@@ -71,9 +71,9 @@ def _git(place: Path, *words: str) -> str:
 
 
 def _run_git(place: Path, *words: str) -> str:
-    # Variables such as GIT_DIR would make git speak of another checkout; its index is left alone.
+    # Variables such as GIT_DIR would point git to another checkout. Its index is not refreshed.
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", *words],
         cwd=place,
         env={**environ, "GIT_OPTIONAL_LOCKS": "0"},
@@ -82,7 +82,7 @@ def _run_git(place: Path, *words: str) -> str:
         timeout=_GIT_LIMIT_S,
         check=True,
     )
-    return done.stdout.decode(errors="replace").strip()
+    return process.stdout.decode(errors="replace").strip()
 
 
 def libc() -> str | None:

@@ -17,7 +17,7 @@ _PACKAGE = re.compile(r"intel-rapl:[0-9]+")
 
 
 class HostObserver:
-    """The kernel's account of this process, and the package's energy where it may be read.
+    """What the kernel reports of this process, and of the packages' energy where it may be read.
 
     Args:
         root: the directory that holds proc and sys.
@@ -30,7 +30,7 @@ class HostObserver:
         return self._status("VmRSS")
 
     def taken_bytes(self, span: tuple[int, int], before: Reading[int]) -> Reading[int]:
-        # Of its own pages: what the process holds goes up and down by megabytes of scratch memory besides.
+        # By its own pages: the memory of the whole process varies by megabytes of scratch memory.
         try:
             return Reading(mapped_bytes(self.root, span, "Rss"))
         except OSError as error:
@@ -47,7 +47,10 @@ class HostObserver:
         return self._status("VmHWM")
 
     def watch(self) -> Callable[[], dict[str, Fact]]:
-        return dict
+        def nothing() -> dict[str, Fact]:
+            return {}
+
+        return nothing
 
     def sustained(
         self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
@@ -55,11 +58,11 @@ class HostObserver:
         before: Reading[float] = self._energy_j() if seconds > 0 else Reading(None, OFF)
         if before.value is None:
             return facts(dict.fromkeys(("energy_j", *PER_ENERGY), before))
-        began, some = time.monotonic(), burst(lookups, wait)
-        count = some()
-        while time.monotonic() < began + seconds:
-            count += some()
-        elapsed, after = time.monotonic() - began, self._energy_j()
+        start_s, run = time.monotonic(), burst(lookups, wait)
+        count = run()
+        while time.monotonic() < start_s + seconds:
+            count += run()
+        elapsed, after = time.monotonic() - start_s, self._energy_j()
         spent = after.then(lambda joules: joules - (before.value or 0.0))
         if spent.value is not None and spent.value <= 0:
             spent = Reading(None, "the energy counter stood still or ran over")
@@ -79,15 +82,15 @@ class HostObserver:
             text = (self.root / "proc/self/status").read_text()
         except OSError as error:
             return Reading(None, f"/proc/self/status can't be read ({error.strerror})")
-        found = re.search(rf"^{key}:\s+([0-9]+) kB$", text, re.MULTILINE)
-        return Reading(int(found[1]) * 1024, None) if found else Reading(None, f"{key} is not reported")
+        match = re.search(rf"^{key}:\s+([0-9]+) kB$", text, re.MULTILINE)
+        return Reading(int(match[1]) * 1024) if match else Reading(None, f"{key} is not reported")
 
     def _energy_j(self) -> Reading[float]:
-        """Energy of all packages since some moment, from the kernel's powercap interface."""
+        """Energy of all packages since an arbitrary time, from the kernel's powercap interface."""
         folder = self.root / "sys/class/powercap"
         zones = [zone for zone in folder.glob("*") if _PACKAGE.fullmatch(zone.name)]
         try:
-            # The zone of the whole platform has the packages in it; they must not count twice.
+            # The zone of the whole platform includes the packages; they must not count twice.
             packages = [zone for zone in zones if (zone / "name").read_text().startswith("package")]
             if not packages:
                 return Reading(None, "no powercap interface here")

@@ -1,4 +1,4 @@
-"""A reading: a value or the reason why there is none."""
+"""Reading of a figure: its value, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """A figure, or why there is none; always exactly one of the two."""
+    """A value, or the reason why there is none; always exactly one of the two."""
 
     value: T | None
     reason: str | None = None
@@ -30,17 +30,17 @@ class Reading(Generic[T]):
 
 
 def both(a: Reading[T], b: Reading[U], change: Callable[[T, U], V]) -> Reading[V]:
-    """A figure made of two; it has the reason of the first that is missing."""
+    """A figure made of two readings, or the reason of the first that is missing."""
     if a.value is None or b.value is None:
         return Reading(None, a.reason or b.reason)
     return Reading(change(a.value, b.value))
 
 
 def facts(readings: Mapping[str, Reading[Any]]) -> dict[str, Fact]:
-    """Readings as a record keeps them: each value by its name, and beside a null its reason."""
-    found: dict[str, Fact] = {}
+    """Readings as a record keeps them: values by name, and for a null the reason in ``<name>_missing``."""
+    known: dict[str, Fact] = {}
     for name, reading in readings.items():
-        found[name] = reading.value
+        known[name] = reading.value
         if reading.reason is not None:
-            found[f"{name}_missing"] = reading.reason
-    return found
+            known[f"{name}_missing"] = reading.reason
+    return known

@@ -1,1 +1,1 @@
-"""NVML, the library of NVIDIA's driver: every call guarded, every figure with its unit."""
+"""NVML, the library of NVIDIA's driver: no call raises or hangs, every figure has its unit."""

@@ -1,4 +1,4 @@
-"""One NVML call that neither raises nor hangs: its value, or the reason why there is none."""
+"""Calls of NVML that neither raise nor hang: a value, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ UNKNOWN_TO_DRIVER = (FUNCTION_NOT_FOUND, STRUCT_VERSION)
 NOT_INSTALLED = "nvidia-ml-py is not installed"
 HUNG = "NVML hung: "
 
-# Keyed by nvmlReturn_t. The texts are ours because pynvml's own come from a further call into the library
-# that has just failed.
+# Keyed by nvmlReturn_t. The texts are ours because pynvml gets its own by another call into the library that
+# has just failed.
 REASONS = {
     1: "NVML is uninitialized",
     2: "invalid argument",
@@ -50,16 +50,16 @@ REASONS = {
 
 
 def reason_of(code: int) -> str:
-    """The short reason for an nvmlReturn_t that is not success."""
+    """A short reason for an nvmlReturn_t other than success."""
     return REASONS.get(code, f"NVML error {code}")
 
 
 class Calls:
-    """NVML as one process calls it.
+    """NVML in this process.
 
     Attributes:
         limit_s: how long one call may take before it is given up.
-        stopped: once set, the reason that answers every further call at once: a hang, no library, closed.
+        stopped: once set, every further call returns this reason at once: a hang, no library, closed.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -68,7 +68,7 @@ class Calls:
         self._pynvml: Any = None
 
     def ask(self, function: str, *arguments: Any) -> Reading[Any]:
-        """Call pynvml's ``function``; what returns nothing reads True."""
+        """Call pynvml's ``function``; the value is True if it returns nothing."""
         if self.stopped is None and self._pynvml is None:
             self._load()
         if self.stopped is not None:
@@ -77,7 +77,7 @@ class Calls:
         return Reading(None, FUNCTION_NOT_FOUND) if call is None else self._within_limit(call, arguments)
 
     def ask_newest(self, *choices: tuple[Any, ...]) -> Reading[Any]:
-        """The first of several versions of a call, newest first, that driver and pynvml both know."""
+        """Call the first of several versions, newest first, that both the driver and pynvml know."""
         answer: Reading[Any] = Reading(None, FUNCTION_NOT_FOUND)
         for choice in choices:
             answer = self.ask(*choice)
@@ -94,7 +94,7 @@ class Calls:
             self._pynvml = pynvml
 
     def _within_limit(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Reading[Any]:
-        # A call that hangs in the driver can't be interrupted. It is left in its daemon thread, which holds
+        # A call that hangs in the driver can't be interrupted. It stays in its daemon thread, which blocks
         # neither the interpreter's lock nor its exit.
         answers: list[Reading[Any]] = []
         thread = threading.Thread(target=lambda: answers.append(self._answer(call, arguments)), daemon=True)
@@ -110,6 +110,6 @@ class Calls:
             value = call(*arguments)
         except self._pynvml.NVMLError as error:
             return Reading(None, reason_of(error.value))
-        except Exception as error:  # pynvml's own faults, such as a name that is not UTF-8
+        except Exception as error:  # an error of pynvml itself, such as a name that is not UTF-8
             return Reading(None, f"{type(error).__name__} in pynvml")
         return Reading(True if value is None else value)

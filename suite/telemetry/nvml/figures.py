@@ -1,4 +1,4 @@
-"""The figures one GPU gives through NVML, and the arithmetic between two readings; no calls here."""
+"""Figures of one GPU as NVML reports them, and the arithmetic between two readings; makes no calls."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory of the device, all processes together.
+    """Memory of the device, for all processes.
 
-    Version 2 of NVML's structure tells ``reserved`` apart. Sources disagree whether ``used`` then contains
-    it: compare differences, and only between readings of one ``struct_version``.
+    Version 2 of NVML's structure has ``reserved`` apart; sources disagree whether ``used`` then contains it.
+    So compare differences, and only between readings of one ``struct_version``.
     """
 
     struct_version: Reading[int]
@@ -41,12 +41,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Counters since the driver was loaded, and gauges, at one moment.
+    """Counters since the driver was loaded, and gauges, at one time.
 
     Attributes:
-        at_s: monotonic clock at the reading of the energy.
-        throttled_ns: time the clocks were held down, by cause.
-        power_w: NVML's own average, of about the last second.
+        at_s: monotonic time at which the energy was read.
+        throttled_ns: time for which the clocks were held down, by cause.
+        power_w: NVML's own average over about the last second.
     """
 
     at_s: float
@@ -69,7 +69,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Sustained:
-    """Figures over a phase of nothing but lookups; fractions are of what the device can do, 0 to 1."""
+    """Figures of a sustained phase of lookups; fractions are of the device's maximum, 0 to 1."""
 
     lookups: int
     elapsed_s: float
@@ -91,7 +91,7 @@ def process(info: Any) -> Process:
 
 
 def difference(before: Counters, after: Counters) -> Difference:
-    """What the counters gained; a window too short for a figure leaves it without a value."""
+    """What the counters gained; no value where the window is too short for a figure."""
     elapsed_s = after.at_s - before.at_s
     return Difference(
         elapsed_s,
@@ -103,19 +103,19 @@ def difference(before: Counters, after: Counters) -> Difference:
 
 
 def spent(before_j: Reading[float], after_j: Reading[float], elapsed_s: float) -> Reading[float]:
-    """Energy between two readings of the counter, to its millijoule."""
+    """Energy between two readings of the counter, to a millijoule."""
     energy = _gained(before_j, after_j, elapsed_s).then(lambda joules: round(joules, 3))
-    # No GPU idles at nothing.
+    # An idle GPU draws power too.
     return Reading(None, "the energy counter stood still") if energy.value == 0 else energy
 
 
 def mean_power(energy_j: Reading[float], elapsed_s: float) -> Reading[float]:
-    """Mean power, where the window is long enough for the counter's steps not to matter."""
+    """Mean power over a window long enough for the counter's steps not to matter."""
     return _long_enough(energy_j.then(lambda joules: joules / elapsed_s), elapsed_s, SHORTEST_POWER_S)
 
 
 def each(total: Reading[float], count: int) -> Reading[float]:
-    """The share of one out of ``count``."""
+    """A total divided by the number of lookups."""
     if total.value is not None and count == 0:
         return Reading(None, "no lookup was counted")
     return total.then(lambda value: value / count)

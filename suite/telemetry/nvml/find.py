@@ -1,4 +1,4 @@
-"""Which GPU a name means: an index as CUDA counts, a UUID or its beginning, a PCI bus id, a MIG UUID."""
+"""Find the GPU with a name: an index as CUDA counts, a UUID or its beginning, a PCI bus id, a MIG UUID."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _Device:
 def find(calls: Calls, which: str, environ: Mapping[str, str]) -> Reading[Any]:
     """The NVML handle of the GPU or MIG instance that ``which`` names.
 
-    An index is the one that CUDA gives to a process with this environment. NVML knows nothing of
-    CUDA_VISIBLE_DEVICES, and it orders GPUs by PCI bus where CUDA by default puts the fastest first, the rest
-    in an order that is not specified. So on a machine with different GPUs an index is refused unless
-    CUDA_DEVICE_ORDER=PCI_BUS_ID or the mask names UUIDs; a UUID always works.
+    An index is CUDA's, in a process with this environment. NVML ignores CUDA_VISIBLE_DEVICES and orders GPUs
+    by PCI bus; CUDA by default puts the fastest first and the rest in no specified order. So on a machine
+    with different GPUs an index is refused unless CUDA_DEVICE_ORDER=PCI_BUS_ID or the mask names UUIDs; a
+    UUID always works.
     """
     if which.isdecimal():
         return _by_index(calls, int(which), environ)
@@ -32,12 +32,12 @@ def find(calls: Calls, which: str, environ: Mapping[str, str]) -> Reading[Any]:
         return calls.ask("nvmlDeviceGetHandleByPciBusId", which)
     if which.startswith("MIG-"):
         return calls.ask("nvmlDeviceGetHandleByUUID", which)
-    # torch.cuda.get_device_properties(i).uuid has no prefix, be it a GPU's or an instance's.
+    # torch.cuda.get_device_properties(i).uuid has no prefix, whether of a GPU or an instance.
     uuid = which if which.startswith("GPU-") else f"GPU-{which}"
     for exact in dict.fromkeys((uuid, which if uuid == which else f"MIG-{which}")):
-        found = calls.ask("nvmlDeviceGetHandleByUUID", exact)
-        if found.reason not in (NOT_FOUND, REASONS[2]):
-            return found
+        handle = calls.ask("nvmlDeviceGetHandleByUUID", exact)
+        if handle.reason not in (NOT_FOUND, REASONS[2]):
+            return handle
     devices = _devices(calls)
     fits = [device.handle for device in devices.value or () if device.uuid.startswith(uuid)]
     if len(fits) == 1:
@@ -46,10 +46,10 @@ def find(calls: Calls, which: str, environ: Mapping[str, str]) -> Reading[Any]:
 
 
 def visible(setting: str | None, uuids: Sequence[str]) -> list[str]:
-    """The UUIDs CUDA shows, in its order, under ``setting`` of CUDA_VISIBLE_DEVICES.
+    """The UUIDs that CUDA shows, in its order, if CUDA_VISIBLE_DEVICES is ``setting``.
 
     CUDA's rules: the list ends before the first entry that is invalid or of another kind than the first; a
-    UUID may be cut short as long as one GPU fits; an entry given twice hides everything.
+    UUID may be cut short if only one GPU matches; an entry given twice hides all GPUs.
 
     Args:
         setting: None if the variable is not set.
@@ -86,7 +86,7 @@ def _by_index(calls: Calls, index: int, environ: Mapping[str, str]) -> Reading[A
     if counted and len({device.name for device in devices.value}) > 1:
         order = environ.get("CUDA_DEVICE_ORDER")
         if order != "PCI_BUS_ID":
-            return Reading(None, "the GPUs differ, so CUDA may count them otherwise: name one by its UUID")
+            return Reading(None, "the GPUs differ, so CUDA may number them differently: name one by its UUID")
     shown = visible(setting, [device.uuid for device in devices.value])
     if index >= len(shown):
         mask = "" if setting is None else f" through CUDA_VISIBLE_DEVICES={setting}"
@@ -101,7 +101,7 @@ def _by_index(calls: Calls, index: int, environ: Mapping[str, str]) -> Reading[A
 
 
 def _devices(calls: Calls) -> Reading[list[_Device]]:
-    """Every GPU NVML can open, by PCI bus; one that is lost or barred is not seen by CUDA either."""
+    """Every GPU that NVML can open, by PCI bus; CUDA doesn't see a lost or barred one either."""
     count = calls.ask("nvmlDeviceGetCount")
     if count.value is None:
         return Reading(None, count.reason)
@@ -115,7 +115,7 @@ def _devices(calls: Calls) -> Reading[list[_Device]]:
         uuid = calls.ask("nvmlDeviceGetUUID", handle.value)
         name = calls.ask("nvmlDeviceGetName", handle.value)
         bus = calls.ask("nvmlDeviceGetPciInfo", handle.value).then(lambda info: info.busId)
-        # Without its UUID a GPU still counts; without its bus NVML's order stands.
+        # A GPU without a UUID still counts; without a bus id NVML's order stands.
         devices.append(_Device(handle.value, uuid.value or f"unknown {index}", name.value, bus.value or ""))
     if calls.stopped or not devices:
         return Reading(None, calls.stopped or barred)

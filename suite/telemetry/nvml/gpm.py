@@ -1,4 +1,4 @@
-"""GPU performance monitoring (GPM, Hopper and newer): what the device did between two samples."""
+"""GPU performance monitoring (GPM, Hopper and newer): activity of the device between two samples."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from suite.telemetry.nvml.calls import NOT_SUPPORTED, Calls, reason_of
 from suite.telemetry.reading import Reading
 
 SHORTEST_S = 0.1
-"""NVML asks for more than this between two samples."""
+"""NVML requires more than this between two samples."""
 
 MIB = 1 << 20
 
-# Our name: (nvmlGpmMetricId_t, what turns its unit into ours). NVML gives percent, and MiB/s for PCIe.
+# Our name: (nvmlGpmMetricId_t, factor from its unit to ours). NVML gives percent, and MiB/s for PCIe.
 METRICS = {
     "sm_utilisation_fraction": (2, 0.01),
     "sm_occupancy_fraction": (3, 0.01),
@@ -27,17 +27,17 @@ METRICS = {
 class Gpm:
     """Two samples of one GPU, or of one MIG GPU instance.
 
-    The counters are the device's: work of other processes is in them, and another profiler of the machine
-    can disturb them.
+    The counters are the device's: they include the work of other processes, and another profiler on the
+    machine can disturb them.
 
     Attributes:
-        problem: the first failure, which becomes the reason of every figure.
+        problem: the first failure, which is then the reason of every figure.
     """
 
     def __init__(self, calls: Calls, gpu: Any, gpu_instance: int | None) -> None:
         self._calls, self._gpu, self._gpu_instance = calls, gpu, gpu_instance
         self._samples: list[Any] = []
-        self._taken_s: list[float] = []
+        self._times_s: list[float] = []
         support = calls.ask("nvmlGpmQueryDeviceSupport", gpu)
         offered = support.value is not None and support.value.isSupportedDevice
         self.problem = support.reason or (None if offered else NOT_SUPPORTED)
@@ -52,15 +52,15 @@ class Gpm:
             return
         self._samples.append(sample.value)
         if self._gpu_instance is None:
-            taken = self._calls.ask("nvmlGpmSampleGet", self._gpu, sample.value)
+            answer = self._calls.ask("nvmlGpmSampleGet", self._gpu, sample.value)
         else:
-            taken = self._calls.ask("nvmlGpmMigSampleGet", self._gpu, self._gpu_instance, sample.value)
-        self._taken_s.append(time.monotonic())
-        self.problem = taken.reason
+            answer = self._calls.ask("nvmlGpmMigSampleGet", self._gpu, self._gpu_instance, sample.value)
+        self._times_s.append(time.monotonic())
+        self.problem = answer.reason
 
     def figures(self) -> dict[str, Reading[float]]:
-        """Means between the first and the last sample, keyed as METRICS."""
-        if not self.problem and self._taken_s[-1] - self._taken_s[0] <= SHORTEST_S:
+        """Means between the first and the last sample, keyed like METRICS."""
+        if not self.problem and self._times_s[-1] - self._times_s[0] <= SHORTEST_S:
             self.problem = f"too short: GPM needs more than {SHORTEST_S:g} s"
         if self.problem:
             return {name: Reading(None, self.problem) for name in METRICS}
@@ -74,14 +74,14 @@ class Gpm:
         answer = self._calls.ask("nvmlGpmMetricsGet", request)
         if answer.value is None:
             return {name: Reading(None, answer.reason) for name in METRICS}
-        # The call can succeed while a metric in it failed.
+        # The call can succeed although a metric in it failed.
         return {
             name: _figure(slot, unit)
             for slot, (name, (_, unit)) in zip(answer.value.metrics, METRICS.items(), strict=False)
         }
 
     def free(self) -> None:
-        """Give the samples back to the driver."""
+        """Free the driver's samples."""
         for sample in self._samples:
             self._calls.ask("nvmlGpmSampleFree", sample)
         self._samples = []

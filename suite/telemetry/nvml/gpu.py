@@ -1,8 +1,8 @@
-"""One GPU seen through NVML: what it is, its memory, its counters, what it does in a sustained phase.
+"""GPU as NVML reports it: its identity, memory, counters, and the figures of a sustained phase.
 
-Nothing here raises for what the machine lacks, and nothing polls: calls are made only when asked, each is
-given up after a limit, and a figure that can't be had is a reading without a value and with its reason.
-Left out on purpose: NVML's "memory utilization", a share of time that is easily taken for bandwidth.
+Nothing here raises for what the machine lacks, and nothing polls: each call is given up after a limit, and a
+figure that is not available is a reading with the reason. Left out on purpose: NVML's "memory utilization", a
+share of time that is easily mistaken for bandwidth.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SM, _MEMORY, _GPU_SENSOR, _MEMORY_V2 = 1, 2, 0, 0x02000028
 
 
 class Gpu:
-    """A GPU or a MIG instance; one that could not be opened answers everything with the reason."""
+    """A GPU or a MIG instance; if it can't be opened, the reason is that of all its readings."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -37,12 +37,12 @@ class Gpu:
 
     @classmethod
     def open(cls, which: str = "0", *, limit_s: float = 10.0, open_limit_s: float = 60.0) -> Gpu:
-        """Open the GPU that ``which`` names; see ``find.find`` for the ways to name one.
+        """Open the GPU that ``which`` names; ``find.find`` lists the ways to name one.
 
         Args:
-            which: best the UUID that CUDA gives, since an index can mean another GPU to CUDA.
-            limit_s: a call that takes longer is given up, and with it the GPU.
-            open_limit_s: the same while opening, where a driver without persistence mode wakes every GPU.
+            which: preferably the UUID that CUDA reports, since an index can mean another GPU to CUDA.
+            limit_s: a call that takes longer is given up, and the GPU with it.
+            open_limit_s: the same while opening; a driver without persistence mode then wakes every GPU.
         """
         gpu = cls(Calls(open_limit_s))
         ready = gpu._calls.ask("nvmlInit")
@@ -57,16 +57,16 @@ class Gpu:
     def unavailable(self) -> str | None:
         """Why nothing can be read any more: not opened, hung, closed. None while it works.
 
-        A call that hung may still hold the driver's lock: timings taken after it are suspect.
+        A call that hung may still hold the driver's lock: do not trust timings after it.
         """
         return self._calls.stopped
 
     def close(self) -> None:
-        """Let go of NVML; later calls answer with that reason."""
+        """Release NVML; later readings have the reason ``closed``."""
         self._close_because("closed")
 
     def identity(self) -> dict[str, Reading[Any]]:
-        """What the GPU is; the L2 cache and the count of SMs are CUDA's to tell."""
+        """What the GPU is; its L2 cache and number of SMs are reported by CUDA, not here."""
         ask, gpu = self._calls.ask, self._gpu
         return {
             "name": ask("nvmlDeviceGetName", self._handle),
@@ -93,7 +93,7 @@ class Gpu:
         }
 
     def memory(self) -> Memory:
-        """How full the device is, and who is on it."""
+        """Memory in use on the device, and the processes that compute on it."""
         sizes = self._memory_sizes()
         running = self._calls.ask_newest(
             ("nvmlDeviceGetComputeRunningProcesses_v3", self._handle),
@@ -105,11 +105,11 @@ class Gpu:
             used_bytes=sizes["used"],
             free_bytes=sizes["free"],
             reserved_bytes=sizes["reserved"],
-            processes=running.then(lambda found: tuple(map(process, found))),
+            processes=running.then(lambda processes: tuple(map(process, processes))),
         )
 
     def counters(self) -> Counters:
-        """Read every counter once: some ten calls, some milliseconds. Never during a timed sample."""
+        """Read every counter once: about ten calls and some milliseconds. Never during a timed sample."""
         ask = self._calls.ask
         throttled, memory_c = read_fields(self._calls, self._gpu)
         sm_clock = _hz(ask("nvmlDeviceGetClockInfo", self._gpu, _SM))
@@ -123,7 +123,7 @@ class Gpu:
         return Counters(at_s, energy, throttled, core_c, memory_c, sm_clock, memory_clock, power)
 
     def dram_bytes_per_s(self) -> Reading[float]:
-        """DRAM traffic over a tenth of a second, everybody's: a reading as a sustained phase makes it."""
+        """DRAM traffic of all processes over a tenth of a second, read as in a sustained phase."""
         gpm = Gpm(self._calls, self._gpu, self._gpu_instance)
         try:
             gpm.take()
@@ -136,15 +136,15 @@ class Gpu:
             gpm.free()
 
     def sustained(self, run: Callable[[], int], seconds: float) -> Sustained:
-        """Run lookups for ``seconds`` and read what they cost.
+        """Run lookups for ``seconds`` and read their energy and traffic.
 
         Args:
-            run: does a burst of lookups, waits until their rows are there, returns how many they were. Bursts
-                of some 10 ms keep the gaps between them negligible. What it raises passes through.
+            run: does a burst of lookups, waits until their rows are there, returns their number. With bursts
+                of about 10 ms the gaps between them are negligible. Its exceptions pass through.
         """
         peak = self._peak_bytes_per_s()
         gpm = Gpm(self._calls, self._gpu, self._gpu_instance)
-        run()  # not counted: the clocks rise
+        run()  # not counted: warm-up, while the clocks rise
         try:
             gpm.take()
             start_s, energy_before = self._energy()
@@ -170,14 +170,14 @@ class Gpu:
 
     def _attach(self, which: str) -> str | None:
         """Find the device; the reason if that fails."""
-        found = find(self._calls, which, os.environ)
-        if found.value is None:
-            return found.reason
-        self._handle = self._gpu = found.value
-        is_instance = self._calls.ask("nvmlDeviceIsMigDeviceHandle", found.value)
+        handle = find(self._calls, which, os.environ)
+        if handle.value is None:
+            return handle.reason
+        self._handle = self._gpu = handle.value
+        is_instance = self._calls.ask("nvmlDeviceIsMigDeviceHandle", handle.value)
         if is_instance.value is not None and is_instance.value.value:
-            parent = self._calls.ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", found.value)
-            instance = self._calls.ask("nvmlDeviceGetGpuInstanceId", found.value)
+            parent = self._calls.ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle.value)
+            instance = self._calls.ask("nvmlDeviceGetGpuInstanceId", handle.value)
             self._gpu, self._gpu_instance = parent.value, instance.value
             return parent.reason or instance.reason
         return None
@@ -196,12 +196,12 @@ class Gpu:
         return _nonzero(self._of_whole_gpu("nvmlDeviceGetMemoryBusWidth"))
 
     def _peak_bytes_per_s(self) -> Reading[int]:
-        # Two transfers a clock holds for NVIDIA's GDDR and HBM; drivers have misreported the width.
+        # Two transfers a clock, as for NVIDIA's GDDR and HBM; drivers have misreported the width.
         clock = _hz(self._of_whole_gpu("nvmlDeviceGetMaxClockInfo", _MEMORY))
         return both(clock, self._bus_width_bits(), lambda hz, bits: 2 * hz * bits // 8)
 
     def _energy(self) -> tuple[float, Reading[float]]:
-        """When, and how much since the driver was loaded; NVML counts millijoules."""
+        """(monotonic time, joules since the driver was loaded); NVML counts millijoules."""
         before_s = time.monotonic()
         energy = self._of_whole_gpu("nvmlDeviceGetTotalEnergyConsumption").then(_thousandth)
         return (before_s + time.monotonic()) / 2, energy

@@ -91,7 +91,7 @@ def test_an_index_follows_the_pci_bus_and_not_nvmls_order(child: Child) -> None:
 
 def test_an_index_among_different_gpus_is_refused_where_cuda_may_count_otherwise(child: Child) -> None:
     mixed = {**FOUR, "0.name": "NVIDIA T400"}
-    refused = "the GPUs differ, so CUDA may count them otherwise: name one by its UUID"
+    refused = "the GPUs differ, so CUDA may number them differently: name one by its UUID"
     assert opened(child, "1", mixed) == refused
     assert opened(child, "0", mixed, CUDA_VISIBLE_DEVICES="1") == refused
     assert opened(child, "1", mixed, CUDA_DEVICE_ORDER="FASTEST_FIRST") == refused
