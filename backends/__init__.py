@@ -1,4 +1,4 @@
-"""How to look up. Finds backends by name, entry point or path; knows nothing of timing or results."""
+"""Backends, found by name, entry point or path; nothing here knows of timing or results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HOUSE = Path(__file__).parent
 
 
 class UnknownBackend(LookupError):
-    """No backend answers to that name or path; the message says what does."""
+    """There is no backend with this name or path; the message says which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Description:
-    """What a backend says of itself, read without importing it."""
+    """Class attributes and docstring of a backend, read without importing it."""
 
     name: str
     summary: str
@@ -69,7 +69,7 @@ class Description:
 
 
 def names() -> tuple[str, ...]:
-    """The backends of this tree and of installed entry points, sorted; imports nothing."""
+    """Names of the backends in this tree and of installed entry points, sorted; imports none of them."""
     here = {p.stem for p in _HOUSE.glob("*.py") if p.stem not in ("__init__", "base")}
     return tuple(sorted(here | set(_entry_points())))
 
@@ -78,7 +78,7 @@ def choose(which: str) -> Choice:
     """The backend that NAME or path/to/file.py stands for.
 
     Raises:
-        UnknownBackend: for a name nobody answers to, a missing file, or a file whose name is no name.
+        UnknownBackend: no backend has this name, the file is missing, or its name can't be a backend's.
     """
     if not _is_path(which):
         if which not in names():
@@ -100,15 +100,15 @@ def load(which: str) -> type[Backend]:
     """The backend class behind a name, an entry point's name, or a path to a file.
 
     Raises:
-        UnknownBackend: nobody answers to it, or its file holds no backend (or more than one).
+        UnknownBackend: there is no such backend, or its file has none or more than one.
     """
     name = choose(which).name
     entry_points = _entry_points()
     if not _is_path(which) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
-        found = entry_points[name].load()
-        if not (isinstance(found, type) and issubclass(found, Backend)):
+        loaded = entry_points[name].load()
+        if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
             raise UnknownBackend(f"{name}: entry point {entry_points[name].value} is not a Backend class")
-        return found
+        return loaded
     module = (
         _import_file(name, Path(which)) if _is_path(which) else importlib.import_module(f"backends.{name}")
     )
@@ -123,17 +123,17 @@ def load(which: str) -> type[Backend]:
 
 
 def describe(which: str) -> Description:
-    """What a backend says of itself, from its source; neither it nor its library is imported.
+    """Describe a backend from its source; neither it nor its library is imported.
 
     Raises:
-        UnknownBackend: nobody answers to it, or its file can't be parsed.
+        UnknownBackend: there is no such backend, or its file can't be parsed.
     """
     name = choose(which).name
     path = Path(which) if _is_path(which) else _HOUSE / f"{name}.py"
     if not path.is_file():
-        found = _entry_points()[name]
-        summary = f"entry point {found.value}"
-        return Description(name, summary, (), DTYPES, "bits", _distribution(found), "device")
+        entry_point = _entry_points()[name]
+        summary = f"entry point {entry_point.value}"
+        return Description(name, summary, (), DTYPES, "bits", _distribution(entry_point), "device")
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
@@ -155,10 +155,10 @@ def describe(which: str) -> Description:
 
 
 def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The attributes by which the file's classes describe themselves.
+    """Names and values of the attributes in a Description that the file's classes set.
 
     Raises:
-        ValueError, TypeError, RecursionError, MemoryError: one is no literal, or not of words.
+        ValueError, TypeError, RecursionError, MemoryError: one is no literal, or not of strings.
     """
     known = ("devices", "dtypes", "view", "packages", "clock")
     classes = [c for c in tree.body if isinstance(c, ast.ClassDef)]
@@ -175,7 +175,7 @@ def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a backend's distributions that are not installed; imports none of them."""
+    """Distributions of a backend that are not installed; imports none of them."""
     return tuple(p for p in packages if not any(map(_installed, p.split("|"))))
 
 

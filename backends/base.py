@@ -1,4 +1,4 @@
-"""The contract between the suite and one way to look up."""
+"""Contract of a backend: one way to look up rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn", "int8")
 
 
 class Unsupported(Exception):
-    """Raised by ``prepare`` with the reason why this backend can't do what it was asked."""
+    """Raised by ``prepare``: the backend can't do this case; the message is the reason."""
 
 
 class BackendUnavailable(Exception):
-    """Raised when a backend's library is missing or unusable here; the message is the reason."""
+    """Raised by ``prepare``: the backend's library is missing or unusable here; the message is the reason."""
 
 
 class Backend(ABC):
@@ -38,8 +38,8 @@ class Backend(ABC):
             the dtype itself, on either device.
         dtypes: the element types it can move.
         packages: distributions it needs, whose versions belong in a result; ``"a|b"`` means either.
-        clock: ``"device"`` if its work is on CUDA's legacy default stream, ``"host"`` if the library has
-            streams of its own and only the host can tell when the rows are there.
+        clock: ``"device"`` if its work is on CUDA's legacy default stream; ``"host"`` if the library has
+            streams of its own, so that the rows are known to be there only when the call returns.
     """
 
     devices: ClassVar[tuple[str, ...]]
@@ -50,7 +50,7 @@ class Backend(ABC):
 
     @abstractmethod
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        """Do all that may be done once: views, JIT, launch geometry. Nothing here is timed.
+        """Do all that can be done once: views, JIT, launch geometry. Nothing here is timed.
 
         Args:
             table: (vocab, dim), C-contiguous, shared by every backend; must not be written to.

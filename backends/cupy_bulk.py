@@ -9,16 +9,16 @@ import numpy as np
 from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
 
 PTX = r"""
-// The instructions that CUDA C++ has no words for. An address in shared memory has 32 bits there.
+// Instructions without a name in CUDA C++. Their addresses in shared memory have 32 bits.
 typedef unsigned long long Barrier;
 
 __device__ unsigned shared_address(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
-// A barrier for one arrival, seen by the copy engine too.
+// A barrier for one arrival, visible to the copy engine too.
 __device__ void begin(Barrier* barrier) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(barrier)) : "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-// The one arrival: the phase is over once so many bytes have come.
+// The one arrival: the phase ends once this many bytes have arrived.
 __device__ void expect(Barrier* barrier, unsigned bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
                ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
@@ -90,7 +90,7 @@ class Geometry(NamedTuple):
 
 
 def geometry(row_bytes: int, index_bytes: int, batch: int, processors: int) -> Geometry:
-    """How to launch for rows of this size, a multiple of 16; processors: how many there are to fill."""
+    """How to launch for rows of a multiple of 16 bytes; ``processors``: how many there are to fill."""
     pieces, tokens, threads = -(-row_bytes // SLOT_BYTES), 8, 32
     while True:
         piece = -(-row_bytes // 16 // pieces) * 16
@@ -138,7 +138,7 @@ class CupyBulk(Backend):
             module = cupy.RawModule(code=PTX + KERNEL, options=("-std=c++17",), name_expressions=(kernel,))
             self.compiled[key] = module.get_function(kernel).kernel
         launch = self.compiled[key]
-        # As cuLaunchKernel takes them, so that CuPy need not wrap them anew at every launch.
+        # In the form of cuLaunchKernel, so that CuPy need not wrap them anew at every launch.
         values = np.array([*(a.data_ptr() for a in (table, indices, out)), batch, row_bytes], np.int64)
         places = tuple(cupy.cuda.function.CPointer(values.ctypes.data + 8 * i) for i in range(values.size))
         stream = cupy.cuda.Stream.null  # CUDA's legacy default stream

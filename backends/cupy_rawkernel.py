@@ -9,7 +9,7 @@ import numpy as np
 from backends.base import Array, Backend, BackendUnavailable, Lookup
 
 SOURCE = r"""
-// The whole of it, said plainly:
+// In one line:
 //
 //   for each token t, for each column c:   out[t][c] = table[ids[t]][c]
 //
@@ -141,10 +141,10 @@ class CupyRawKernel(Backend):
         key = kernel, table.device.index
         if key not in self.compiled:
             module = cupy.RawModule(code=SOURCE, options=("-std=c++17",), name_expressions=(kernel,))
-            # RawKernel asks at each call for the device and the stream; the function inside it need not.
+            # RawKernel looks up the device and the stream at each call; the function inside it does not.
             self.compiled[key] = module.get_function(kernel).kernel
         launch = self.compiled[key]
-        # cuLaunchKernel takes the place of each argument. CuPy wraps plain numbers anew at every launch, a
+        # cuLaunchKernel takes the address of each argument. CuPy wraps plain numbers anew at every launch, a
         # quarter of a microsecond each; these pointers to them are made once.
         values = np.array(
             [table.data_ptr(), indices.data_ptr(), out.data_ptr(), batch, row_vectors], np.int64

@@ -1,4 +1,4 @@
-"""CuPy take into a given array: one thread for each element, two divisions each; ids wrap around."""
+"""CuPy take into a given array: one thread and two integer divisions an element; ids wrap around."""
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup
 
@@ -14,7 +14,7 @@ class CupyTake(Backend):
             raise BackendUnavailable(str(error).strip().partition("\n")[0]) from error
 
         cupy.cuda.Device(table.device.index).use()
-        rows, ids, result = map(cupy.asarray, (table, indices, out))  # the same memory, seen by CuPy
+        rows, ids, result = map(cupy.asarray, (table, indices, out))  # views of the same memory
         rows.take(ids, 0, result)  # compiles
 
         def lookup() -> Array:

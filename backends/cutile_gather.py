@@ -10,7 +10,7 @@ TILE_BYTES = 8192
 
 
 def gather_rows(table, ids, out, high, wide):  # type: ignore[no-untyped-def]
-    """The kernel: out[t, c] = table[ids[t], c] for one tile; what is outside of an array is left alone."""
+    """The kernel: out[t, c] = table[ids[t], c] for one tile; leaves out what is outside of an array."""
     token = ct.bid(0) * high + ct.arange(high, dtype=ct.int32)
     column = ct.bid(1) * wide + ct.arange(wide, dtype=ct.int32)
     row = ct.gather(ids, token)

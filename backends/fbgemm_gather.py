@@ -2,7 +2,7 @@
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
 
-COLUMNS, BOUNDARY = 256, 16  # of a row, and bytes: else FBGEMM goes back to torch's index_select, silently
+COLUMNS, BOUNDARY = 256, 16  # of a row; bytes. Otherwise FBGEMM silently calls torch's index_select
 
 
 class FbgemmGather(Backend):

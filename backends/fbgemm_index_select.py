@@ -17,7 +17,7 @@ class FbgemmIndexSelect(Backend):
             select = torch.ops.fbgemm.index_select_dim0.default
         except (ImportError, OSError, AttributeError) as error:
             raise BackendUnavailable(f"fbgemm_gpu does not fit torch {torch.__version__}: {error}") from error
-        # It knows these types only, and moves their bits.
+        # It knows these types only, and copies their bits.
         like, kind = table.dtype, {1: torch.uint8, 2: torch.float16, 4: torch.float32}[table.element_size()]
         rows = table.view(kind)
         return lambda: select(rows, indices, 0, 0, True).view(like)

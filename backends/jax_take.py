@@ -5,7 +5,7 @@ from typing import Any
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
 
-BOUNDARY = 64  # bytes; XLA takes a copy of what does not start on one
+BOUNDARY = 64  # bytes; XLA copies arrays that do not start on one
 
 
 class JaxTake(Backend):
@@ -17,27 +17,27 @@ class JaxTake(Backend):
         self.compiled: dict[tuple[Any, ...], Any] = {}
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else it takes most of the GPU
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else it reserves most of the GPU
         import jax
 
         def take(table: Array, ids: Array) -> Array:
             return jax.numpy.take(table, ids, axis=0, mode="clip")
 
-        def lent(array: Array) -> Array:
+        def view(array: Array) -> Array:
             address = array.data_ptr() if hasattr(array, "data_ptr") else array.ctypes.data
             if address % BOUNDARY:
-                raise Unsupported(f"takes memory without a copy only on a boundary of {BOUNDARY} bytes")
+                raise Unsupported(f"uses memory without a copy only on a boundary of {BOUNDARY} bytes")
             return jax.dlpack.from_dlpack(array, copy=False)
 
         try:
             jax.devices(str(table.device).partition(":")[0])
         except RuntimeError as error:
             raise BackendUnavailable(" ".join(str(error).split())) from error
-        with jax.enable_x64(True):  # without it int64 ids are copied to int32, and stay what they were then
-            rows, ids = lent(table), lent(indices)
+        with jax.enable_x64(True):  # without it int64 ids are copied to int32 once, and not read again
+            rows, ids = view(table), view(indices)
             key = rows.shape, rows.dtype, ids.shape, ids.dtype, str(table.device)
             if key not in self.compiled:
                 self.compiled[key] = jax.jit(take).lower(rows, ids).compile()
         compiled = self.compiled[key]
-        # JAX takes its arrays for constant, but these are the suite's memory: a call reads what is there.
+        # JAX arrays are immutable to JAX, but these are the suite's memory: a call reads what is there.
         return lambda: compiled(rows, ids).block_until_ready()

@@ -1,4 +1,4 @@
-"""Numba on the CPU, on torch's threads: later rows prefetched, large outputs streamed past the caches."""
+"""Numba on the CPU, on torch's threads: prefetches later rows, streams large outputs past the caches."""
 
 import ctypes
 import platform
@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 from backends.base import Array, Backend, BackendUnavailable, Lookup
 
 # A job is one array of int64, so that a call passes a single number: its address. These are its fields; from
-# COUNTERS on, a cache line for each share of the batch counts the chunks taken out of it.
+# COUNTERS on, each share of the batch has a cache line that counts the chunks done of it.
 TABLE, IDS, OUT, ROW_BYTES, ID_BYTES, BATCH, AHEAD, STREAM, APART, LEFT = range(10)
 CHUNK, SHARE, SHARES, KERNEL, COPY, RUN, THREAD = range(10, 17)
 COUNTERS, MOST_SHARES, LINE = 24, 256, 64
 X86 = platform.machine() in ("x86_64", "AMD64")
-COLD_TICKS = 150  # of the processor's clock: more than a cache takes to answer, less than memory does
+COLD_TICKS = 150  # of the time-stamp counter: more than a cache takes to answer, less than memory
 TRUSTED = 7  # calls for which an answer holds
 KERNEL_TYPE = "void(int64, int64, int64, int64, int64)"
 
 
 def _operation(emit: Callable[..., Any], returns: bool = True) -> Any:
-    """The LLVM instructions ``emit(builder, *values)`` writes, as a function of int64 for compiled code."""
+    """A function of int64 for compiled code: the LLVM instructions that ``emit(builder, *values)`` writes."""
     from numba import types
     from numba.extending import intrinsic
 
@@ -42,20 +42,30 @@ def _compile(function: Callable[..., Any]) -> Any:
     return njit(function)
 
 
+def _at(b: Any, address: Any, kind: Any) -> Any:
+    return b.inttoptr(address, kind.as_pointer())
+
+
 @cache
-def _operations(near: int) -> tuple[Any, ...]:
-    """What Python has no words for, on plain addresses; ``near`` as of ``NumbaCpu.prefetch_near``."""
+def _memory() -> tuple[Any, ...]:
+    """Loads of 4 and 8 bytes, the store of 8, and the fence after streaming stores."""
     from llvmlite import ir
-    from numba.core.cgutils import get_or_insert_function
 
-    i8, i32, i64, void = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
+    i32, i64 = ir.IntType(32), ir.IntType(64)
+    load4 = _operation(lambda b, a: b.sext(b.load(_at(b, a, i32), align=1), i64))
+    load8 = _operation(lambda b, a: b.load(_at(b, a, i64), align=1))
+    store8 = _operation(lambda b, a, value: b.store(value, _at(b, a, i64)), returns=False)
+    return load4, load8, store8, _operation(lambda b: b.fence("seq_cst"), returns=False)
 
-    def at(b: Any, address: Any, kind: Any) -> Any:
-        return b.inttoptr(address, kind.as_pointer())
+
+@cache
+def _copies() -> tuple[Any, ...]:
+    """Copies of a line past the caches, and of 64, 32, 16, 8, 4, 2 and 1 bytes through them."""
+    from llvmlite import ir
 
     def copy(b: Any, to: Any, source: Any, size: int) -> Any:
-        kind = ir.VectorType(i8, size)
-        return b.store(b.load(at(b, source, kind), align=1), at(b, to, kind), align=1)
+        kind = ir.VectorType(ir.IntType(8), size)
+        return b.store(b.load(_at(b, source, kind), align=1), _at(b, to, kind), align=1)
 
     def copier(size: int) -> Any:
         return _operation(lambda b, to, source: copy(b, to, source, size), returns=False)
@@ -63,20 +73,53 @@ def _operations(near: int) -> tuple[Any, ...]:
     def stream64(b: Any, to: Any, source: Any) -> None:  # to: on a 64-byte boundary
         store = copy(b, to, source, 64)
         store.align = 64
-        store.set_metadata("nontemporal", b.module.add_metadata([i32(1)]))
+        store.set_metadata("nontemporal", b.module.add_metadata([ir.IntType(32)(1)]))
+
+    return _operation(stream64, returns=False), *map(copier, (64, 32, 16, 8, 4, 2, 1))
+
+
+@cache
+def _prefetcher(near: int) -> Any:
+    """The prefetch of a line for reading, into the caches that ``near`` says; see NumbaCpu.prefetch_near."""
+    from llvmlite import ir
+
+    i8, i32 = ir.IntType(8), ir.IntType(32)
 
     def prefetch(b: Any, address: Any) -> None:  # for reading (0), so near, as data (1)
-        kind = ir.FunctionType(void, [i8.as_pointer(), i32, i32, i32])
+        kind = ir.FunctionType(ir.VoidType(), [i8.as_pointer(), i32, i32, i32])
         function = b.module.declare_intrinsic("llvm.prefetch", [i8.as_pointer()], kind)
-        b.call(function, [at(b, address, i8), i32(0), i32(near), i32(1)])
+        b.call(function, [_at(b, address, i8), i32(0), i32(near), i32(1)])
+
+    return _operation(prefetch, returns=False)
+
+
+@cache
+def _calls() -> tuple[Any, ...]:
+    """An atomic count, this thread's number, and calls of GOMP_parallel and of a kernel, all by address."""
+    from llvmlite import ir
+
+    i32, i64, void = ir.IntType(32), ir.IntType(64), ir.VoidType()
 
     def run(b: Any, function: Any, copy: Any, job: Any) -> None:  # GOMP_parallel; 0 threads: as many as usual
-        b.call(at(b, function, ir.FunctionType(void, [i64, i64, i32, i32])), [copy, job, i32(0), i32(0)])
+        b.call(_at(b, function, ir.FunctionType(void, [i64, i64, i32, i32])), [copy, job, i32(0), i32(0)])
 
     def kernel(b: Any, function: Any, job: Any, first: Any, last: Any, end: Any, warm: Any) -> None:
-        b.call(at(b, function, ir.FunctionType(void, [i64] * 5)), [job, first, last, end, warm])
+        b.call(_at(b, function, ir.FunctionType(void, [i64] * 5)), [job, first, last, end, warm])
 
-    def latency(b: Any, address: Any) -> Any:  # ticks to read there; 0 where the processor is asked otherwise
+    count = _operation(lambda b, a: b.atomic_rmw("add", _at(b, a, i64), i64(1), "monotonic"))
+    thread = _operation(lambda b, f: b.sext(b.call(_at(b, f, ir.FunctionType(i32, [])), []), i64))
+    return count, thread, _operation(run, returns=False), _operation(kernel, returns=False)
+
+
+@cache
+def _clock() -> Any:
+    """The ticks that reading an address takes; 0 on processors other than x86."""
+    from llvmlite import ir
+    from numba.core.cgutils import get_or_insert_function
+
+    i64, void = ir.IntType(64), ir.VoidType()
+
+    def latency(b: Any, address: Any) -> Any:
         def ask(name: str, returns: Any) -> Any:
             return b.call(
                 get_or_insert_function(b.module, ir.FunctionType(returns, []), f"llvm.x86.{name}"), []
@@ -85,31 +128,13 @@ def _operations(near: int) -> tuple[Any, ...]:
         if not X86:
             return i64(0)
         ask("sse2.lfence", void)
-        began = ask("rdtsc", i64)
+        start = ask("rdtsc", i64)
         ask("sse2.lfence", void)
-        b.load_atomic(at(b, address, i64), "acquire", 8)  # another would be left out: nothing is made of it
+        b.load_atomic(_at(b, address, i64), "acquire", 8)  # a plain load would be optimised away
         ask("sse2.lfence", void)
-        return b.sub(ask("rdtsc", i64), began)
+        return b.sub(ask("rdtsc", i64), start)
 
-    load4 = _operation(lambda b, a: b.sext(b.load(at(b, a, i32), align=1), i64))
-    load8 = _operation(lambda b, a: b.load(at(b, a, i64), align=1))
-    store8 = _operation(lambda b, a, value: b.store(value, at(b, a, i64)), returns=False)
-    count = _operation(lambda b, a: b.atomic_rmw("add", at(b, a, i64), i64(1), "monotonic"))
-    thread = _operation(lambda b, f: b.sext(b.call(at(b, f, ir.FunctionType(i32, [])), []), i64))
-    fence = _operation(lambda b: b.fence("seq_cst"), returns=False)
-    rest = (_operation(emit, returns=False) for emit in (stream64, prefetch, run, kernel))
-    ticks = _operation(latency)
-    return (
-        load4,
-        load8,
-        store8,
-        count,
-        thread,
-        ticks,
-        fence,
-        *rest,
-        tuple(map(copier, (64, 32, 16, 8, 4, 2, 1))),
-    )
+    return _operation(latency)
 
 
 def _two_pieces(width: int, piece: Any, shorter: Any) -> Any:
@@ -125,9 +150,9 @@ def _two_pieces(width: int, piece: Any, shorter: Any) -> Any:
 
 
 @cache
-def _short_copier(near: int) -> Any:
-    """The kernel: ``copy(to, source, size)``, of less than a line: two pieces of it, which may overlap."""
-    _, *pieces = _operations(near)[-1]
+def _short_copier() -> Any:
+    """``copy(to, source, size)`` of less than a line, as two pieces that may overlap."""
+    _, _, *pieces = _copies()
     copy = _compile(lambda to, source, size: None)
     for width, piece in zip((1, 2, 4, 8, 16, 32), reversed(pieces), strict=True):
         copy = _two_pieces(width, piece, copy)
@@ -135,11 +160,9 @@ def _short_copier(near: int) -> Any:
 
 
 @cache
-def _long_rows(near: int) -> Any:
-    """The kernel of long rows: four side by side, so that four places in memory are waited for at once."""
-    from numba import cfunc
-
-    load4, load8, _, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
+def _line_copier(near: int) -> Any:
+    """``copy(to, source, later, stream)`` of a line, past the caches if ``stream``; prefetches ``later``."""
+    prefetch, (stream64, copy64, *_) = _prefetcher(near), _copies()
 
     @_compile
     def copy_line(to: int, source: int, later: int, stream: int) -> None:
@@ -148,6 +171,17 @@ def _long_rows(near: int) -> Any:
             stream64(to, source)
         else:
             copy64(to, source)
+
+    return copy_line
+
+
+@cache
+def _long_rows(near: int) -> Any:
+    """The kernel of long rows: copies four side by side, to wait for four places in memory at once."""
+    from numba import cfunc
+
+    load4, load8, _, fence = _memory()
+    prefetch, copy_line = _prefetcher(near), _line_copier(near)
 
     def copy_rows(job: int, first: int, last: int, end: int, warm: int) -> None:
         table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
@@ -182,14 +216,14 @@ def _long_rows(near: int) -> Any:
 
 @cache
 def _rows(near: int) -> Any:
-    """The kernel: copies rows first to last of a job; prefetches to end, and from first unless warm."""
+    """The kernel: copies rows first to last of a job; prefetches to end, and from first on unless warm."""
     from numba import cfunc
 
-    load4, load8, _, _, _, _, fence, stream64, prefetch, _, _, (copy64, *_) = _operations(near)
-    copy_short = _short_copier(near)
+    load4, load8, _, fence = _memory()
+    prefetch, copy_short, (stream64, copy64, *_) = _prefetcher(near), _short_copier(), _copies()
 
     def copy_rows(job: int, first: int, last: int, end: int, warm: int) -> None:
-        # Taken out of the job once: the compiler can't know that no row is copied over it.
+        # Read from the job once: the compiler can't know that no row is copied over it.
         table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
         size, id_bytes = load8(job + 8 * ROW_BYTES), load8(job + 8 * ID_BYTES)
         stream, ahead = load8(job + 8 * STREAM), load8(job + 8 * AHEAD)
@@ -223,13 +257,13 @@ def _rows(near: int) -> Any:
 
 
 @cache
-def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
-    """Two functions of a job's address, on one thread and on all; the address of a thread's part; owners."""
-    from numba import cfunc, njit
+def _part() -> Any:
+    """The part of one thread, of a job's address: the chunks of its own share, then those of the others."""
+    from numba import cfunc
 
-    _, load8, store8, count, thread, ticks, *_, run, kernel, _ = _operations(0)
+    (_, load8, _, _), (count, thread, _, kernel) = _memory(), _calls()
 
-    def copy_chunks(job: int) -> None:  # first its own share, whose rows its caches know, then of the others'
+    def copy_chunks(job: int) -> None:  # its own first: its caches have those rows
         batch, chunk, share = load8(job + 8 * BATCH), load8(job + 8 * CHUNK), load8(job + 8 * SHARE)
         shares, own = load8(job + 8 * SHARES), thread(load8(job + 8 * THREAD))
         copy = load8(job + 8 * KERNEL)
@@ -242,10 +276,18 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
                 kernel(copy, job, first, last, end, 1 if warm else 0)
                 first = start + chunk * count(counter)
 
+    return cfunc("void(int64)")(copy_chunks)
+
+
+@cache
+def _chooser() -> Any:
+    """``choose(job)``: whether this call streams, by what the last one left in the caches."""
+    (_, load8, store8, _), ticks = _memory(), _clock()
+
     @_compile
     def choose(job: int) -> None:
-        # Past the caches goes what does not stay in them: three lines are asked, where the last call left its
-        # rows in the caches. After calls that did not, there is no telling, so one does again.
+        # Output that does not stay in the caches is streamed past them. After a call that wrote through the
+        # caches three of its lines are timed. Streaming calls show nothing, so after some one does so again.
         out, apart, left, slow = load8(job + 8 * OUT), load8(job + 8 * APART), load8(job + 8 * LEFT), 0
         if left:
             store8(job + 8 * LEFT, left - 1)
@@ -255,6 +297,17 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
                 slow += 1 if first - ticks(out + k * apart) > COLD_TICKS else 0
             store8(job + 8 * STREAM, 1 if slow == 3 else 0)
             store8(job + 8 * LEFT, TRUSTED if slow == 3 else 0)
+
+    return choose
+
+
+@cache
+def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]:
+    """Two functions of a job's address, on one thread and on all; the address of a thread's part; owners."""
+    from numba import njit
+
+    (_, load8, store8, _), (_, _, run, kernel) = _memory(), _calls()
+    choose = _chooser()
 
     def on_all(job: int) -> None:
         choose(job)
@@ -267,10 +320,10 @@ def _compiled() -> tuple[Callable[[int], None], Callable[[int], None], int, Any]
         batch = load8(job + 8 * BATCH)
         kernel(load8(job + 8 * KERNEL), job, 0, batch, batch, 0)
 
-    part, owners = cfunc("void(int64)")(copy_chunks), [njit("void(int64)")(f) for f in (on_one, on_all)]
-    # The entry points themselves: Numba's dispatcher would look at the argument's type at each call.
+    owners = [njit("void(int64)")(function) for function in (on_one, on_all)]
+    # The entry points themselves: Numba's dispatcher would check the argument's type at each call.
     one, every = (next(iter(owner.overloads.values())).entry_point for owner in owners)
-    return one, every, part.address, (part, owners)
+    return one, every, _part().address, owners
 
 
 def _openmp() -> tuple[int, int, int]:
@@ -343,9 +396,12 @@ class NumbaCpu(Backend):
         return lookup
 
     def streams(self, size: int, nbytes: int, address: int, cold: bool = False) -> bool:
-        """Whether such rows go past the caches into such an output, one known to be cold or any.
+        """Whether rows of ``size`` bytes are streamed past the caches into an output of ``nbytes``.
 
-        Parts of lines do so at a loss.
+        Streaming parts of lines is slow.
+
+        Args:
+            cold: the output is known to be in no cache.
         """
         whole = (size | address) % LINE == 0
         if size < (LINE if whole else max(LINE, self.stream_ragged_row_bytes)):

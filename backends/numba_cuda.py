@@ -13,7 +13,7 @@ import numpy as np
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup
 
-cuda: Any = None  # set in prepare; the kernel reads it as a global, which is where Numba's simulator swaps it
+cuda: Any = None  # set in prepare; a global, since that is what Numba's simulator replaces in a kernel
 
 
 def gather_rows(table: Array, ids: Array, out: Array, tall: int) -> None:
@@ -48,7 +48,7 @@ def gather_rows(table: Array, ids: Array, out: Array, tall: int) -> None:
 
 
 class Geometry(NamedTuple):
-    """How to see the rows, and how to launch."""
+    """The type as which rows are moved, and how to launch."""
 
     view: np.dtype[Any]
     tall: int
@@ -57,7 +57,12 @@ class Geometry(NamedTuple):
 
 
 def geometry(row_bytes: int, batch: int, addresses: int, processors: int) -> Geometry:
-    """Args: addresses, the base addresses of table and out or-ed; processors, how many there are to fill."""
+    """How to launch for rows of this size.
+
+    Args:
+        addresses: the base addresses of table and out, or-ed; their low zero bits are the alignment.
+        processors: how many multiprocessors there are to fill.
+    """
     bits = row_bytes | addresses
     width = min(8, bits & -bits)
     columns = row_bytes // width
@@ -77,19 +82,19 @@ def geometry(row_bytes: int, batch: int, addresses: int, processors: int) -> Geo
 
 @cache
 def dispatcher(kernel: Callable[..., None]) -> Any:
-    """One for all: it compiles for types that are new, and a case prepares up to a thousand lookups."""
+    """One for all lookups, of which a case prepares up to a thousand: it compiles for new types only."""
     return cuda.jit(kernel)
 
 
 def configure(
     table: Array, indices: Array, out: Array, addresses: int, processors: int
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    """Compile for these arrays, Numba's own or the simulator's; the launch on stream 0, and its arguments."""
+    """Compile for these arrays, Numba's own or the simulator's; the launch on stream 0 and its arguments."""
     batch, dim = out.shape
     view, tall, grid, block = geometry(dim * out.dtype.itemsize, batch, addresses, processors)
     arguments = (table.view(view), indices, out.view(view), tall)
     kernel = dispatcher(gather_rows).specialize(*arguments)
-    with warnings.catch_warnings():  # of a small grid: that is what a few tokens need
+    with warnings.catch_warnings():  # about a small grid, which is all that a few tokens need
         warnings.simplefilter("ignore")
         return kernel[grid, block, 0], arguments  # stream 0 is CUDA's legacy default stream
 
@@ -100,8 +105,8 @@ class NumbaCuda(Backend):
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global cuda  # noqa: PLW0603
-        vars(np).setdefault("row_stack", np.vstack)  # not in NumPy 2.5; numba-cuda 0.30 still asks for it
-        # numba-cuda takes the place of numba.cuda; its successor has a module of its own.
+        vars(np).setdefault("row_stack", np.vstack)  # not in NumPy 2.5; numba-cuda 0.30 still uses it
+        # numba-cuda replaces numba.cuda; its successor has a module of its own.
         successor = find_spec("numba_cuda") is None and find_spec("numba_cuda_mlir") is not None
         try:
             cuda = importlib.import_module("numba_cuda_mlir.cuda" if successor else "numba.cuda")
@@ -110,7 +115,7 @@ class NumbaCuda(Backend):
         if not cuda.is_available():
             raise BackendUnavailable(f"{cuda.__name__}: {cuda.cuda_error() or 'NVVM is missing'}")
         cuda.select_device(table.device.index)
-        # Numba's own arrays: a foreign one is wrapped anew at each launch, which costs more than the launch.
+        # Numba's own arrays: others are wrapped anew at each launch, which costs more than the launch.
         rows, ids, result = map(cuda.as_cuda_array, (table, indices, out))
         processors = cuda.get_current_device().MULTIPROCESSOR_COUNT
         launch, arguments = configure(rows, ids, result, table.data_ptr() | out.data_ptr(), processors)

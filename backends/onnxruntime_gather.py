@@ -1,4 +1,4 @@
-"""OnnxRuntime Gather, a model of that one node, into a given array; on the CPU it checks the ids."""
+"""OnnxRuntime Gather, a model of one node, into a given array; on the CPU it checks the ids."""
 
 import os
 from typing import Any
@@ -24,7 +24,7 @@ def model(width: int, index_width: int) -> bytes:
 
 class OnnxruntimeGather(Backend):
     devices = ("cpu", "cuda")
-    view = "values"  # whose addresses are bound, as integers of their width
+    view = "values"  # bound by address, as integers of their width
     packages = ("onnxruntime|onnxruntime-gpu",)
     clock = "host"
 
@@ -53,7 +53,7 @@ class OnnxruntimeGather(Backend):
         for bind, name, array in ((reads, "t", table), (reads, "i", indices), (writes, "r", out)):
             bind(name, device, number, INTEGERS[array.element_size()], tuple(array.shape), array.data_ptr())
 
-        def lookup(_held: Array = (table, indices)) -> Array:  # the binding holds but their addresses
+        def lookup(_held: Array = (table, indices)) -> Array:  # the binding holds their addresses only
             session.run_with_iobinding(bound)
             return out
 

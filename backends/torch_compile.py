@@ -1,4 +1,4 @@
-"""PyTorch embedding under torch.compile, compiled once a table for any batch; allocates its result."""
+"""PyTorch embedding under torch.compile, compiled once per table for any batch; allocates its result."""
 
 import warnings
 from functools import cache
@@ -10,13 +10,13 @@ from backends.base import Array, Backend, BackendUnavailable, Lookup
 
 @cache
 def _compiled(*_key: Any) -> Any:
-    """A compiled lookup of one sort of table, kept while the process lives: to compile takes a second."""
+    """A compiled lookup for one kind of table, kept for the life of the process: compiling takes a second."""
     import torch
 
     def embedding(table: Array, ids: Array) -> Array:
         return torch.nn.functional.embedding(ids, table)
 
-    # A code object of its own: one that has been compiled for 8 shapes is compiled for no more.
+    # A code object of its own, since torch compiles one for at most 8 shapes.
     fresh = FunctionType(embedding.__code__.replace(), globals(), closure=embedding.__closure__)
     return torch.compile(fresh, dynamic=False, fullgraph=True)
 
@@ -31,14 +31,14 @@ class TorchCompile(Backend):
         from torch._dynamo.exc import BackendCompilerFailed
         from torch._inductor import config
 
-        config.compile_threads = 1  # else it keeps processes of its own, to compile in
-        # Where operands are aligned it compiles for that, and copies those that then are not.
+        config.compile_threads = 1  # else it keeps compiler processes of its own
+        # If operands are aligned it compiles for that, and then copies those that are not.
         aligned = tuple(array.data_ptr() % 16 for array in (table, indices))
         compiled = _compiled(table.shape, table.dtype, table.device, indices.dtype, aligned, len(indices) < 2)
-        if len(indices) > 1:  # as engines do that serve models; one id is a shape of its own to torch
+        if len(indices) > 1:  # as serving engines do; torch compiles a batch of one separately
             mark_dynamic(indices, 0)
         try:
-            with warnings.catch_warnings():  # of what torch itself uses that is deprecated
+            with warnings.catch_warnings():  # about deprecated things that torch itself uses
                 warnings.simplefilter("ignore")
                 compiled(table, indices)
         except BackendCompilerFailed as error:

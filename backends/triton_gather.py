@@ -1,4 +1,4 @@
-"""Triton gather: a tile of tokens by columns for each program, launched as people launch Triton."""
+"""Triton gather: a tile of tokens by columns for each program, launched by Triton's own launcher."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def gather_rows(table, ids, out, batch, columns, high: tl.constexpr, wide: tl.co
 
 
 class Geometry(NamedTuple):
-    """The width to see the elements at, the tile, and how many tiles."""
+    """The width in bytes at which rows are moved, the tile, and the number of tiles."""
 
     width: int
     tile: tuple[int, int]
@@ -31,7 +31,13 @@ class Geometry(NamedTuple):
 
 
 def geometry(item: int, dim: int, batch: int, addresses: int, processors: int) -> Geometry:
-    """Args: item, an element's bytes; addresses, the bases of table and out or-ed; processors to fill."""
+    """How to launch for rows of this size.
+
+    Args:
+        item: bytes of an element.
+        addresses: the base addresses of table and out, or-ed; their low zero bits are the alignment.
+        processors: how many multiprocessors there are to fill.
+    """
     bits = dim * item | addresses
     # Triton makes 16-byte vectors of any element when a row holds a multiple of 16; else wider ones help.
     width = item if dim % 16 == 0 and addresses % 16 == 0 else min(8, bits & -bits)
@@ -48,7 +54,7 @@ def geometry(item: int, dim: int, batch: int, addresses: int, processors: int) -
 
 @cache
 def compiler() -> Any:
-    """One for all: it compiles for arguments that are new, and a case prepares up to a thousand lookups."""
+    """One for all lookups, of which a case prepares up to a thousand: it compiles for new types only."""
     import triton
 
     return triton.jit(gather_rows)
@@ -81,7 +87,7 @@ class TritonGather(Backend):
 
         processors = torch.cuda.get_device_properties(table.device).multi_processor_count
         launch, arguments = configure(table, indices, out, processors)
-        with warnings.catch_warnings():  # of float options, which a gather has no use for
+        with warnings.catch_warnings():  # about float options, which a gather does not use
             warnings.simplefilter("ignore", UserWarning)
             launch(*arguments)  # compiles
 

@@ -10,7 +10,7 @@ wp: Any = None  # set in prepare; Warp finds the names a kernel uses among its m
 
 
 def gather_rows(table, ids, out, lanes):  # type: ignore[no-untyped-def]
-    """The kernel: out[t, c] = table[ids[t], c], the columns of a token dealt out to its lanes."""
+    """The kernel: out[t, c] = table[ids[t], c]; the lanes of a token share its columns."""
     token, lane = wp.tid()
     row = ids[token]
     for column in range(lane, out.shape[1], lanes):
@@ -29,26 +29,26 @@ def kernel(width: int, index_width: int) -> Any:
 
 class WarpGather(Backend):
     devices = ("cpu", "cuda")
-    view = "values"  # whose addresses are lent to Warp as integers
+    view = "values"  # given to Warp by address, as integers
     packages = ("warp-lang",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global wp  # noqa: PLW0603
         import warp as wp
 
-        wp.config.log_level = wp.LOG_ERROR  # it greets, and tells of every compilation, on standard output
+        wp.config.log_level = wp.LOG_ERROR  # else it prints every compilation to standard output
         place = str(table.device)
         row_bytes = table.shape[1] * table.element_size()
         bits = row_bytes | table.data_ptr() | out.data_ptr()
         width = min(8, bits & -bits)
         columns = row_bytes // width
 
-        def lent(array: Array, width: int, *shape: int) -> Any:
+        def view(array: Array, width: int, *shape: int) -> Any:
             kind = getattr(wp, f"int{8 * width}")
             return wp.array(ptr=array.data_ptr(), dtype=kind, shape=shape, device=place, copy=False)
 
-        rows, result = lent(table, width, len(table), columns), lent(out, width, len(out), columns)
-        ids = lent(indices, indices.element_size(), len(indices))
+        rows, result = view(table, width, len(table), columns), view(out, width, len(out), columns)
+        ids = view(indices, indices.element_size(), len(indices))
         lanes = 1 if place == "cpu" else columns
         launch = wp.launch(
             kernel(width, indices.element_size()),

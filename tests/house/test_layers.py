@@ -234,9 +234,6 @@ LONG = {
     "claims.cost.out_of_range.probe": "",
     "claims.meaning.geometry._royal": "",
     "claims.meaning.learned.judged": "",
-    "numba_cpu._compiled": "",
-    "numba_cpu._long_rows": "",
-    "numba_cpu._operations": "",
     "report.__main__.main": "",
 }
 """Functions over the limit, and why each is one thing."""
