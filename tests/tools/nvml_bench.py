@@ -1,4 +1,4 @@
-"""What nvml_facts.py measures with: NVML's calls, copies whose bytes are known, readings in a row."""
+"""Bench for nvml_facts.py: calls of NVML, copies of a known number of bytes, series of readings."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from suite.telemetry.nvml.gpu import Gpu
 from suite.telemetry.reading import Reading
 
 LIMIT_S = 5.0
-"""A call of NVML that takes longer is given up, and with it whatever needs NVML."""
+"""A call of NVML that takes longer is given up, and everything that needs NVML with it."""
 COPY_BYTES, OF_FREE = 2**30, 16
 BURST_S = 0.01
 HOLDS, DIFFERS, OPEN, NOT_KNOWN = "holds", "DIFFERS", "open", "not known"
 
 Series = list[tuple[float, float]]
-"""(seconds, value) of readings in a row."""
+"""(seconds, value) of a series of readings."""
 
 
 class Missing(Exception):
-    """A figure that can't be had; its text is the reason."""
+    """A figure is not available; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line: what was claimed, what is seen, what comes of it."""
+    """One line of the report: a claim, the measurement, the verdict."""
 
     subject: str
     claimed: str
@@ -49,11 +49,11 @@ class Fact:
 
 
 class Bench:
-    """One GPU, to NVML and to torch.
+    """One GPU, as NVML and torch see it.
 
     Args:
-        device: as torch sees it, or why it does not.
-        pace: what lengths of time are multiplied by; under 1 the script is tried, no figure is to be kept.
+        device: the GPU as torch sees it, or why it does not.
+        pace: factor of all durations; below 1 only the script is tested, and its figures mean nothing.
     """
 
     def __init__(self, index: int, device: CudaDevice | str, pace: float = 1.0) -> None:
@@ -62,15 +62,15 @@ class Bench:
         self.calls = Calls(LIMIT_S)
         ready = self.calls.ask("nvmlInit")
         self.calls.stopped = self.calls.stopped or ready.reason
-        self.found = find(self.calls, self.which, os.environ)
+        self.handle = find(self.calls, self.which, os.environ)
         self.answers: dict[str, Any] = {}
 
     def ask(self, function: str, *arguments: Any) -> Any:
-        """What NVML answers of this GPU, or Missing."""
-        return value_of(self.calls.ask(function, value_of(self.found), *arguments))
+        """NVML's answer for this GPU; raises Missing if it has none."""
+        return value_of(self.calls.ask(function, value_of(self.handle), *arguments))
 
     def once(self, name: str, measure: Callable[[Bench], Any]) -> Any:
-        """What several lines are taken from, measured for the first; its failure is theirs as well."""
+        """A measurement that several lines share, made for the first; if it fails, all of them fail."""
         if name not in self.answers:
             try:
                 self.answers[name] = measure(self)
@@ -82,7 +82,7 @@ class Bench:
 
     @cached_property
     def gpu(self) -> Gpu:
-        """The suite's own view of it."""
+        """The GPU as the suite opens it."""
         return Gpu.open(self.which, limit_s=LIMIT_S)
 
     @cached_property
@@ -97,14 +97,14 @@ class Bench:
 
     @cached_property
     def pair(self) -> tuple[Any, Any]:
-        """Where from and where to a large copy goes."""
+        """Source and target of a large copy."""
         free = self.arrays.torch.cuda.mem_get_info(self.arrays.device)[0]
         size = min(COPY_BYTES, free // OF_FREE)
         return self.arrays.bytes(size), self.arrays.bytes(size)
 
     @cached_property
     def burst(self) -> Callable[[], int]:
-        """Copies that take some 10 ms, and the wait for them; returns the bytes read and written."""
+        """Make copies for about 10 ms and wait for them; returns the bytes read and written."""
         source, target = self.pair
         target.copy_(source)
         self.arrays.synchronize()
@@ -122,7 +122,7 @@ class Bench:
         return run
 
     def rate(self, seconds: float, burst: Callable[[], int], gaps: float = 0.0) -> float:
-        """Bytes a second of bursts for so long, with gaps so many times as long as they between them."""
+        """Bytes per second of bursts over ``seconds``, each followed by a pause ``gaps`` times as long."""
         moved, began = 0, time.perf_counter()
         while moved == 0 or time.perf_counter() < began + seconds:
             start = time.perf_counter()
@@ -133,12 +133,12 @@ class Bench:
 
     @contextmanager
     def load(self) -> Iterator[None]:
-        """Copies on end, by a thread of their own."""
+        """Copies without a pause, in another thread."""
         burst, done, failed = self.burst, threading.Event(), []
 
         def run() -> None:
             try:
-                self.arrays.torch.cuda.set_device(self.arrays.place)  # a thread begins on the first GPU
+                self.arrays.torch.cuda.set_device(self.arrays.place)  # a thread starts on the first GPU
                 while not done.is_set():
                     burst()
             except Exception as error:
@@ -156,14 +156,14 @@ class Bench:
 
 
 def value_of(reading: Reading[Any]) -> Any:
-    """The value of a reading; Missing where it has none."""
+    """The value of a reading; raises Missing if it has none."""
     if reading.reason is not None:
         raise Missing(reading.reason)
     return reading.value
 
 
 def watch(read: Callable[[], float], seconds: float, every_s: float) -> Series:
-    """Readings for so long, so often; at least two."""
+    """Readings every ``every_s`` over ``seconds``; at least two."""
     series: Series = []
     end = time.perf_counter() + seconds
     while len(series) < 2 or time.perf_counter() < end:
@@ -175,12 +175,12 @@ def watch(read: Callable[[], float], seconds: float, every_s: float) -> Series:
 
 
 def changes(series: Series) -> Series:
-    """The readings that differ from the one before."""
+    """The readings that differ from the previous one."""
     return [now for last, now in itertools.pairwise(series) if now[1] != last[1]]
 
 
 def passed(series: Series, began_s: float, before: float, share: float) -> float | None:
-    """Seconds until that share of the rise to where the series ends; None of a rise under a tenth."""
+    """Seconds until this share of the rise to the final value; None if it rises by less than a tenth."""
     tail = sorted(value for _, value in series[-max(1, len(series) // 4) :])
     end = tail[len(tail) // 2]
     if end < 1.1 * before:
@@ -190,5 +190,5 @@ def passed(series: Series, began_s: float, before: float, share: float) -> float
 
 
 def spelled(values: Sequence[float], form: str = "{:.3g}") -> str:
-    """Numbers in a row."""
+    """Numbers with commas between them."""
     return ", ".join(form.format(value) for value in values)

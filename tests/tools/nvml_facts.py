@@ -1,9 +1,9 @@
-"""What is claimed of NVML, tried on a GPU: python -m tests.tools.nvml_facts [--gpu N] [--brief]
+"""Claims about NVML, tested on a GPU: python -m tests.tools.nvml_facts [--gpu N] [--brief]
 
-One line a fact: what is claimed of it, what is seen here, and whether the claim holds; or why the figure
-can't be had. It takes under three minutes: what has not begun by then is left out and says so. Nothing else
-should run on the GPU. With --brief everything is as short as can be: the script is tried, its figures are not
-to be kept. It ends with 0 whatever the verdicts are, with 1 if a line of it broke.
+One line a claim: the claim, the measurement, and whether the claim holds; or why it can't be measured. It
+takes under three minutes; claims not begun by then are left out and their lines say so. Nothing else should
+run on the GPU. --brief makes everything as short as possible, to test the script: its figures mean nothing.
+Exits with 0 whatever the verdicts are, with 1 if a line failed by an error of the script.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _MEMORY_V2 = 0x02000028
 
 
 def reserved(bench: Bench) -> tuple[str, str]:
-    """Which sum makes up the total."""
+    """Which parts add up to the total."""
     two, one = bench.ask("nvmlDeviceGetMemoryInfo", _MEMORY_V2), bench.ask("nvmlDeviceGetMemoryInfo")
     parts = f"v2 {two.used} used, {two.reserved} reserved, {two.free} free of {two.total}; v1 {one.used} used"
     if two.reserved == 0:
         return f"{parts}: nothing is reserved", OPEN
     slack = two.reserved / 2
     if abs(two.used + two.reserved + two.free - two.total) < slack:
-        return f"{parts}: v2 leaves it out", HOLDS
+        return f"{parts}: v2 excludes it", HOLDS
     if abs(two.used + two.free - two.total) < slack:
-        return f"{parts}: v2 has it in", DIFFERS
-    return f"{parts}: no sum makes up the total", OPEN
+        return f"{parts}: v2 includes it", DIFFERS
+    return f"{parts}: no parts add up to the total", OPEN
 
 
 def cuda_memory(bench: Bench) -> tuple[str, str]:
@@ -57,25 +57,25 @@ def cuda_memory(bench: Bench) -> tuple[str, str]:
     return seen, HOLDS if abs(free - two.free) <= 2**26 else DIFFERS
 
 
-# --- what is told at all ----------------------------------------------------------------------------------
+# --- which figures are reported ---------------------------------------------------------------------------
 
 
 def throttle_fields(bench: Bench) -> tuple[str, str]:
-    """Which numbers this driver answers, and what with."""
+    """Which field numbers this driver answers, and the values."""
     driver = value_of(bench.calls.ask("nvmlSystemGetDriverVersion"))
-    told = {number: over_time.field(bench, number) for number in (74, 76, *OLD_FIELDS, *NEW_FIELDS)}
-    reasons = {one.reason for one in told.values()}
+    fields = {number: over_time.field(bench, number) for number in (74, 76, *OLD_FIELDS, *NEW_FIELDS)}
+    reasons = {field.reason for field in fields.values()}
     if len(reasons) == 1 and None not in reasons:
         raise Missing(*reasons)
-    seen = ", ".join(f"{number}: {one.reason or one.value}" for number, one in told.items())
+    seen = ", ".join(f"{number}: {field.reason or field.value}" for number, field in fields.items())
     new = _release(driver) >= _RENUMBERED
-    asked = (74, 76, *(NEW_FIELDS if new else ()))
-    verdict = HOLDS if all(told[number].reason is None for number in asked) else DIFFERS
+    used = (74, 76, *(NEW_FIELDS if new else ()))
+    verdict = HOLDS if all(fields[number].reason is None for number in used) else DIFFERS
     return f"driver {driver}; {seen}", verdict
 
 
 def memory_temperature(bench: Bench) -> tuple[str, str]:
-    """Of the memory, beside that of the GPU."""
+    """Temperature of the memory, beside that of the GPU."""
     counters = bench.gpu.counters()
     return f"{value_of(counters.memory_temperature_c)} °C, GPU {counters.temperature_c.value} °C", HOLDS
 
@@ -84,11 +84,11 @@ def gpm(bench: Bench) -> tuple[str, str]:
     """Whether GPM is offered, and permitted."""
     moved = value_of(bench.gpu.dram_bytes_per_s())
     capability = bench.gpu.identity()["compute_capability"].value
-    return f"told, {moved / 1e9:.1f} GB/s when idle, compute capability {capability}", HOLDS
+    return f"reported, {moved / 1e9:.1f} GB/s when idle, compute capability {capability}", HOLDS
 
 
 def peak(bench: Bench) -> tuple[str, str]:
-    """The best of copies of three sizes against clock x width."""
+    """The fastest of copies of three sizes against clock x width."""
     theory = over_time.peak_bytes_per_s(bench)
     source, target = bench.pair
     rates = []
@@ -105,8 +105,8 @@ def peak(bench: Bench) -> tuple[str, str]:
 
 Question = tuple[str, str, Callable[[Bench], tuple[str, str]]]
 QUESTIONS: tuple[Question, ...] = (
-    ("memory v2", "`used` leaves `reserved` out (sources disagree)", reserved),
-    ("memory and CUDA", "CUDA's free bytes are NVML's, to 64 MiB", cuda_memory),
+    ("memory v2", "`used` excludes `reserved` (sources disagree)", reserved),
+    ("memory and CUDA", "CUDA's free bytes are NVML's, within 64 MiB", cuda_memory),
     ("energy, unit", "a counter of mJ: its rate is the power", over_time.energy_unit),
     ("energy, interval", "advances about every 0.1 s, so 0.3 s are two steps", over_time.energy_interval),
     (
@@ -120,12 +120,12 @@ QUESTIONS: tuple[Question, ...] = (
         over_time.power(over_time.instant_power_w, (0.0, 0.2)),
     ),
     ("throttle fields", "ns by 74, 76; 269 to 271 from driver 580.82, 251 to 253 before", throttle_fields),
-    ("memory temperature", "told by field 82 where there is a sensor", memory_temperature),
+    ("memory temperature", "reported by field 82 where there is a sensor", memory_temperature),
     ("GPM", "offered from compute capability 9.0 on; may be refused in a VM", gpm),
     *(
         (
             f"GPM over {seconds:g} s",
-            "its DRAM figure is the copy's bytes, to 5 %, over more than 0.1 s",
+            "its DRAM figure is the copy's bytes, within 5 %, over more than 0.1 s",
             over_time.gpm_over(seconds),
         )
         for seconds in (0.11, 0.3, 1.0, 2.0)
@@ -141,16 +141,16 @@ QUESTIONS: tuple[Question, ...] = (
 
 
 def facts(bench: Bench, questions: Sequence[Question] = QUESTIONS, time_s: float = TIME_S) -> Iterator[Fact]:
-    """A line for every question: its figure, or the reason for none."""
+    """A line for every question: its figure, or the reason why there is none."""
     end = time.monotonic() + time_s
     for subject, claimed, ask in questions:
         try:
             if time.monotonic() > end:
-                raise Missing(f"{time_s:g} s were over")
+                raise Missing(f"not begun within {time_s:g} s")
             yield Fact(subject, claimed, *ask(bench))
         except Missing as error:
             yield Fact(subject, claimed, f"nothing: {error}", NOT_KNOWN)
-        except Exception as error:  # a slip of this script must not cost the other lines
+        except Exception as error:  # an error of this script must not lose the other lines
             yield Fact(subject, claimed, f"nothing: {type(error).__name__}: {error}", BROKE)
 
 
@@ -158,7 +158,7 @@ def facts(bench: Bench, questions: Sequence[Question] = QUESTIONS, time_s: float
 
 
 class Timed(Calls):
-    """Calls that note how long each took, and what the last one of a kind answered."""
+    """Calls that record how long each took, and the last reason of each function."""
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(limit_s)
@@ -174,7 +174,7 @@ class Timed(Calls):
 
 
 def costs(bench: Bench) -> Iterator[Fact]:
-    """A line for the counters as a whole, and one for each call of NVML that the suite makes."""
+    """A line for all counters, and one for each call of NVML that the suite makes."""
     with mock.patch("suite.telemetry.nvml.gpu.Calls", Timed):
         gpu = Gpu.open(bench.which, limit_s=LIMIT_S)
     whole_ms: list[float] = []
@@ -186,7 +186,7 @@ def costs(bench: Bench) -> Iterator[Fact]:
         gpu.memory()
     gpu.sustained(lambda: 1, 0.12)  # GPM's
     gpu.close()
-    claimed = "some milliseconds for all counters once"
+    claimed = "some milliseconds for reading all counters"
     if gpu.unavailable != "closed":
         yield Fact("cost of the counters", claimed, f"nothing: {gpu.unavailable}", NOT_KNOWN)
         return
@@ -202,13 +202,15 @@ def costs(bench: Bench) -> Iterator[Fact]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--gpu", type=int, default=0, metavar="N", help="as torch counts them (default: 0)")
-    parser.add_argument("--brief", action="store_true", help="as short as can be: to try the script")
-    asked = parser.parse_args(argv)
-    device = probe(asked.gpu)
-    bench = Bench(asked.gpu, device, 0.05 if asked.brief else 1.0)
+    parser.add_argument(
+        "--gpu", type=int, default=0, metavar="N", help="the GPU's number in torch (default: 0)"
+    )
+    parser.add_argument("--brief", action="store_true", help="as short as possible, to test the script")
+    request = parser.parse_args(argv)
+    device = probe(request.gpu)
+    bench = Bench(request.gpu, device, 0.05 if request.brief else 1.0)
     name = bench.gpu.identity()["name"]
-    print(f"GPU {asked.gpu}: torch sees {device if isinstance(device, str) else device.name}", end="; ")
+    print(f"GPU {request.gpu}: torch sees {device if isinstance(device, str) else device.name}", end="; ")
     print(f"NVML sees {name.value or f'none ({name.reason})'}", flush=True)
     verdicts: Counter[str] = Counter()
     for lines in (facts(bench), costs(bench)):

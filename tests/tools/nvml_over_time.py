@@ -1,4 +1,4 @@
-"""The facts of nvml_facts.py that take time: energy, power, GPM, utilisation, and what polling does."""
+"""Claims of nvml_facts.py that take time: energy, power, GPM, utilisation, the effect of polling."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ NEAR = 0.05
 POLLED_HZ = (0, 1, 10, 100)
 ROUNDS = 8
 Found = tuple[str, str]
-"""What is seen, and the verdict."""
+"""The measurement in words, and the verdict."""
 
 
 def peak_bytes_per_s(bench: Bench) -> float:
-    """Two transfers a clock, by the most the memory's clock may be and the bus width."""
+    """Two transfers a clock at the memory's maximum clock, times the bus width."""
     return float(value_of(bench.gpu.identity()["theoretical_peak_bytes_per_s"]))
 
 
@@ -57,16 +57,16 @@ def _energy(bench: Bench) -> tuple[Series, float]:
 
 
 def energy_unit(bench: Bench) -> Found:
-    """The counter's rate against the power that NVML tells under the same load."""
+    """The counter's rate against the power that NVML reports under the same load."""
     steps, power_w = bench.once("energy", _energy)
     (first_s, first), (last_s, last) = steps[0], steps[-1]
     per_s = (last - first) / (last_s - first_s)
-    seen = f"{per_s:.0f} units a second while {power_w:.0f} W were told"
+    seen = f"{per_s:.0f} units a second while {power_w:.0f} W were reported"
     return seen, HOLDS if abs(per_s / 1000 / power_w - 1) < 0.25 else DIFFERS
 
 
 def energy_interval(bench: Bench) -> Found:
-    """How long the counter stands between two values."""
+    """How long the counter stays at one value."""
     steps, _ = bench.once("energy", _energy)
     gaps_ms = [1e3 * (b[0] - a[0]) for a, b in itertools.pairwise(steps)]
     middle = statistics.median(gaps_ms)
@@ -75,20 +75,20 @@ def energy_interval(bench: Bench) -> Found:
 
 
 def field(bench: Bench, number: int) -> Reading[Any]:
-    """One field value as it came."""
-    answer = bench.calls.ask("nvmlDeviceGetFieldValues", value_of(bench.found), [number])
+    """One field value."""
+    answer = bench.calls.ask("nvmlDeviceGetFieldValues", value_of(bench.handle), [number])
     return Reading(None, answer.reason) if answer.value is None else _value(answer.value[0])
 
 
 def power(read: Callable[[Bench], float], half_s: tuple[float, float]) -> Callable[[Bench], Found]:
-    """From idle to copies on end: when the reading has done half of its rise, and nine tenths.
+    """From idle to constant copies: when the reading has risen by half, and by nine tenths.
 
     Args:
-        half_s: where half the rise must lie for the claim to hold.
+        half_s: seconds between which it must have risen by half for the claim to hold.
     """
 
     def step(bench: Bench) -> Found:
-        read(bench)  # refused, it costs no time
+        read(bench)  # if it is refused, that takes no time
         bench.burst()
         time.sleep(2 * bench.pace)
         idle = statistics.median(value for _, value in watch(lambda: read(bench), 0.2 * bench.pace, 0.02))
@@ -97,7 +97,7 @@ def power(read: Callable[[Bench], float], half_s: tuple[float, float]) -> Callab
             series = watch(lambda: read(bench), 3 * bench.pace, 0.02)
         half, most = (passed(series, began_s, idle, share) for share in (0.5, 0.9))
         if half is None or most is None:
-            return f"no step to see: {idle:.0f} W idle, {series[-1][1]:.0f} W under load", OPEN
+            return f"no visible step: {idle:.0f} W idle, {series[-1][1]:.0f} W under load", OPEN
         seen = f"{idle:.0f} to {series[-1][1]:.0f} W, half of it after {half:.2f} s, 90 % after {most:.2f} s"
         return seen, HOLDS if half_s[0] <= half <= half_s[1] else DIFFERS
 
@@ -116,21 +116,21 @@ def instant_power_w(bench: Bench) -> float:
 
 
 def gpm_over(seconds: float) -> Callable[[Bench], Found]:
-    """GPM's DRAM figure against the bytes of a copy, three times over so long."""
+    """GPM's DRAM figure against the bytes of a copy, three times over ``seconds``."""
 
     def compare(bench: Bench) -> Found:
         peak = peak_bytes_per_s(bench)
         ratios = [_gpm_ratio(bench, max(0.11, seconds * bench.pace), peak) for _ in range(3)]
         seen = f"{spelled(ratios, '{:.3f}')} of the copy's bytes"
         if all(ratio < 1 - NEAR for ratio in ratios) or all(ratio > 1 + NEAR for ratio in ratios):
-            seen += f"; all to one side, so perhaps not of {peak / 1e9:.0f} GB/s"
+            seen += f"; all on one side, so perhaps not of {peak / 1e9:.0f} GB/s"
         return seen, HOLDS if all(abs(ratio - 1) <= NEAR for ratio in ratios) else DIFFERS
 
     return compare
 
 
 def _gpm_ratio(bench: Bench, seconds: float, peak: float) -> float:
-    sampler = Gpm(bench.calls, value_of(bench.found), None)
+    sampler = Gpm(bench.calls, value_of(bench.handle), None)
     if sampler.problem:
         raise Missing(sampler.problem)
     bench.burst()
@@ -145,7 +145,7 @@ def _gpm_ratio(bench: Bench, seconds: float, peak: float) -> float:
 
 
 def utilisation(bench: Bench) -> Found:
-    """NVML's memory utilisation beside the share of the fastest copy, of copies with gaps and in pieces."""
+    """NVML's memory utilisation against bandwidth, for copies without gaps, with gaps and in pieces."""
     source, target = bench.pair
     piece = min(2**18, len(source))
 
@@ -155,7 +155,7 @@ def utilisation(bench: Bench) -> Found:
         bench.arrays.synchronize()
         return 2 * (len(source) // piece) * piece
 
-    bench.ask("nvmlDeviceGetUtilizationRates")  # refused, it costs no time
+    bench.ask("nvmlDeviceGetUtilizationRates")  # if it is refused, that takes no time
     loads = {
         "without gaps": (bench.burst, 0.0),
         "half gaps": (bench.burst, 1.0),
@@ -165,10 +165,10 @@ def utilisation(bench: Bench) -> Found:
     best, worst, seen = None, 0.0, []
     for name, (burst, gaps) in loads.items():
         moved = bench.rate(1.5 * bench.pace, burst, gaps)
-        told = bench.ask("nvmlDeviceGetUtilizationRates").memory / 100
+        reported = bench.ask("nvmlDeviceGetUtilizationRates").memory / 100
         best = best or moved
-        worst = max(worst, abs(told - moved / best))
-        seen.append(f"{name} {moved / 1e9:.0f} GB/s ({moved / best:.0%}) told as {told:.0%}")
+        worst = max(worst, abs(reported - moved / best))
+        seen.append(f"{name} {moved / 1e9:.0f} GB/s ({moved / best:.0%}) reported as {reported:.0%}")
     return "; ".join(seen), HOLDS if worst > 0.15 else DIFFERS
 
 
@@ -176,7 +176,7 @@ def utilisation(bench: Bench) -> Found:
 
 
 def polled(hz: int) -> Callable[[Bench], Found]:
-    """A short lookup's times while a thread reads the suite's counters so often, against no such thread."""
+    """Times of a short lookup while a thread reads the suite's counters at ``hz``, against no such thread."""
 
     def compare(bench: Bench) -> Found:
         rounds = bench.once("polling", _polling)
@@ -200,7 +200,7 @@ def _late(rounds: list[list[float]]) -> float:
 
 
 def _polling(bench: Bench) -> dict[int, tuple[list[list[float]], list[list[float]]]]:
-    """Rounds of kernel and enqueue times by how often was polled, turn about."""
+    """Rounds of kernel and enqueue times by polling frequency, in turns."""
     value_of(bench.gpu.counters().sm_clock_hz)
     torch, place = bench.arrays.torch, bench.arrays.place
     table = torch.zeros((100_000, 64), device=place)
@@ -229,7 +229,7 @@ def _polling(bench: Bench) -> dict[int, tuple[list[list[float]], list[list[float
 
 
 class Poller:
-    """A thread that reads the suite's counters; none where it is to do so 0 times a second."""
+    """A thread that reads the suite's counters ``hz`` times a second; none if that is 0."""
 
     def __init__(self, bench: Bench, hz: int) -> None:
         self.bench, self.hz, self.done = bench, hz, threading.Event()

@@ -1,4 +1,4 @@
-"""The script of a day with a GPU, tried without one: on host tensors and the stand-in for NVML's library."""
+"""nvml_facts.py without a GPU: on host tensors and the stand-in for NVML's library."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_energy_counter_is_judged_by_its_steps(
     seen, verdict = nvml_over_time.energy_interval(bench)
     assert seen.startswith(f"{1e3 * every_s:.0f} ms at the median") and verdict == interval
     seen, verdict = nvml_over_time.energy_unit(bench)
-    assert seen == f"300000 units a second while {watts} W were told" and verdict == unit
+    assert seen == f"300000 units a second while {watts} W were reported" and verdict == unit
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_every_fact_has_its_figure(told: dict[str, list[str]]) -> None:
 def test_what_the_stand_in_settles_is_judged(told: dict[str, list[str]]) -> None:
     for subject in ("memory v2", "throttle fields", "memory temperature", "GPM"):
         assert told[subject][1] == HOLDS, told[subject]
-    assert told["memory v2"][0].endswith("v2 leaves it out")
-    assert told["power"] == ["no step to see: 346 W idle, 346 W under load", OPEN]
+    assert told["memory v2"][0].endswith("v2 excludes it")
+    assert told["power"] == ["no visible step: 346 W idle, 346 W under load", OPEN]
     assert told["peak"][1] == DIFFERS, "the host copies at some GB/s"
     assert all(told[subject][1] == DIFFERS for subject in LENGTHS)
-    assert "all to one side, so perhaps not of 3352 GB/s" in told[LENGTHS[0]][0]
+    assert "all on one side, so perhaps not of 3352 GB/s" in told[LENGTHS[0]][0]
     assert "251: not supported" in told["throttle fields"][0] and "271: 271" in told["throttle fields"][0]
 
 
@@ -142,7 +142,7 @@ def test_utilisation_is_held_against_the_fastest_copy(host_gpu: Child, told: int
     seen, found = lines(host_gpu, "utilization.memory", settings=settings, more=", rate=2e9")[
         "utilization.memory"
     ]
-    assert seen.startswith(f"without gaps 2 GB/s (100%) told as {told}%; half gaps") and found == verdict
+    assert seen.startswith(f"without gaps 2 GB/s (100%) reported as {told}%; half gaps") and found == verdict
 
 
 def test_a_step_of_power_is_timed(host_gpu: Child) -> None:
@@ -271,4 +271,4 @@ def test_a_slip_costs_its_own_line_only(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_has_not_begun_in_time_is_left_out() -> None:
     never = itertools.repeat(None)
     (late,) = nvml_facts.facts(None, (("a", "it works", lambda bench: next(never)),), time_s=-1.0)
-    assert (late.seen, late.verdict) == ("nothing: -1 s were over", NOT_KNOWN)
+    assert (late.seen, late.verdict) == ("nothing: not begun within -1 s", NOT_KNOWN)
