@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns  # bound before any backend could put another in its place
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from backends import Array, Lookup
 from suite.engine import binding
 from suite.engine.binding import Binding
 from suite.engine.rotation import Flush
-from suite.engine.turns import Turn
+from suite.engine.turns import Clock, Turn
 from suite.records.device import Device
 from suite.records.record import Clock as ClockName
 
@@ -28,18 +28,6 @@ MAX_TURN_NS = 300_000_000
 WARM_UP_READINGS = 16
 CALLS = 8
 """Lookups of a CUDA turn that are also timed from call to rows."""
-
-
-class Clock(Protocol):
-    """Times the lookups of a turn, in order, each ``repeat`` of them together."""
-
-    name: ClockName
-    overhead_s: float
-    max_queued: int
-    """Lookups that its queue takes; 0 without one."""
-
-    def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
-        """Call all lookups in order: those that warm up, set apart in few readings, then the samples."""
 
 
 class HostClock:

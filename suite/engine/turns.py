@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from backends import Array, Lookup
 from suite.records.record import Clock as ClockName
-
-if TYPE_CHECKING:
-    from suite.engine.clocks import Clock
 
 TURN_S = 0.02
 """Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
@@ -53,6 +50,18 @@ class Turn:
         for times in (self.kernel_s, self.enqueue_s, self.call_s):
             self.settling_s += times[-1:]
             del times[-1:]
+
+
+class Clock(Protocol):
+    """Times the lookups of a turn, in order, each ``repeat`` of them together."""
+
+    name: ClockName
+    overhead_s: float
+    max_queued: int
+    """Lookups that its queue takes; 0 without one."""
+
+    def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
+        """Call all lookups in order: those that warm up, set apart in few readings, then the samples."""
 
 
 @dataclass(slots=True)

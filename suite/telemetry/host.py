@@ -10,8 +10,8 @@ from pathlib import Path
 from backends import Lookup
 from suite.machine.procfs import ROOT, mapped_bytes
 from suite.records.record import Fact
-from suite.telemetry.observer import OFF, PER_ENERGY, burst
 from suite.telemetry.reading import Reading, facts
+from suite.telemetry.sustained import OFF, PER_ENERGY, burst
 
 _PACKAGE = re.compile(r"intel-rapl:[0-9]+")
 

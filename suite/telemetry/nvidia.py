@@ -10,8 +10,8 @@ from backends import Lookup
 from suite.records.record import Fact
 from suite.telemetry.nvml.figures import difference
 from suite.telemetry.nvml.gpu import Gpu
-from suite.telemetry.observer import OFF, PER_ENERGY, burst
 from suite.telemetry.reading import Reading, both, facts
+from suite.telemetry.sustained import OFF, PER_ENERGY, burst
 
 GIVEN_BACK = "memory in use grew by less than the table: other processes freed some meanwhile"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -10,11 +9,6 @@ from backends import Lookup
 from suite.machine.cuda_device import CudaDevice
 from suite.records.record import Fact
 from suite.telemetry.reading import Reading
-
-BURST_S = 0.01
-OFF = "turned off"
-
-PER_ENERGY = ("joules_per_lookup", "joules_per_gb", "mean_power_w")
 
 
 class Observer(Protocol):
@@ -73,20 +67,3 @@ def gpu_facts(device: CudaDevice) -> dict[str, Fact]:
         "l2_bytes": device.l2_bytes,
         "memory_bytes": device.memory_bytes,
     }
-
-
-def burst(lookups: Sequence[Lookup], wait: Callable[[], None]) -> Callable[[], int]:
-    """A call that does about 10 ms of lookups, waits for their rows, and returns their number."""
-    state = {"count": 1, "cursor": 0}
-
-    def run() -> int:
-        start_s, count = time.perf_counter(), state["count"]
-        for _ in range(count):
-            lookups[state["cursor"]]()
-            state["cursor"] = (state["cursor"] + 1) % len(lookups)
-        wait()
-        if time.perf_counter() - start_s < BURST_S / 2:
-            state["count"] = min(4 * count, 4096)
-        return count
-
-    return run

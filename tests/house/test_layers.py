@@ -143,6 +143,16 @@ def test_no_room_imports_itself_through_others() -> None:
         known.add(room)
 
 
+def test_no_module_imports_itself_through_others() -> None:
+    """Nor under TYPE_CHECKING or in a function: two that need each other are one, or a third is missing."""
+    needs = {
+        name: {i.removeprefix("suite.") for i in imports(m)} & set(MODULES) for name, m in MODULES.items()
+    }
+    while ready := [name for name, on in needs.items() if not on & set(needs)]:
+        needs = {name: on for name, on in needs.items() if name not in ready}
+    assert not needs, "circles, and what depends on them"
+
+
 def test_a_forbidden_import_is_seen() -> None:
     for text in (
         "from suite.engine import arrays",

@@ -15,7 +15,7 @@ from suite.cases.case import Case
 from suite.telemetry.nvidia import GIVEN_BACK
 from suite.telemetry.nvml.calls import NOT_INSTALLED
 from suite.telemetry.nvml.fields import OF_OLD_DRIVER
-from suite.telemetry.observer import OFF
+from suite.telemetry.sustained import OFF
 from tests.support import ROOT
 from tests.support.nvml import NO_LIBRARY, ON_HOST, Child
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from suite.telemetry.host import HostObserver
-from suite.telemetry.observer import OFF
+from suite.telemetry.sustained import OFF
 from suite.telemetry.reading import Reading
 from tests.support import fabricate
 
