@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from suite.telemetry.host import HostObserver
-from suite.telemetry.sustained import OFF
 from suite.telemetry.reading import Reading
+from suite.telemetry.sustained import OFF
 from tests.support import fabricate
 
 CASE = fabricate.CASES[0]
