@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from suite.claims.task import Spec
+from suite.worker.process import belong_to
 
 Task = Callable[[Spec], Iterator[Any]]
 """Takes an order; yields answers that JSON can say."""
 
-_PR_SET_PDEATHSIG = 1
 EXIT_FAILED = 1
 
 
@@ -35,31 +33,21 @@ def task_of(name: str) -> Task:
 
 
 def main(argv: list[str]) -> int:
-    """Arguments: the task, the descriptor of the pipe to answer on, the parent's id."""
-    name, results, parent = argv[0], int(argv[1]), int(argv[2])
-    _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    spec = json.load(sys.stdin)
+    """Do a task. Arguments: the descriptors of the pipes to read and to write, the parent's id, the task."""
+    orders, answers, parent, name = (*map(int, argv[:3]), argv[3])
+    belong_to(parent)
+    with os.fdopen(orders, "rb") as lines:
+        spec = json.loads(lines.readline())
     try:
-        for answer in task_of(name)(spec):
-            _write_all(results, json.dumps(answer, allow_nan=False).encode() + b"\n")
+        with os.fdopen(answers, "wb", closefd=False) as pipe:  # open to the end, which libraries may put off
+            for answer in task_of(name)(spec):
+                pipe.write(json.dumps(answer, allow_nan=False).encode() + b"\n")
+                pipe.flush()
     except Exception as error:
         text = " ".join(str(error).split())[:300]
         sys.stderr.write(f"{type(error).__name__}: {text}\n" if text else f"{type(error).__name__}\n")
         return EXIT_FAILED
     return 0
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""One worker process as its parent holds it: the pipes to it, what it printed, and how it ended."""
+"""Child processes: started each in its own group, read within limits, ended with all that they started."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,142 +27,129 @@ SETUP_S = 300.0
 SPINS = 20_000
 """How often an idle OpenMP thread looks for work before it sleeps: some 0.5 ms. Its own 300,000 keep
 a processor for 8 ms from a thread that was put on the same one."""
+KILLED = "ended by SIGKILL, not by the suite: most likely the system ran out of memory"
 _GRACE_S = 2.0
+_DRAIN_S = 0.2
 _TAIL_BYTES = 2**14
+_PR_SET_PDEATHSIG = 1
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a worker ended, as its parent saw it."""
+class Process:
+    """A module run as a child, the pipes to it and from it, and the end of what it printed.
 
-    backend: str | None
-    status: Status
-    reason: str
+    Its arguments are the file descriptors it inherits, then its parent's id, then ``arguments``.
 
+    Args:
+        module: run with ``python -m``.
+        threads: how many each library may use.
+        inherited: further descriptors the child gets, after the one it reads orders from and the one it
+            writes answers to.
+    """
 
-class Child:
-    """One worker process, the pipes to it, and the end of what it printed."""
-
-    def __init__(self, threads: int) -> None:
-        jobs, self.jobs = os.pipe()
-        self.results, results = os.pipe()
-        status = os.memfd_create("status")
-        os.ftruncate(status, STATUS_BYTES)
-        self.status = StatusPage(status)
-        self.status.write(Step(None, "start"))
-        command = [
-            sys.executable,
-            "-m",
-            "suite.worker.serve",
-            *map(str, (jobs, results, status, os.getpid())),
-        ]
-        self.process = subprocess.Popen(
-            command,
+    def __init__(
+        self, module: str, threads: int, inherited: Sequence[int] = (), arguments: Sequence[str] = ()
+    ) -> None:
+        orders, self._orders = os.pipe()
+        self._answers, answers = os.pipe()
+        passed = (orders, answers, *inherited)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, passed), str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(jobs, results, status),
+            pass_fds=passed,
             env=environ_of(threads),
             start_new_session=True,
         )
-        for fd in (jobs, results, status):
-            os.close(fd)
-        self.tail: deque[bytes] = deque(maxlen=8)
-        threading.Thread(target=self._drain, daemon=True).start()
+        os.close(orders)
+        os.close(answers)
+        self._tail = b""
+        self._drain = threading.Thread(target=self._keep_tail, daemon=True)
+        self._drain.start()
 
-    def ask(self, job: Job, timeout_s: float, memory_bytes: int) -> list[Record] | Death:
-        """Give it a job and wait for its records, or for what became of it."""
-        try:
-            os.write(self.jobs, job.to_line())
-        except OSError:
-            return self._death("crashed", self._ended())
-        received = bytearray()
-        seen, since = self.status.read()[0], time.monotonic()
+    def send(self, line: bytes) -> None:
+        """Give it a line of orders.
+
+        Raises:
+            OSError: it no longer reads.
+        """
+        os.write(self._orders, line)
+
+    def pieces(self) -> Iterator[bytes]:
+        """What it answers, as it comes, and an empty piece each time nothing came for a moment.
+
+        Ends with the pipe, or with the process: another that it left behind may hold the pipe open.
+        """
         while True:
-            if select.select([self.results], [], [], POLL_S)[0]:
-                part = os.read(self.results, 2**20)
-                received += part
-                if not part:
-                    return self._death(*self._judged())
-                if self.status.read()[1].name != ANSWER or len(received) > MAX_MESSAGE_BYTES:
-                    return self._death("crashed", "wrote into the pipe of its worker")
-                if _is_whole(received):
-                    records = _parsed(received)
-                    return records or self._death("crashed", "its worker's answer is no answer")
-            elif self.process.poll() is not None:  # a process that it left behind may hold the pipe open
-                return self._death(*self._judged())
-            count, step = self.status.read()
-            if count != seen:
-                seen, since = count, time.monotonic()
-            limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
-            if time.monotonic() - since > limit:
-                return self._death("timed_out", f"took longer than {limit:g} s")
-            resident = self._resident()
-            if resident > memory_bytes:
-                return self._outgrown(resident, f"{memory_bytes / 1e9:.1f} GB")
+            if select.select([self._answers], [], [], POLL_S)[0]:
+                piece = os.read(self._answers, 2**20)
+                if not piece:
+                    return
+                yield piece
+            elif self._process.poll() is not None:
+                return
+            else:
+                yield b""
 
-    def kill(self) -> None:
-        """End the process and whatever it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_GRACE_S)
-        for fd in (self.jobs, self.results):
-            with contextlib.suppress(OSError):
-                os.close(fd)
-
-    def _judged(self) -> tuple[Status, str]:
-        """What the end of its pipe says: a death, or a pipe closed under a living process."""
+    def exit_code(self, wait_s: float = _GRACE_S) -> int | None:
+        """Its exit code, minus the number of the signal that ended it; None if it has not ended by then."""
         try:
-            code = self.process.wait(_GRACE_S)
+            return self._process.wait(wait_s)
         except subprocess.TimeoutExpired:
-            return "crashed", "closed the pipe of its worker"
-        if code == EXIT_TAMPERED:
-            return "wrong", "the operands are not what they were"
-        if code == -signal.SIGKILL:
-            return (
-                "out_of_memory",
-                "ended by SIGKILL, not by the suite: most likely the system ran out of memory",
-            )
-        return "crashed", "closed the pipe of its worker" if code == EXIT_PIPE else self._ended()
+            return None
 
-    def _ended(self) -> str:
-        code = self.process.poll()
-        if code is None:
-            return "stopped answering"
-        if code < 0:
-            return f"ended by signal {-code} ({signal.Signals(-code).name})"
-        return f"exited with code {code} and no result"
-
-    def _death(self, status: Status, what: str) -> Death:
-        _, step = self.status.read()
-        self.kill()
-        said = _last_line(b"".join(self.tail))
-        reason = f"{what}, in: {step.name}" + (f"; it said: {said}" if said else "")
-        return Death(step.backend, status, reason)
-
-    def _outgrown(self, resident: int, limit: str) -> Death:
-        """The death of a worker that grew too large, by whoever made it grow most."""
-        _, step = self.status.read()
-        death = self._death("out_of_memory", f"worker grew over {limit} and was ended")
-        if step.grown_bytes > resident - step.resident_bytes:
-            whose = step.grower or "the suite"
-            reason = f"{death.reason}; {whose} had grown it by {step.grown_bytes / 1e9:.1f} GB"
-            return Death(step.grower, death.status, reason)
-        return death
-
-    def _resident(self) -> int:
+    def resident_bytes(self) -> int:
+        """The memory it holds; 0 if it is gone."""
         try:
-            return int(psutil.Process(self.process.pid).memory_info().rss)
+            return int(psutil.Process(self._process.pid).memory_info().rss)
         except psutil.Error:
             return 0
 
-    def _drain(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as printed:
+    def kill(self) -> None:
+        """End the process and all that it started; afterwards its exit code and last line stay known."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self.exit_code()
+        self._drain.join(_DRAIN_S)  # not for good: a process that escaped the group may hold the pipe open
+        for fd in (self._orders, self._answers):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def last_line(self) -> str:
+        """The last line it printed that says something; of a fatal error or another error, that line."""
+        printed = self._tail.decode("utf-8", "replace")
+        lines = [line.strip() for line in printed.splitlines() if line.strip()]
+        errors = [line for line in lines if "Error" in line or "error" in line]
+        fatal = [line for line in lines if line.startswith("Fatal")]  # the interpreter's; its stack follows
+        text = (fatal or errors or lines or [""])[-1]
+        return "".join(c for c in text if c.isprintable())[:200]
+
+    def _keep_tail(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as printed:
             while part := os.read(printed.fileno(), 2**16):
-                self.tail.append(part[-_TAIL_BYTES:])
+                self._tail = (self._tail + part)[-_TAIL_BYTES:]
+
+
+def ended(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None:
+        return "stopped answering"
+    if code == -signal.SIGKILL:
+        return KILLED
+    if code < 0:
+        return f"ended by signal {-code} ({signal.Signals(-code).name})"
+    return f"exited with code {code}"
+
+
+def belong_to(parent: int) -> None:
+    """Die with the parent process, and leave Ctrl-C to it; for a child to call first."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def environ_of(threads: int) -> dict[str, str]:
@@ -178,6 +166,92 @@ def environ_of(threads: int) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker ended, as its parent saw it."""
+
+    backend: str | None
+    status: Status
+    reason: str
+
+
+class Child:
+    """The worker as its parent holds it: it is asked for the records of one job at a time."""
+
+    def __init__(self, threads: int) -> None:
+        status = os.memfd_create("status")
+        os.ftruncate(status, STATUS_BYTES)
+        self.status = StatusPage(status)
+        self.status.write(Step(None, "start"))
+        self.process = Process("suite.worker.serve", threads, (status,))
+        os.close(status)
+
+    def ask(self, job: Job, timeout_s: float, memory_bytes: int) -> list[Record] | Death:
+        """Give it a job and wait for its records, or for how it ended.
+
+        Args:
+            timeout_s: longest time a backend's step may take. memory_bytes: most that it may hold.
+        """
+        try:
+            self.process.send(job.to_line())
+        except OSError:
+            return self._death("crashed", self._ended())
+        received = bytearray()
+        seen, since = self.status.read()[0], time.monotonic()
+        for piece in self.process.pieces():
+            received += piece
+            if piece and (self.status.read()[1].name != ANSWER or len(received) > MAX_MESSAGE_BYTES):
+                return self._death("crashed", "wrote into the pipe of its worker")
+            if piece and _is_whole(received):
+                records = _parsed(received)
+                return records or self._death("crashed", "its worker's answer is no answer")
+            count, step = self.status.read()
+            if count != seen:
+                seen, since = count, time.monotonic()
+            limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
+            if time.monotonic() - since > limit:
+                return self._death("timed_out", f"took longer than {limit:g} s")
+            resident = self.process.resident_bytes()
+            if resident > memory_bytes:
+                return self._outgrown(resident, f"{memory_bytes / 1e9:.1f} GB")
+        return self._death(*self._closed())
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        self.process.kill()
+
+    def _closed(self) -> tuple[Status, str]:
+        """What the end of its pipe means: a death, or a pipe closed under a living process."""
+        code = self.process.exit_code()
+        if code is None or code == EXIT_PIPE:
+            return "crashed", "closed the pipe of its worker"
+        if code == EXIT_TAMPERED:
+            return "wrong", "the operands are not what they were"
+        return ("out_of_memory" if code == -signal.SIGKILL else "crashed"), self._ended()
+
+    def _ended(self) -> str:
+        code = self.process.exit_code(0)
+        return ended(code) + (" and no result" if code is not None and code >= 0 else "")
+
+    def _death(self, status: Status, what: str) -> Death:
+        _, step = self.status.read()
+        self.kill()
+        line = self.process.last_line()
+        return Death(
+            step.backend, status, f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
+        )
+
+    def _outgrown(self, resident: int, limit: str) -> Death:
+        """The death of a worker that grew too large, by the backend that made it grow most."""
+        _, step = self.status.read()
+        death = self._death("out_of_memory", f"worker grew over {limit} and was ended")
+        if step.grown_bytes > resident - step.resident_bytes:
+            whose = step.grower or "the suite"
+            reason = f"{death.reason}; {whose} had grown it by {step.grown_bytes / 1e9:.1f} GB"
+            return Death(step.grower, death.status, reason)
+        return death
+
+
 def _is_whole(received: bytearray) -> bool:
     return received.endswith(b"\n") and received.rfind(b"\nend ", 0, -1) == received.rfind(b"\n", 0, -1) != -1
 
@@ -191,11 +265,3 @@ def _parsed(received: bytearray) -> list[Record]:
         return [from_json(Record, line) for line in lines]
     except ValueError:
         return []
-
-
-def _last_line(printed: bytes) -> str:
-    lines = [line.strip() for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line or "error" in line]
-    fatal = [line for line in lines if line.startswith("Fatal")]  # of the interpreter; its stack comes after
-    text = (fatal or errors or lines or [""])[-1]
-    return "".join(c for c in text if c.isprintable())[:200]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import mmap
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -17,8 +15,7 @@ from suite.engine.measure import Setup, measure
 from suite.records.record import Record, to_json
 from suite.worker.devices import Tables
 from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, Job, StatusPage, Step, failed
-
-_PR_SET_PDEATHSIG = 1
+from suite.worker.process import belong_to
 
 
 class Worker:
@@ -47,7 +44,8 @@ class Worker:
         text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
         self.notice(None, ANSWER)
         # A message may hold half a character: JSON has an escape for it, UTF-8 has none.
-        _write_all(self.results, text.encode("utf-8", "backslashreplace"))
+        with os.fdopen(self.results, "wb", closefd=False) as pipe:
+            pipe.write(text.encode("utf-8", "backslashreplace"))
 
     def perform(self, job: Job) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit."""
@@ -91,20 +89,12 @@ class Worker:
 def main(argv: list[str]) -> int:
     """Serve jobs until there are no more. Arguments: the three file descriptors and the parent's id."""
     jobs, results, status, parent = map(int, argv)
-    _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    belong_to(parent)
     worker = Worker(StatusPage(status), results)
     with os.fdopen(jobs, "rb") as lines:
         for line in lines:
             worker.answer(line)
     return 0
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _identity(fd: int) -> tuple[int, int] | None:
@@ -118,11 +108,6 @@ def _identity(fd: int) -> tuple[int, int] | None:
 def _resident_bytes() -> int:
     with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
         return int(file.read().split()[1]) * mmap.PAGESIZE
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 if __name__ == "__main__":

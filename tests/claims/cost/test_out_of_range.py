@@ -43,8 +43,8 @@ BODIES = {
     "raise IndexError('no such row')": "raises: IndexError: no such row",
     "raise OSError('at /home/who/x.py:3, ' + 90 * 'y')": "raises: OSError: at … " + 55 * "y" + "…",
     "raise SystemExit(0)": "ends the process: with code 0",
-    "os.kill(os.getpid(), signal.SIGSEGV)": "kills the process: ended by SIGSEGV",
-    "os._exit(3)": "ends the process: ended with code 3",
+    "os.kill(os.getpid(), signal.SIGSEGV)": "kills the process: ended by signal 11 (SIGSEGV)",
+    "os._exit(3)": "ends the process: exited with code 3",
     "time.sleep(600)": "hangs: not done after 4 s",
     "pass": "clips: row 1,023",
     "out[bad] = table[indices[bad] % vocab]": "wraps: row 5",
@@ -73,7 +73,7 @@ def test_what_never_got_ready_is_not_judged(tmp_path: Path) -> None:
     toy = tmp_path / "toy.py"
     toy.write_text(TEMPLATE.replace("vocab = len(table)", "os._exit(5)").format(body="pass"))
     spec = {"backend": str(toy), "id": -1, "device": "cpu"}
-    assert behaviour(ask("probe", spec, 60.0, 1)) == "not measured: ended with code 5"
+    assert behaviour(ask("probe", spec, 60.0, 1)) == "not measured: exited with code 5"
     toy.write_text(TEMPLATE.replace("vocab = len(table)", "raise ImportError('x')").format(body="pass"))
     assert behaviour(ask("probe", spec, 60.0, 1)).startswith("not measured: ImportError: x")
 
