@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.claims.finding import Cell, Finding, Plot
-from suite.claims.svg import NARROW, WIDE, draw, marker
+from suite.claims import plots
+from suite.claims.finding import Cell, Finding, Plot, plotted
 from suite.records.record import Environment
 from suite.report.page.html import STYLE, machine, part
 from suite.text import plain
@@ -28,7 +28,7 @@ def html(findings: Sequence[Finding], device: str, environment: Environment) -> 
 
     loader = jinja2.FileSystemLoader(_HERE)
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    made.filters.update(cell=cell, plain=plain)
+    made.filters.update(cell=cell, plain=plain, plotted=plotted)
     style = part(STYLE) + _own_style()
     groups = [(title, [f for f in findings if f.group == group]) for group, title in GROUPS.items()]
     return made.get_template("page.html").render(
@@ -41,16 +41,15 @@ def html(findings: Sequence[Finding], device: str, environment: Environment) -> 
         device=device,
         drawings=drawings,
         is_number=_is_number,
-        mark=lambda number: marker(number, 0, 0, 5),
         kinds={"TRUE": "true", "FALSE": "false", "IT DEPENDS": "depends", "NOT MEASURED": "missing"},
     )
 
 
-def drawings(plot: Plot) -> tuple[object, ...]:
-    """A plot with points for a wide page and for a narrow one; none for one without."""
+def drawings(plot: Plot, name: str) -> tuple[str, ...]:
+    """A plot as markup for a wide page and for a narrow one; none of a plot without points."""
     if not any(series.points for series in plot.series):
         return ()
-    return draw(plot, WIDE), draw(plot, NARROW)
+    return plots.svg(plot, plots.WIDE, f"{name}-wide"), plots.svg(plot, plots.NARROW, f"{name}-narrow")
 
 
 def cell(value: Cell) -> str:

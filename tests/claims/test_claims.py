@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from suite.claims import finding, stages, svg, terminal
+from suite.claims import finding, stages, terminal
 from suite.claims.finding import VERDICTS, Finding, Mark, Plot, Point, Series, Table, plotted
 from suite.claims.meaning import stage
 from suite.claims.options import parse
@@ -319,41 +319,3 @@ def test_the_page_is_quiet_fits_and_runs_nothing(tmp_path: Path, width: int, pho
 def test_a_plot_s_table_has_every_point() -> None:
     plot = replace(PLOT, series=(Series("a", (Point(1, 2.5), Point(8, 3.0))), Series("b", (Point(8, 4.0),))))
     assert plotted(plot) == Table("Speed (GB/s)", ("batch", "a", "b"), ((1, 2.5, None), (8, 3.0, 4.0)))
-
-
-def test_names_at_the_ends_of_lines_do_not_cover_each_other() -> None:
-    drawn = svg.draw(PLOT, svg.WIDE)
-    ends = [w for w in drawn.words if "name b" in w.kind]
-    assert {w.text for w in ends} == {"one", "two"}
-    assert abs(ends[0].y - ends[1].y) >= 12
-    assert not [w for w in svg.draw(PLOT, svg.NARROW).words if "name b" in w.kind]
-
-
-@pytest.mark.parametrize(
-    ("axis", "ticks"),
-    [
-        (svg.Axis(0.8, 70000, 0, 1, True), [1, 10, 100, 1000, 10000]),
-        (svg.Axis(0, 24, 0, 1, False), [0, 5, 10, 15, 20]),
-        (svg.Axis(1.5, 9, 0, 1, True), [2, 5]),
-    ],
-)
-def test_ticks_are_round(axis: svg.Axis, ticks: list[float]) -> None:
-    assert axis.ticks == pytest.approx(ticks)
-
-
-def test_an_axis_puts_values_where_they_belong() -> None:
-    axis = svg.Axis(1, 10000, 100, 500, True)
-    assert [axis.at(v) for v in (1, 10, 100, 10000, 1e9, 0)] == pytest.approx([100, 200, 300, 500, 500, 100])
-
-
-def test_a_whisker_spans_its_interval() -> None:
-    plot = replace(
-        PLOT, log_x=False, log_y=False, marks=(), series=(Series("a", (Point(0, 5, 0, 10), Point(1, 5))),)
-    )
-    drawn = svg.draw(plot, svg.WIDE)
-    (whisker,) = [s for s in drawn.shapes if "whisker" in s.kind]
-    low, high = (
-        float(whisker.path.split()[1].partition("V")[0]),
-        float(whisker.path.partition("V")[2].partition("m")[0]),
-    )
-    assert low - high == pytest.approx(278 / 1.04, rel=0.02)

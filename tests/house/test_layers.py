@@ -35,7 +35,7 @@ ALLOWED = {
 
 LIBRARIES = {"torch", "cupy", "numba", "triton", "jax", "cuda", "pynvml", "llvmlite", "tensorflow"}
 HEAVY_OUTPUT = {"pandas", "rich", "jinja2", "matplotlib"}
-DRAWS = {"analysis.frame", "report.plots", "report.panels"}
+DRAWS = {"analysis.frame", "claims.plots", "report.plots", "report.panels"}
 """Whoever imports these asks for a table or a figure."""
 
 PRINT = {
