@@ -1,4 +1,4 @@
-"""What a claim came to on this machine: the verdict, the number, and what shows it. Pure values."""
+"""Findings: of each claim the verdict on this machine, the number that decides, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from suite.stats import Estimate
-from suite.units import bounds
 
 Verdict = Literal["TRUE", "FALSE", "IT DEPENDS", "NOT MEASURED"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
@@ -18,7 +17,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures behind a verdict; units are in the headings, and each row is as long as the headings."""
+    """Figures behind a verdict; units are in the headings, and every row has a cell for each heading."""
 
     title: str
     headings: tuple[str, ...]
@@ -27,7 +26,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured place of a plot, with its interval (null where it has none)."""
+    """One measured point of a plot, with the ends of its interval (null where it has none)."""
 
     x: float
     y: float
@@ -37,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The points of one thing, in the order of x."""
+    """One line of a plot: its points, in the order of x."""
 
     name: str
     points: tuple[Point, ...]
@@ -45,7 +44,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A line across a plot: a threshold, or where something begins."""
+    """A line across a plot: a threshold, or a boundary between two ranges."""
 
     name: str
     axis: Literal["x", "y"]
@@ -54,7 +53,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What a person should see; units are in the labels."""
+    """A plot to be drawn; units are in the labels."""
 
     title: str
     x_label: str
@@ -67,15 +66,14 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One claim, judged.
+    """The verdict on one claim, and all that shows it.
 
     Attributes:
         name: what ``--only`` calls it. claim: what people say, as a sentence.
         number: the figure that decides, with its unit, in a few words.
         why: one sentence; of NOT MEASURED, what is missing and what to do.
         rule: the thresholds by which the verdict was reached, in words.
-        notes: what a careful reader should know: smaller shapes, multiplied figures, arithmetic that
-            disagrees.
+        notes: limits of the measurement: smaller shapes, multiplied figures, arithmetic that disagrees.
     """
 
     name: str
@@ -96,8 +94,8 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What a rule says: a verdict, the figure that decided, and why, in words that make a sentence."""
+class Ruling:
+    """What a rule says: a verdict, the figure that decides it, and why, in words that make a sentence."""
 
     verdict: Verdict
     number: str
@@ -106,39 +104,61 @@ class Judged:
 
 def finding(
     name: str,
-    judged: Judged,
+    ruling: Ruling,
+    *,
     rule: str,
     tables: Iterable[Table],
     plots: Iterable[Plot] = (),
     notes: Iterable[str] = (),
 ) -> Finding:
-    """The finding of a claim of ``COST``."""
-    why = judged.why[:1].upper() + judged.why[1:].rstrip(".") + "."
-    verdict, number = judged.verdict, judged.number
+    """The finding of the claim of that name."""
     return Finding(
-        name, "cost", COST[name], verdict, number, why, rule, tuple(tables), tuple(plots), tuple(notes)
+        name=name,
+        group=group_of(name),
+        claim=CLAIMS[name],
+        verdict=ruling.verdict,
+        number=ruling.number,
+        why=ruling.why[:1].upper() + ruling.why[1:].rstrip(".") + ".",
+        rule=rule,
+        tables=tuple(tables),
+        plots=tuple(plots),
+        notes=tuple(notes),
     )
 
 
+def unmeasured(name: str, why: str) -> Finding:
+    """The finding of a claim that could not be measured.
+
+    Args:
+        why: what is missing, and what to do.
+    """
+    return Finding(name, group_of(name), CLAIMS[name], verdict="NOT MEASURED", number="", why=why)
+
+
+def group_of(name: str) -> Group:
+    """The group of a claim."""
+    return "cost" if name in COST else "meaning"
+
+
 def point(x: float, value: Estimate, factor: float = 1.0) -> Point:
-    """An estimate as a place of a plot, in units of 1/factor; without an interval where it has none."""
-    low, high = bounds(value)
-    ends = (None, None) if low is None or high is None else (low * factor, high * factor)
-    return Point(x, value.value * factor, *ends)
+    """An estimate as a point, in units of 1/factor; without an interval where it has none."""
+    if not value.bounded:
+        return Point(x, value.value * factor)
+    return Point(x, value.value * factor, value.low * factor, value.high * factor)
 
 
 def plotted(plot: Plot) -> Table:
     """The points of a plot as a table: a row for each x, a column for each series."""
-    known = [{p.x: p.y for p in series.points} for series in plot.series]
+    columns = [{p.x: p.y for p in series.points} for series in plot.series]
     rows = (
-        (int(x) if x.is_integer() else x, *(ys.get(x) for ys in known))
-        for x in sorted(float(x) for x in set().union(*known))
+        (int(x) if x.is_integer() else x, *(ys.get(x) for ys in columns))
+        for x in sorted(float(x) for x in set().union(*columns))
     )
     headings = (plot.x_label, *(series.name for series in plot.series))
     return Table(f"{plot.title} ({plot.y_label})", headings, tuple(rows))
 
 
-GROUPS = ("cost", "meaning")
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 COST = {
     "size": "The table is one matrix in memory, vocab × dim numbers, and it fits.",
@@ -149,17 +169,12 @@ COST = {
     "training": "Training touches only the rows looked up, so it costs no more than the lookup does.",
     "out-of-range": "An id that is not in the table is refused.",
 }
-"""What people say, by name."""
-
 MEANING = {
-    "geometry": {
-        "near-means-similar": "Words whose vectors are near each other mean similar things.",
-        "king-queen": "king − man + woman is near queen.",
-        "same-rows": "A lookup returns the same rows whichever library does it.",
-    },
-    "learned": {"learned-from-noise": "The vectors are learned; they are random noise at first."},
-    "contextual": {"static-not-contextual": "The static vector is not the contextual one."},
+    "near-means-similar": "Words whose vectors are near each other mean similar things.",
+    "king-queen": "king − man + woman is near queen.",
+    "same-rows": "A lookup returns the same rows whichever library does it.",
+    "learned-from-noise": "The vectors are learned; they are random noise at first.",
+    "static-not-contextual": "The static vector is not the contextual one.",
 }
-"""The same, by the module that judges them."""
-
-CLAIMS = {**COST, **{name: said for module in MEANING.values() for name, said in module.items()}}
+CLAIMS = {**COST, **MEANING}
+"""What people say, by the name that ``--only`` takes."""

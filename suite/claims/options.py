@@ -1,4 +1,4 @@
-"""argv to what is asked of the claims: values only, checked before anything heavy is imported."""
+"""Options of the claims: argv to a checked request, before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from suite.command import Parser, list_of, named, path_of, seconds_of, whole_of
 DEFAULT_MODEL = "llama-3-70b"
 FOLDER = "claims"
 LEAST_S = 10.0
-"""With less time than this nothing can be said."""
+"""With less time nothing can be judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked; ``only`` holds names and groups, empty for all."""
+    """The claims asked for, and how to measure them; ``only`` holds names and groups, empty for all."""
 
     only: tuple[str, ...]
     gpu: int | None
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str], known: Sequence[str]) -> Request:
 def _parser(known: Sequence[str]) -> Parser:
     parser = Parser(
         prog="python -m suite.claims",
-        description="What people say of embedding lookup, measured here: TRUE, FALSE or IT DEPENDS.",
+        description="What people say about embedding lookup, measured here: TRUE, FALSE or IT DEPENDS.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -65,7 +65,7 @@ def _parser(known: Sequence[str]) -> Parser:
     add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help="on this GPU, not on the CPU")
     shape = f"whose table and layers, of {', '.join(MODELS)} (default: {DEFAULT_MODEL})"
     add("--model", type=named("model", MODELS), default=DEFAULT_MODEL, metavar="NAME", help=shape)
-    add("--time-budget", type=_budget, metavar="T", help="take about this long: 90s, 4m (default: under 6m)")
+    add("--time-budget", type=_budget, metavar="T", help="time to take: 90s, 4m (default: under 6m)")
     folder = f"folder for claims.html and claims.json; those in it are replaced (default: {FOLDER})"
     add("--out", type=path_of, default=FOLDER, metavar="DIR", help=folder)
     add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")

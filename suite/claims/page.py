@@ -1,4 +1,4 @@
-"""The page of the claims: one HTML file without a script that fetches nothing."""
+"""The page of the claims: one HTML file without scripts that fetches nothing."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from suite.text import plain
 from suite.units import digits
 
 _HERE = Path(__file__).parent
-GROUPS = {"cost": "What a lookup costs", "meaning": "What the vectors mean"}
+TITLES = {"cost": "What a lookup costs", "meaning": "What the vectors mean"}
 
 
 def html(findings: Sequence[Finding], device: str, environment: Environment) -> str:
     """The findings as one page.
 
     Args:
-        device: where they were made, ``cpu`` or ``cuda:N``, for the line that names the machine.
+        device: the one they were measured on, ``cpu`` or ``cuda:N``.
     """
     import jinja2
 
     loader = jinja2.FileSystemLoader(_HERE)
-    made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    made.filters.update(cell=cell, plain=plain, plotted=plotted)
+    templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    templates.filters.update(cell=cell, plain=plain, plotted=plotted)
     style = part(STYLE) + _own_style()
-    groups = [(title, [f for f in findings if f.group == group]) for group, title in GROUPS.items()]
-    return made.get_template("page.html").render(
+    groups = [(title, [f for f in findings if f.group == group]) for group, title in TITLES.items()]
+    return templates.get_template("page.html").render(
         policy=_policy(style),
         style=style,
-        groups=[(title, found) for title, found in groups if found],
+        groups=[(title, some) for title, some in groups if some],
         findings=findings,
         machine=machine(device, environment),
         environment=environment,
@@ -53,7 +53,7 @@ def drawings(plot: Plot, name: str) -> tuple[str, ...]:
 
 
 def cell(value: Cell) -> str:
-    """A cell in words: three digits of a figure, thousands of a count set apart, a dash for none."""
+    """A cell as text: three digits of a figure, a count with thousands separators, a dash for none."""
     if value is None:
         return "–"
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What is put to the test, in order: claims that share a measurement are judged together."""
+"""Stages of the measurement, in order: claims that share a measurement are judged together."""
 
 from __future__ import annotations
 
@@ -7,38 +7,42 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from suite.claims.cost import bandwidth, cheapest, out_of_range, size, training
-from suite.claims.finding import CLAIMS, MEANING, Finding, Group
-from suite.claims.meaning.stage import SECONDS, findings_of
-from suite.claims.target import Place, Unmeasured
+from suite.claims.finding import Finding, Group, group_of, unmeasured
+from suite.claims.meaning import contextual, geometry, learned
+from suite.claims.meaning.stage import in_own_process
+from suite.claims.target import Target, Unmeasured
 
-Judge = Callable[[Place, float], list[Finding]]
+Judge = Callable[[Target, float], list[Finding]]
+"""Takes the target and the seconds it should take; may raise ``Unmeasured``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Claims judged from one measurement.
+    """Claims of one group, judged from one measurement.
 
     Attributes:
-        seconds: what it takes when nobody asks for less.
-        judge: takes the place and the seconds; may raise ``Unmeasured``.
+        seconds: time it takes unless ``--time-budget`` says otherwise.
     """
 
-    group: Group
     names: tuple[str, ...]
     seconds: float
     judge: Judge
 
+    @property
+    def group(self) -> Group:
+        """The group of its claims."""
+        return group_of(self.names[0])
+
 
 STAGES = (
-    Stage("cost", ("size",), size.SECONDS, size.findings),
-    Stage("cost", ("index", "bandwidth"), bandwidth.SECONDS, bandwidth.findings),
-    Stage("cost", ("instant", "cheapest"), cheapest.SECONDS, cheapest.findings),
-    Stage("cost", ("training",), training.SECONDS, training.findings),
-    Stage("cost", ("out-of-range",), out_of_range.SECONDS, out_of_range.findings),
-    *(
-        Stage("meaning", tuple(claims), SECONDS[module], findings_of(module))
-        for module, claims in MEANING.items()
-    ),
+    Stage(("size",), size.SECONDS, size.findings),
+    Stage(("index", "bandwidth"), bandwidth.SECONDS, bandwidth.findings),
+    Stage(("instant", "cheapest"), cheapest.SECONDS, cheapest.findings),
+    Stage(("training",), training.SECONDS, training.findings),
+    Stage(("out-of-range",), out_of_range.SECONDS, out_of_range.findings),
+    Stage(("near-means-similar", "king-queen", "same-rows"), geometry.SECONDS, in_own_process("geometry")),
+    Stage(("learned-from-noise",), learned.SECONDS, in_own_process("learned", threads=1)),
+    Stage(("static-not-contextual",), contextual.SECONDS, in_own_process("contextual", threads=1)),
 )
 
 
@@ -48,20 +52,20 @@ def shares(stages: Sequence[Stage], budget_s: float | None) -> list[float]:
     return [stage.seconds * factor for stage in stages]
 
 
-def judged(stage: Stage, place: Place, seconds: float) -> list[Finding]:
-    """A stage's findings. Its failure is its own: then its claims are not measured, and why."""
+def findings_of(stage: Stage, target: Target, seconds: float) -> list[Finding]:
+    """The findings of a stage; if it fails, its claims are NOT MEASURED, and the others go on."""
     try:
-        found = stage.judge(place, seconds)
-        for finding in found:
+        findings = stage.judge(target, seconds)
+        for finding in findings:
             json.dumps(asdict(finding), allow_nan=False)
-        left = [name for name in stage.names if name not in {finding.name for finding in found}]
-        return found + _unmeasured(stage, left, "it was not judged; this is a fault of the suite")
+        left = [name for name in stage.names if name not in {finding.name for finding in findings}]
+        return findings + _unmeasured(left, "it was not judged; this is a fault of the suite")
     except Unmeasured as error:
-        return _unmeasured(stage, stage.names, str(error))
+        return _unmeasured(stage.names, str(error))
     except Exception as error:  # a slip of ours in one claim must not cost the others
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        return _unmeasured(stage, stage.names, f"{what}; this is a fault of the suite")
+        return _unmeasured(stage.names, f"{what}; this is a fault of the suite")
 
 
-def _unmeasured(stage: Stage, names: Iterable[str], why: str) -> list[Finding]:
-    return [Finding(name, stage.group, CLAIMS[name], "NOT MEASURED", "", why) for name in names]
+def _unmeasured(names: Iterable[str], why: str) -> list[Finding]:
+    return [unmeasured(name, why) for name in names]

@@ -1,4 +1,4 @@
-"""The target of the claims: a model whose table and layers they time, and the device it is on."""
+"""Target of the claims: the model whose table and layers are timed, and the device they are timed on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from suite.cases import presets
+from suite.records.device import Device
 
 if TYPE_CHECKING:
     from suite.claims.task import Spec
@@ -16,7 +17,7 @@ class Model:
     """A decoder of RMSNorm, rotary positions, grouped-query attention and a gated feed-forward.
 
     Attributes:
-        layers: how many alike. heads, kv_heads, head_dim: of the attention.
+        layers: number of layers, all alike. heads, kv_heads, head_dim: of the attention.
         hidden: width of the feed-forward.
     """
 
@@ -48,8 +49,8 @@ def _model(name: str, layers: int, heads: int, kv_heads: int, head_dim: int, hid
 
 
 MODELS = {
-    one.name: one
-    for one in (
+    model.name: model
+    for model in (
         _model("qwen3-0.6b", 28, 16, 8, 128, 3072),
         _model("qwen3-4b", 36, 32, 8, 128, 9728),
         _model("qwen3-8b", 36, 32, 8, 128, 12288),
@@ -71,19 +72,19 @@ LEAST_ROWS = 4096
 
 
 class Unmeasured(Exception):
-    """A claim can't be judged here: one line, what is missing and what to do."""
+    """A claim can't be judged on this machine; one line: what is missing, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A device and the model asked about.
+class Target:
+    """A model on a device.
 
     Attributes:
-        device: ``cpu`` or ``cuda:N``. vocab: rows of the table that is measured, of the model's where
-            memory is short. memory_bytes: what may be used. cache_bytes: the last-level cache.
+        vocab: rows of the table that is measured: the model's, or fewer where memory is short.
+        memory_bytes: what may be used. cache_bytes: size of the last-level cache.
     """
 
-    device: str
+    device: Device
     model: Model
     vocab: int
     memory_bytes: int
@@ -91,14 +92,25 @@ class Place:
     threads: int
     seed: int
 
+    @classmethod
+    def fitting(
+        cls, device: Device, model: str, memory_bytes: int, cache_bytes: int, threads: int, seed: int
+    ) -> Target:
+        """A model on a device, with as many of its rows as memory has room for."""
+        shape = MODELS[model]
+        vocab = shape.vocab
+        while vocab > LEAST_ROWS and ROOM * vocab * 2 * shape.dim > memory_bytes:
+            vocab //= 2
+        return cls(device, shape, vocab, memory_bytes, cache_bytes, threads, seed)
+
     @property
     def table_bytes(self) -> int:
-        """Of the table that is measured."""
+        """Bytes of the table that is measured."""
         return self.vocab * self.row_bytes
 
     @property
     def row_bytes(self) -> int:
-        """Of one row; every model here has elements of two bytes."""
+        """Bytes of one row; every model here has elements of two bytes."""
         return 2 * self.model.dim
 
     @property
@@ -108,27 +120,18 @@ class Place:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That the table is a smaller one, where it is."""
+        """A note that the table is smaller than the model's; none where it is not."""
         if self.vocab == self.model.vocab:
             return ()
         asked = f"{self.model.name} has {self.model.vocab:,} rows"
         return (f"{asked}; memory is short, so this was measured on {self.vocab:,} of that width",)
 
     def spec(self, **more: object) -> Spec:
-        """What a child process must know of it, and more."""
-        return {**asdict(self), **more}
+        """The target as JSON for a child process, with more values beside it."""
+        return {**asdict(self), "device": str(self.device), **more}
 
 
-def place_of(spec: Spec) -> Place:
-    """The place in a child's order."""
-    values = {name: spec[name] for name in Place.__slots__}
-    return Place(**{**values, "model": Model(**spec["model"])})
-
-
-def settle(device: str, model: str, memory_bytes: int, cache_bytes: int, threads: int, seed: int) -> Place:
-    """The place for a model on a device: as many of its rows as memory has room for."""
-    shape = MODELS[model]
-    vocab = shape.vocab
-    while vocab > LEAST_ROWS and ROOM * vocab * 2 * shape.dim > memory_bytes:
-        vocab //= 2
-    return Place(device, shape, vocab, memory_bytes, cache_bytes, threads, seed)
+def target_of(spec: Spec) -> Target:
+    """The target that a child process was given."""
+    values = {name: spec[name] for name in Target.__slots__}
+    return Target(**values | {"device": Device.of(spec["device"]), "model": Model(**spec["model"])})

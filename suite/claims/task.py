@@ -1,4 +1,4 @@
-"""A task run in a process of its own: its answers, line by line, and how it ended."""
+"""A task in a process of its own: its answers, line by line, and how it ended."""
 
 from __future__ import annotations
 

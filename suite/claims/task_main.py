@@ -1,4 +1,4 @@
-"""The process a task runs in: reads its order, answers a line of JSON at a time, ends."""
+"""The process that a task runs in: it reads its order, answers in lines of JSON, and ends."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from suite.claims.task import Spec
 from suite.worker.process import belong_to
 
 Task = Callable[[Spec], Iterator[Any]]
-"""Takes an order; yields answers that JSON can say."""
+"""Takes an order; yields answers that are JSON."""
 
 EXIT_FAILED = 1
 
@@ -20,14 +21,16 @@ EXIT_FAILED = 1
 def task_of(name: str) -> Task:
     """The task of that name."""
     from suite.claims.cost import out_of_range, size, steps, training
-    from suite.claims.meaning import stage
+    from suite.claims.meaning import contextual, geometry, learned, stage
 
     tasks: dict[str, Task] = {
         "size": size.allocate,
         "steps": steps.measure,
         "training": training.measure,
         "probe": out_of_range.probe,
-        "meaning": stage.judge,
+        "geometry": partial(stage.answers, geometry.findings),
+        "learned": partial(stage.answers, learned.findings),
+        "contextual": partial(stage.answers, contextual.findings),
     }
     return tasks[name]
 

@@ -1,4 +1,4 @@
-"""The findings on a terminal: the verdicts in colour there, plainly elsewhere; and how far the work is."""
+"""The findings as text: in colour on a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NARROW, _MOST = 60, 110
 
 
 def show(findings: Sequence[Finding], machine: str, file: TextIO, columns: int) -> None:
-    """Print what each claim came to, then the machine in one line."""
+    """Print each finding, then the machine in one line."""
     lines = [*_lines(findings, min(max(columns, _NARROW), _MOST)), ("dim", machine)]
     if file.isatty():
         from rich.console import Console
@@ -32,8 +32,8 @@ def _lines(findings: Sequence[Finding], columns: int) -> Iterator[tuple[str, str
     """(style, text) of each line: verdict, name and claim; under it the number and why."""
     for finding in findings:
         yield _STYLES[finding.verdict], f"{finding.verdict:{_WIDTH}}{finding.name}: {plain(finding.claim)}"
-        said = f"{plain(finding.number)}. " if finding.number else ""
-        for line in _folded(said + plain(finding.why), columns - _WIDTH):
+        number = f"{plain(finding.number)}. " if finding.number else ""
+        for line in _folded(number + plain(finding.why), columns - _WIDTH):
             yield "", " " * _WIDTH + line
         yield "", ""
 

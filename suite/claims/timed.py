@@ -1,4 +1,4 @@
-"""Steps that take turns on the suite's clock, in shuffled rounds, as its backends do."""
+"""Steps timed in turns by the suite's clock, in shuffled rounds, as its backends are."""
 
 from __future__ import annotations
 
@@ -11,60 +11,69 @@ import numpy as np
 
 from suite.engine import turns
 from suite.engine.clocks import clock_of
+from suite.engine.turns import Turns
 from suite.records.device import Device
 
 Call = Callable[[], Any]
 
 MAX_ROUNDS = 60
 LONG_S = 0.05
-"""A call that takes so long is a turn by itself."""
+"""A call that takes longer is a turn by itself."""
 TRIAL_CALLS = 3
 
 
 class Timed:
-    """One step: its calls, which take turns so that each finds what it reads as cold as it should be."""
+    """A step and its turns.
 
-    def __init__(self, name: str, calls: Sequence[Call], device: str) -> None:
+    Args:
+        calls: used in turn, so that what each reads is as cold as it should be.
+    """
+
+    def __init__(self, name: str, calls: Sequence[Call], device: Device) -> None:
         self.name = name
         self.calls = calls
-        self.clock = clock_of(Device.of(device), "device", None, 1)
-        self.rounds: list[list[float]] = []
-        self.cursor = 0
-        self.estimate_s = 0.0
-        self.repeat = 1
+        self.turns = Turns(calls, clock_of(device, "device", None, 1), turns.TURN_S, len(calls) == 1, False)
+
+    @property
+    def rounds(self) -> list[list[float]]:
+        """The samples in seconds, by round."""
+        return self.turns.rounds
+
+    @property
+    def estimate_s(self) -> float:
+        """About how long a call takes."""
+        return self.turns.estimate_s
 
     def warm_up(self) -> None:
-        """Call until its time is known well enough to size its turns; the first call is set apart."""
+        """Call it until its time is known well enough to size its turns: twice, thrice if it is short."""
         times: list[float] = []
-        for _ in range(TRIAL_CALLS):
-            times += self._turn(0, 1)
-            if times[-1] > LONG_S and len(times) > 1:
-                break
-        self.estimate_s = max(min(times), 1e-7)
-        slots = len(self.calls)
-        self.repeat = turns.lookups_per_sample(
-            self.estimate_s, turns.TURN_S, slots, slots == 1, False, self.clock.max_queued
+        while len(times) < TRIAL_CALLS and not (len(times) > 1 and times[-1] > LONG_S):
+            self._take([], [self._next_slot()])
+            times += self.turns.taken.pop().times(self.turns.clock.name)
+        self.turns.estimate_s = max(min(times), 1e-7)
+        self.turns.repeat = turns.lookups_per_sample(
+            self.estimate_s, turns.TURN_S, len(self.calls), self.turns.hot, False, self.turns.clock.max_queued
         )
 
     def take_turn(self, rng: np.random.Generator) -> None:
-        """Settle, and take the samples of a round."""
-        settle, count = 0, 1
+        """Warm up briefly, then take the samples of a round."""
         if self.estimate_s < LONG_S:
-            settle, count = turns.sizes(
-                self.estimate_s, turns.TURN_S, self.repeat, len(self.calls), False, rng
-            )
-        self.rounds.append(self._turn(settle, count))
+            self._take(*self.turns.next_slots(rng))
+        else:
+            self._take([], [self._next_slot()])
 
-    def _turn(self, settle: int, count: int) -> list[float]:
-        order = [self.calls[(self.cursor + k) % len(self.calls)] for k in range(settle + count)]
-        self.cursor = (self.cursor + len(order)) % len(self.calls)
-        turn = self.clock.turn(order[:settle], order[settle:], self.repeat)
-        turn.result = None
-        return turn.times(self.clock.name)
+    def _next_slot(self) -> int:
+        slot = self.turns.cursor
+        self.turns.cursor = (slot + 1) % len(self.calls)
+        return slot
+
+    def _take(self, warm_up: Sequence[int], timed: Sequence[int]) -> None:
+        turn = self.turns.take([self.calls[k] for k in warm_up], [self.calls[k] for k in timed])
+        turn.result = None  # its memory is free for the next step
 
 
 def in_turns(steps: Sequence[Timed], seconds: float, seed: int) -> None:
-    """Warm all up, then rounds in shuffled order until the time is spent; at least one."""
+    """Warm up every step, then time rounds in shuffled order until the time is over; at least one."""
     rng = np.random.default_rng(seed)
     end = perf_counter() + seconds
     for step in steps:
@@ -79,8 +88,3 @@ def in_turns(steps: Sequence[Timed], seconds: float, seed: int) -> None:
                 return
     finally:
         gc.enable()
-
-
-def round_s(steps: Sequence[Timed]) -> float:
-    """About how long a round of steps that are warmed up takes."""
-    return sum(max(step.estimate_s, turns.TURN_S + turns.WARM_UP_S) for step in steps)

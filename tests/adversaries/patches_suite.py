@@ -9,5 +9,5 @@ class Adversary(Backend):
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         check.check = lambda *_: (None, False)
-        check.spot = lambda *_: None
+        check.spot_checked = lambda *_: None
         return lambda: out

@@ -16,14 +16,15 @@ from typing import TypeVar
 
 import pytest
 
-from suite.claims import finding, stages, terminal
+from suite.claims import finding, stages, task, task_main, terminal
 from suite.claims.finding import VERDICTS, Finding, Mark, Plot, Point, Series, Table, plotted
-from suite.claims.meaning import stage
+from suite.claims.meaning import stage as meaning
 from suite.claims.options import parse
 from suite.claims.page import html
 from suite.claims.stages import Stage
-from suite.claims.target import Place, Unmeasured, settle
+from suite.claims.target import Target, Unmeasured
 from suite.records import strict
+from suite.records.device import CPU
 from tests.support import fabricate
 from tests.support.browser import Browser, executable
 
@@ -115,15 +116,31 @@ def test_only_takes_groups_and_names() -> None:
     assert parse([], known).wants("anything", "cost")
 
 
-def test_every_claim_has_its_stage_and_every_module_its_names() -> None:
-    told = [name for stage in stages.STAGES for name in stage.names]
-    assert told == list(finding.CLAIMS)
-    for which, here in finding.MEANING.items():
-        module = stage.module(which)
-        assert tuple(module.NAMES) == tuple(here)
-        assert (getattr(module, "CLAIMS", None) or {module.NAMES[0]: module.CLAIM}) == here
+def test_every_claim_has_its_stage_and_no_stage_claims_of_two_groups() -> None:
+    assert [name for stage in stages.STAGES for name in stage.names] == list(finding.CLAIMS)
     assert sum(stage.seconds for stage in stages.STAGES) <= 360
     assert {stage.group for stage in stages.STAGES} == set(finding.GROUPS)
+    for stage in stages.STAGES:
+        assert {finding.group_of(name) for name in stage.names} == {stage.group}
+
+
+def test_a_meaning_stage_asks_its_task_and_reads_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[tuple[object, ...]] = []
+
+    def ask(*order: object) -> task.Answer:
+        orders.append(order)
+        trees = meaning.answers(lambda *_: [FINDING], {"seconds": 1.0, "seed": 0})
+        return task.Answer(tuple(json.loads(json.dumps(tree)) for tree in trees))
+
+    monkeypatch.setattr(meaning, "ask", ask)
+    target = Target.fitting(CPU, "qwen3-0.6b", 10**9, 1, threads=3, seed=5)
+    for stage in stages.STAGES[-3:]:
+        assert stage.judge(target, 1.0) == [FINDING]
+    assert [(order[0], order[-1]) for order in orders] == [("geometry", 3), ("learned", 1), ("contextual", 1)]
+    assert all(task_main.task_of(str(order[0])) for order in orders)
+    monkeypatch.setattr(meaning, "ask", lambda *_: task.Answer((), "ended by SIGKILL"))
+    with pytest.raises(Unmeasured, match="ended by SIGKILL"):
+        stages.STAGES[-1].judge(target, 1.0)
 
 
 def test_a_budget_is_shared_in_proportion() -> None:
@@ -138,10 +155,10 @@ def test_a_budget_is_shared_in_proportion() -> None:
     [(Unmeasured("no room; free some"), "no room; free some"), (KeyError("step"), "a fault of the suite")],
 )
 def test_a_stage_that_fails_is_not_measured_and_nobody_else_s_loss(error: Exception, said: str) -> None:
-    def judge(place: Place, seconds: float) -> list[Finding]:
+    def judge(place: Target, seconds: float) -> list[Finding]:
         raise error
 
-    found = stages.judged(Stage("cost", ("index", "bandwidth"), 1.0, judge), None, 1.0)  # type: ignore[arg-type]
+    found = stages.findings_of(Stage(("index", "bandwidth"), 1.0, judge), None, 1.0)  # type: ignore[arg-type]
     assert [(f.name, f.verdict, f.number) for f in found] == [
         ("index", "NOT MEASURED", ""),
         ("bandwidth", "NOT MEASURED", ""),
@@ -151,29 +168,29 @@ def test_a_stage_that_fails_is_not_measured_and_nobody_else_s_loss(error: Except
 
 
 def test_a_claim_that_a_stage_forgot_or_gave_no_number_for_is_not_measured() -> None:
-    def judge(place: Place, seconds: float) -> list[Finding]:
+    def judge(place: Target, seconds: float) -> list[Finding]:
         table = Table("t", ("x",), ((math.nan if place else 1.0,),))
-        return [Finding("size", "cost", "c", "TRUE", "1", "w", tables=(table,))]
+        return [replace(FINDING, name="size", tables=(table,))]
 
-    stage = Stage("cost", ("size", "index"), 1.0, judge)
-    assert [f.verdict for f in stages.judged(stage, None, 1.0)] == ["TRUE", "NOT MEASURED"]  # type: ignore[arg-type]
-    broken = stages.judged(stage, settle("cpu", "qwen3-0.6b", 10**9, 1, 1, 0), 1.0)
+    stage = Stage(("size", "index"), 1.0, judge)
+    assert [f.verdict for f in stages.findings_of(stage, None, 1.0)] == ["IT DEPENDS", "NOT MEASURED"]  # type: ignore[arg-type]
+    broken = stages.findings_of(stage, Target.fitting(CPU, "qwen3-0.6b", 10**9, 1, 1, 0), 1.0)
     assert [f.verdict for f in broken] == ["NOT MEASURED", "NOT MEASURED"]
     assert "fault of the suite" in broken[0].why
 
 
 def test_an_interrupt_is_not_a_stage_s_failure() -> None:
-    def judge(place: Place, seconds: float) -> list[Finding]:
+    def judge(place: Target, seconds: float) -> list[Finding]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stages.judged(Stage("cost", ("size",), 1.0, judge), None, 1.0)  # type: ignore[arg-type]
+        stages.findings_of(Stage(("size",), 1.0, judge), None, 1.0)  # type: ignore[arg-type]
 
 
 def test_where_memory_is_short_the_table_has_fewer_rows_and_says_so() -> None:
-    enough = settle("cpu", "llama-3-70b", 9 * 10**9, 2**25, 2, 0)
+    enough = Target.fitting(CPU, "llama-3-70b", 9 * 10**9, 2**25, 2, 0)
     assert (enough.vocab, enough.notes) == (128256, ())
-    short = settle("cpu", "llama-3-70b", 5 * 10**9, 2**25, 2, 0)
+    short = Target.fitting(CPU, "llama-3-70b", 5 * 10**9, 2**25, 2, 0)
     assert short.vocab == 64128
     assert "128,256 rows" in short.notes[0] and "64,128" in short.notes[0]
     assert 4 * short.table_bytes <= 5 * 10**9

@@ -61,7 +61,6 @@ TORCH = {
     "claims.cost.training": "backward and update are torch's",
     "claims.cost.out_of_range": "asks whether the device still answers",
     "claims.meaning.learned": "trains a table",
-    "claims.meaning.one_thread": "keeps torch to one thread, so that sums come out the same",
     "claims.meaning.encoder": "runs a trained model's layers",
 }
 
@@ -240,10 +239,6 @@ def _prints(module: ast.Module) -> bool:
 
 LONG = {
     "analysis.frame.samples": "",
-    "claims.cost.bandwidth._bandwidth": "",
-    "claims.cost.out_of_range.probe": "",
-    "claims.meaning.geometry._royal": "",
-    "claims.meaning.learned.judged": "",
     "report.__main__.main": "",
 }
 """Functions over the limit, and why each is one thing."""

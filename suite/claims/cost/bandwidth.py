@@ -1,4 +1,4 @@
-"""The claims that a lookup is an array index and bound by bandwidth, from the suite's records by batch."""
+"""Claims ``index`` and ``bandwidth``, from lookups by batch and the copies measured beside them."""
 
 from __future__ import annotations
 
@@ -6,75 +6,99 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 from suite import stats
-from suite.analysis import comparison, outcomes
+from suite.analysis import comparison
+from suite.analysis.outcomes import Outcome
 from suite.claims.cost import half_length, lookups, rules
-from suite.claims.cost.lookups import Sweep
+from suite.claims.cost.lookups import Lookups
 from suite.claims.finding import Cell, Finding, Mark, Plot, Point, Series, Table, finding, plotted, point
-from suite.claims.target import Place, Unmeasured
+from suite.claims.target import Target, Unmeasured
 from suite.stats import Estimate
 from suite.units import digits, share, spread, time_of
 
 SECONDS = 85.0
 UNSURE = 0.1
-Figure = Callable[[outcomes.Outcome], Estimate | None]
+BATCH = "batch (ids in one lookup)"
+Figure = Callable[[Outcome], Estimate | None]
 
 
-def findings(place: Place, seconds: float) -> list[Finding]:
-    """Both findings, from one sweep over batches.
+def findings(target: Target, seconds: float) -> list[Finding]:
+    """Both findings, from the same lookups.
 
     Raises:
-        Unmeasured: no lookup of uniform ids came out.
+        Unmeasured: no lookup of uniform ids could be measured.
     """
-    sweep = lookups.measure(place, seconds)
-    if not sweep.batches("uniform"):
-        why = next(iter(sweep.missing.values()), "no backend runs here")
-        raise Unmeasured(f"no lookup came out: {why}; give it more --time-budget")
-    return [_index(place, sweep), _bandwidth(place, sweep)]
+    measured = lookups.measure(target, seconds)
+    if not measured.batches("uniform"):
+        why = next(iter(measured.missing.values()), "no backend runs here")
+        raise Unmeasured(f"no lookup could be measured: {why}; give a larger --time-budget")
+    if not any(outcome.ceiling for _, outcome in _fastest(measured)):
+        raise Unmeasured("no copy could be measured beside the lookups; see suite.doctor")
+    return [_index(target, measured), _bandwidth(target, measured)]
 
 
-def _index(place: Place, sweep: Sweep) -> Finding:
+def _index(target: Target, measured: Lookups) -> Finding:
     ratios: dict[int, Estimate] = {}
     rows = []
-    for batch, outcome in _fastest(sweep):
+    for batch, outcome in _fastest(measured):
         ratio = lookups.slower(outcome)
         if ratio is None:
             continue
         ratios[batch] = ratio
         time, copy = comparison.median(outcome), comparison.median(outcome).value / ratio.value
         rows.append((batch, outcome.record.backend, time.value * 1e6, copy * 1e6, ratio.value, spread(ratio)))
-    if not ratios:
-        raise Unmeasured("no copy came out beside the lookups; see suite.doctor")
-    judged = rules.index(ratios)
     headings = ("batch", "fastest lookup", "lookup (µs)", "copy of its rows (µs)", "lookup / copy", "±")
     plot = Plot(
-        "Time of the lookup over the time of a copy of the same rows",
-        "batch (ids in one lookup)",
-        "times as long as the copy",
-        tuple(_lines(sweep, lookups.slower)),
-        (Mark(f"the rule: {rules.NEAR_COPY:g}", "y", rules.NEAR_COPY),),
+        title="Time of the lookup over the time of a copy of the same rows",
+        x_label=BATCH,
+        y_label="times as long as the copy",
+        series=tuple(_lines(measured, lookups.slower)),
+        marks=(Mark(f"the rule: {rules.NEAR_COPY:g}", "y", rules.NEAR_COPY),),
         log_x=True,
         log_y=True,
     )
     notes = (
-        f"Table {place.table}, uniform ids, cold: rows, ids and output were not in any cache.",
-        "The copy is contiguous and the best of several plain ones. Rows far apart cost more than rows side "
-        "by side: a page's address has to be found for each, and the processor can't foresee the next.",
-        "A library that allocates its result pays for fresh pages; the copy writes to memory that is there.",
+        f"Table {target.table}, uniform ids, cold: rows, ids and output were in no cache.",
+        "The copy is contiguous, and the fastest of several plain ones. Scattered rows cost more than "
+        "adjacent ones: each needs an address translation of its own, and the processor can't prefetch it.",
+        "A library that allocates its result pays for new pages; the copy writes to memory already in use.",
     )
     table = Table("Lookup and copy, by batch", headings, tuple(rows))
-    tables = (table, plotted(plot), *_called(sweep), *_missing(sweep))
-    return finding("index", judged, rules.INDEX, tables, (plot,), (*place.notes, *notes, *_unsure(sweep)))
+    return finding(
+        "index",
+        rules.index(ratios),
+        rule=rules.INDEX,
+        tables=(table, plotted(plot), *_called(measured), *_missing(measured)),
+        plots=(plot,),
+        notes=(*target.notes, *notes, *_unsure(measured)),
+    )
 
 
-def _bandwidth(place: Place, sweep: Sweep) -> Finding:
-    best = dict(_fastest(sweep))
+def _bandwidth(target: Target, measured: Lookups) -> Finding:
+    best = dict(_fastest(measured))
     speeds = {batch: _speed(outcome) for batch, outcome in best.items()}
     copies = {batch: c for batch, o in best.items() if (c := lookups.copy_per_s(o)) is not None}
-    if not copies:
-        raise Unmeasured("no copy came out beside the lookups; see suite.doctor")
-    from_memory = copies[max(copies)]
-    judged = rules.bandwidth(speeds, from_memory)
-    begins = half_length.crossing(speeds, rules.HALF * from_memory)
+    largest = copies[max(copies)]
+    plot = _speed_plot(measured, speeds, copies)
+    text = tuple(_text_plot(measured))
+    return finding(
+        "bandwidth",
+        rules.bandwidth(speeds, largest),
+        rule=rules.BANDWIDTH,
+        tables=(
+            _speed_table(best, speeds, copies),
+            plotted(plot),
+            *_text(measured),
+            *map(plotted, text),
+            *_missing(measured),
+        ),
+        plots=(plot, *text),
+        notes=(*target.notes, *_fitted(target, best), *_text_note(measured), *_unsure(measured)),
+    )
+
+
+def _speed_table(
+    best: Mapping[int, Outcome], speeds: Mapping[int, Estimate], copies: Mapping[int, float]
+) -> Table:
     rows = tuple(
         (
             batch,
@@ -82,149 +106,147 @@ def _bandwidth(place: Place, sweep: Sweep) -> Finding:
             best[batch].record.case.payload_bytes,
             speeds[batch].value / 1e9,
             copies[batch] / 1e9 if batch in copies else None,
-            share(speeds[batch].value / from_memory),
+            share(speeds[batch].value / copies[max(copies)]),
         )
         for batch in sorted(best)
     )
-    headings = (
-        "batch",
-        "fastest lookup",
-        "bytes moved",
-        "GB/s",
-        "copy beside it (GB/s)",
-        "of the largest copy",
-    )
-    marks = [Mark("half of the largest copy", "y", rules.HALF * from_memory / 1e9)]
+    headings = ("batch", "fastest lookup", "bytes moved", "GB/s", "copy (GB/s)", "of the largest copy")
+    return Table("Speed of the fastest lookup, by batch", headings, rows)
+
+
+def _speed_plot(measured: Lookups, speeds: Mapping[int, Estimate], copies: Mapping[int, float]) -> Plot:
+    half = rules.HALF * copies[max(copies)]
+    marks = [Mark("half of the largest copy", "y", half / 1e9)]
+    begins = half_length.crossing(speeds, half)
     if begins is not None and begins > min(speeds):
         marks.append(Mark("bound by bandwidth from here", "x", begins))
-    copy_line = Series("copy of the same rows", tuple(Point(n, c / 1e9) for n, c in sorted(copies.items())))
-    plot = Plot(
-        "Bytes moved a second, by batch",
-        "batch (ids in one lookup)",
-        "GB/s, read and written",
-        (*_lines(sweep, _speed, 1e-9), copy_line),
-        tuple(marks),
+    copy = Series("copy of the same rows", tuple(Point(n, c / 1e9) for n, c in sorted(copies.items())))
+    return Plot(
+        title="Bytes moved a second, by batch",
+        x_label=BATCH,
+        y_label="GB/s, read and written",
+        series=(*_lines(measured, _speed, 1e-9), copy),
+        marks=tuple(marks),
         log_x=True,
         log_y=True,
     )
-    table = Table("Speed of the fastest lookup, by batch", headings, rows)
-    tables = (table, plotted(plot), *_text(sweep), *map(plotted, _text_plot(sweep)), *_missing(sweep))
-    notes = (*place.notes, *_fitted(place, best), *_text_note(sweep), *_unsure(sweep))
-    return finding("bandwidth", judged, rules.BANDWIDTH, tables, (plot, *_text_plot(sweep)), notes)
 
 
-def _fitted(place: Place, best: Mapping[int, outcomes.Outcome]) -> Iterator[str]:
-    """What a straight line through time over bytes says, and how far off it is."""
+def _fitted(target: Target, best: Mapping[int, Outcome]) -> Iterator[str]:
+    """A straight line fitted to time over bytes, and its largest error."""
     points = [(float(o.record.case.payload_bytes), comparison.median(o).value) for o in best.values()]
     if len(points) < 3:
         return
     a, b = half_length.fit(points)
     if b <= 0 or a <= 0:
-        yield "A straight line does not fit time over bytes: its fixed cost would be negative."
+        yield "No straight line fits time over bytes: its fixed cost would be negative."
         return
     off = max(abs((a + b * x) / t - 1) for x, t in points)
-    half = a / b / (2 * place.row_bytes + 8)
+    half = a / b / (2 * target.row_bytes + 8)
     yield (
-        f"Fitted, time = {time_of(a)} + bytes / ({digits(1 / b / 1e9)} GB/s), off by {share(off)} at worst: "
-        f"by this line the fixed cost is half of the time at batch {digits(half)}. The line knows one speed; "
-        "threads that start only above some size and caches give the machine several, so the rule goes by "
-        "what was measured."
+        f"Fitted: time = {time_of(a)} + bytes / ({digits(1 / b / 1e9)} GB/s), with an error of up to "
+        f"{share(off)}; by this line the fixed cost is half of the time at batch {digits(half)}. The line "
+        "has one speed, the machine several: threads start only above some size, and caches help below "
+        "another. So the rule uses the measured speeds, not the line."
     )
 
 
-def _text(sweep: Sweep) -> Iterator[Table]:
+def _text(measured: Lookups) -> Iterator[Table]:
     rows: list[tuple[Cell, ...]] = []
-    for batch, ratio in _text_ratios(sweep):
-        of = [f"{sweep.distinct[law, batch]:.0%}" for law in ("uniform", "text")]
+    for batch, ratio in _text_ratios(measured):
+        of = [f"{measured.distinct[distribution, batch]:.0%}" for distribution in ("uniform", "text")]
         rows.append((batch, *of, ratio.value, spread(ratio)))
     if rows:
         headings = ("batch", "distinct, uniform", "distinct, text", "time of text / time of uniform", "±")
-        yield Table("Ids of real text against uniform ones", headings, tuple(rows))
+        yield Table("Ids of real text against uniform ids", headings, tuple(rows))
 
 
-def _text_ratios(sweep: Sweep) -> Iterator[tuple[int, Estimate]]:
-    for batch in sweep.batches("text"):
-        text, uniform = sweep.fastest("text", batch), sweep.fastest("uniform", batch)
+def _text_ratios(measured: Lookups) -> Iterator[tuple[int, Estimate]]:
+    for batch in measured.batches("text"):
+        text, uniform = measured.fastest("text", batch), measured.fastest("uniform", batch)
         if text and uniform:
             yield batch, stats.quotient(comparison.median(text), comparison.median(uniform))
 
 
-def _text_note(sweep: Sweep) -> Iterator[str]:
-    found = list(_text_ratios(sweep))
-    if found:
-        batch, ratio = found[-1]
+def _text_note(measured: Lookups) -> Iterator[str]:
+    ratios = list(_text_ratios(measured))
+    if ratios:
+        batch, ratio = ratios[-1]
         yield (
-            f"Repeated ids: at batch {batch:,} text touches {sweep.distinct['text', batch]:.0%} distinct "
-            f"rows, uniform ids {sweep.distinct['uniform', batch]:.0%}, and takes {digits(ratio.value)} "
-            "times as long. A repeated row comes from a cache, so what is moved from memory is less than the "
-            "bytes counted."
+            f"Repeated ids: at batch {batch:,} {measured.distinct['text', batch]:.0%} of the ids of text are "
+            f"distinct, of uniform ids {measured.distinct['uniform', batch]:.0%}, and text takes "
+            f"{digits(ratio.value)} times as long. A repeated row comes from a cache, so fewer bytes are "
+            "read from memory than are counted."
         )
 
 
-def _text_plot(sweep: Sweep) -> Iterator[Plot]:
-    batches = sweep.batches("text")
+def _text_plot(measured: Lookups) -> Iterator[Plot]:
+    batches = measured.batches("text")
     if not batches:
         return
     lines = []
-    for law in ("uniform", "text"):
-        found = [(n, o) for n in batches if (o := sweep.fastest(law, n)) is not None]
-        lines.append(Series(f"{law} ids", tuple(point(n, _speed(o), 1e-9) for n, o in found)))
+    for distribution in ("uniform", "text"):
+        best = [(n, o) for n in batches if (o := measured.fastest(distribution, n)) is not None]
+        lines.append(Series(f"{distribution} ids", tuple(point(n, _speed(o), 1e-9) for n, o in best)))
     yield Plot(
-        "Ids of real text against uniform ones",
-        "batch (ids in one lookup)",
-        "GB/s, every row counted",
-        tuple(lines),
+        title="Ids of real text against uniform ids",
+        x_label=BATCH,
+        y_label="GB/s, repeated rows counted",
+        series=tuple(lines),
         log_x=True,
     )
 
 
-def _called(sweep: Sweep) -> Iterator[Table]:
-    """On a GPU the host's time beside the device's: what one lookup costs whoever waits for it."""
+def _called(measured: Lookups) -> Iterator[Table]:
+    """On a GPU, the time of a lookup on the device, and of one call that waits for its rows."""
     rows: list[tuple[Cell, ...]] = []
-    for batch, outcome in _fastest(sweep):
+    for batch, outcome in _fastest(measured):
         if outcome.record.clock == "kernel":
             call = stats.median(comparison.rounds(outcome.record, "call"))
             kernel = comparison.median(outcome)
             rows.append((batch, kernel.value * 1e6, call.value * 1e6, spread(call)))
     if rows:
-        headings = ("batch", "kernel: on the device (µs)", "call: launch and waiting too (µs)", "±")
+        headings = ("batch", "kernel: on the device (µs)", "call: with launch and wait (µs)", "±")
         yield Table("With and without the launch", headings, tuple(rows))
 
 
-def _unsure(sweep: Sweep) -> Iterator[str]:
-    few = [o for o in sweep.outcomes.values() if comparison.median(o).precision > UNSURE]
+def _unsure(measured: Lookups) -> Iterator[str]:
+    few = [o for o in measured.outcomes.values() if comparison.median(o).precision > UNSURE]
     if few:
         yield (
-            f"{len(few)} of {len(sweep.outcomes)} times are known to no better than {UNSURE:.0%}: give a "
-            "larger --time-budget, and see suite.doctor for what else this machine is doing."
+            f"{len(few)} of {len(measured.outcomes)} times have intervals wider than ±{UNSURE:.0%}: give a "
+            "larger --time-budget, and see suite.doctor for what else runs on this machine."
         )
 
 
-def _missing(sweep: Sweep) -> Iterator[Table]:
+def _missing(measured: Lookups) -> Iterator[Table]:
     names: dict[tuple[str, int, str], list[str]] = {}
-    for (law, batch, name), why in sorted(sweep.missing.items()):
-        names.setdefault((law, batch, why), []).append(name)
+    for (distribution, batch, name), why in sorted(measured.missing.items()):
+        names.setdefault((distribution, batch, why), []).append(name)
     if names:
-        rows = tuple((law, batch, ", ".join(who), why) for (law, batch, why), who in names.items())
+        rows = tuple(
+            (distribution, batch, ", ".join(of), why) for (distribution, batch, why), of in names.items()
+        )
         yield Table("Not measured", ("ids", "batch", "backend", "why"), rows)
 
 
-def _fastest(sweep: Sweep) -> list[tuple[int, outcomes.Outcome]]:
-    found = [(n, sweep.fastest("uniform", n)) for n in sweep.batches("uniform")]
-    return [(n, o) for n, o in found if o is not None]
+def _fastest(measured: Lookups) -> list[tuple[int, Outcome]]:
+    """By batch, the fastest lookup of uniform ids."""
+    best = ((n, measured.fastest("uniform", n)) for n in measured.batches("uniform"))
+    return [(n, outcome) for n, outcome in best if outcome is not None]
 
 
-def _lines(sweep: Sweep, figure: Figure, factor: float = 1.0) -> list[Series]:
+def _lines(measured: Lookups, figure: Figure, factor: float = 1.0) -> list[Series]:
     """A line for each backend over the batches of uniform ids."""
     lines = []
-    for name in sorted({name for law, _, name in sweep.outcomes if law == "uniform"}):
-        found = ((n, sweep.outcomes.get(("uniform", n, name))) for n in sweep.batches("uniform"))
-        values = ((n, figure(outcome)) for n, outcome in found if outcome is not None)
+    for name in sorted({name for distribution, _, name in measured.outcomes if distribution == "uniform"}):
+        here = ((n, measured.outcomes.get(("uniform", n, name))) for n in measured.batches("uniform"))
+        values = ((n, figure(outcome)) for n, outcome in here if outcome is not None)
         lines.append(Series(name, tuple(point(n, value, factor) for n, value in values if value)))
     return [line for line in lines if line.points]
 
 
-def _speed(outcome: outcomes.Outcome) -> Estimate:
+def _speed(outcome: Outcome) -> Estimate:
     """Payload bytes a second."""
     time, payload = comparison.median(outcome), outcome.record.case.payload_bytes
     high = payload / time.low if time.low > 0 else math.inf

@@ -1,4 +1,4 @@
-"""The claims that lookup is instantaneous and the cheapest step, beside the other steps of a forward pass."""
+"""Claims ``instant`` and ``cheapest``: the lookup beside the other steps of a forward pass."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from suite import stats
 from suite.claims.cost import rules
 from suite.claims.cost.rules import Part
 from suite.claims.finding import Cell, Finding, Mark, Plot, Point, Series, Table, finding, point
-from suite.claims.target import Model, Place, Unmeasured
+from suite.claims.target import Model, Target, Unmeasured
 from suite.claims.task import ask
 from suite.stats import Estimate
 from suite.units import share, spread, time_of
 
 SECONDS = 60.0
 SPARE_S = 60.0
-"""Beyond its time: building the weights of a large model."""
+"""Time beyond its own, for building the weights of a large model."""
 DECODE = 32
-"""Up to so many tokens at once, each is the next token of a sequence of its own."""
+"""Up to so many tokens are a decoding step: each is the next token of its own sequence."""
 
 Measured = dict[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What was timed: by the number of tokens, each step's call, and 1/cut of which was timed.
+    """Times of the steps.
 
     Attributes:
-        lost: why not all of it is there; empty if it is.
+        times: by the number of tokens, one call of each step.
+        cuts: by (tokens, step), the step's columns over those that were timed.
+        lost: why some are missing; empty if none is.
     """
 
     times: Mapping[int, Measured]
@@ -36,40 +38,40 @@ class Steps:
     lost: str
 
 
-def findings(place: Place, seconds: float) -> list[Finding]:
+def findings(target: Target, seconds: float) -> list[Finding]:
     """Both findings, from the same steps.
 
     Raises:
         Unmeasured: no number of tokens was timed in full.
     """
-    steps = read(place, seconds)
-    return [_instant(place, steps), _cheapest(place, steps)]
+    steps = measure(target, seconds)
+    return [_instant(target, steps), _cheapest(target, steps)]
 
 
-def read(place: Place, seconds: float) -> Steps:
-    """Have the steps timed in a process of its own; numbers of tokens it did not get through are lost."""
-    answer = ask("steps", place.spec(seconds=seconds), 2 * seconds + SPARE_S, place.threads)
+def measure(target: Target, seconds: float) -> Steps:
+    """Time the steps in a process of their own; a number of tokens that it did not finish is lost."""
+    answer = ask("steps", target.spec(seconds=seconds), 2 * seconds + SPARE_S, target.threads)
     times: dict[int, Measured] = {}
     cuts: dict[tuple[int, str], int] = {}
     for line in answer.lines:
         if "step" in line:
-            time = stats.median([[one] for one in line["rounds"]])
+            time = stats.order_statistics(line["rounds"])
             times.setdefault(line["tokens"], {})[line["step"]] = time
             cuts[line["tokens"], line["step"]] = line["cut"]
     begun = [line["tokens"] for line in answer.lines if "begun" in line]
     lost = ""
     if answer.death:
-        at = f"at {begun[-1]:,} tokens" if begun else "while the weights were made"
-        lost = f"the process that timed the steps was lost {at}: {answer.death}"
+        at = f"at {begun[-1]:,} tokens" if begun else "while it built the weights"
+        lost = f"the process that timed the steps ended {at}: {answer.death}"
         if begun and set(times.get(begun[-1], {})) != set(times.get(begun[0], {})):
             times.pop(begun[-1], None)
     if not times:
-        raise Unmeasured(f"{lost or 'no step was timed'}; free memory, or ask for a smaller --model")
+        raise Unmeasured(f"{lost or 'no step was timed'}; free memory, or choose a smaller --model")
     return Steps(times, cuts, lost)
 
 
 def parts_of(model: Model, tokens: int, steps: Steps) -> list[Part]:
-    """The steps of a forward pass but the lookup, with the calls a pass makes of each."""
+    """The steps of a forward pass without the lookup, with the number of calls of each in a pass."""
     times, layers = steps.times[tokens], model.layers
     calls = {
         "RMSNorm": 2 * layers + 1,
@@ -84,35 +86,40 @@ def parts_of(model: Model, tokens: int, steps: Steps) -> list[Part]:
     return [*parts, Part("LM head", steps.times[last]["LM head"], 1, steps.cuts[last, "LM head"] == 1)]
 
 
-def _instant(place: Place, steps: Steps) -> Finding:
+def _instant(target: Target, steps: Steps) -> Finding:
     times = {n: of["lookup"] for n, of in steps.times.items()}
-    judged = rules.instant(times)
     rows = []
     for n, time in times.items():
-        pass_s = time.value + rules.pass_s(parts_of(place.model, n, steps))
-        bytes_moved = n * (8 + 2 * place.row_bytes)
+        pass_s = time.value + rules.pass_s(parts_of(target.model, n, steps))
+        bytes_moved = n * (8 + 2 * target.row_bytes)
         rows.append((n, time.value * 1e6, spread(time), bytes_moved / time.value / 1e9, pass_s * 1e3))
     headings = ("tokens", "lookup (µs)", "±", "GB/s", "a forward pass takes at least (ms)")
     series = Series("lookup", tuple(point(n, time, 1e6) for n, time in times.items()))
     mark = Mark(f"the rule: {time_of(rules.INSTANT_S)}", "y", rules.INSTANT_S * 1e6)
     plot = Plot(
-        "Time of a lookup, by tokens",
-        "tokens looked up at once",
-        "time of one lookup (µs)",
-        (series,),
-        (mark,),
-        True,
-        True,
+        title="Time of a lookup, by tokens",
+        x_label="tokens looked up at once",
+        y_label="time of one lookup (µs)",
+        series=(series,),
+        marks=(mark,),
+        log_x=True,
+        log_y=True,
     )
     table = Table("The lookup as a model calls it", headings, tuple(rows))
-    notes = ("Rows are cold, the result is allocated by the library, as in a model.", *_lost(steps))
-    return finding("instant", judged, rules.INSTANT, (table,), (plot,), place.notes + notes)
+    cold = "Rows are cold, and the library allocates the result, as in a model."
+    return finding(
+        "instant",
+        rules.instant(times),
+        rule=rules.INSTANT,
+        tables=(table,),
+        plots=(plot,),
+        notes=(*target.notes, cold, *_lost(steps)),
+    )
 
 
-def _cheapest(place: Place, steps: Steps) -> Finding:
-    model = place.model
+def _cheapest(target: Target, steps: Steps) -> Finding:
+    model = target.model
     passes = {n: (of["lookup"], parts_of(model, n, steps)) for n, of in steps.times.items()}
-    judged = rules.cheapest(passes)
     names = list(next(iter(steps.times.values())))
     lines = [
         Series(
@@ -122,17 +129,21 @@ def _cheapest(place: Place, steps: Steps) -> Finding:
         for name in names
     ]
     plot = Plot(
-        "One call of each step, by tokens",
-        "tokens in the step",
-        "time of one call (µs)",
-        tuple(s for s in lines if s.points),
-        (),
-        True,
-        True,
+        title="One call of each step, by tokens",
+        x_label="tokens in the step",
+        y_label="time of one call (µs)",
+        series=tuple(s for s in lines if s.points),
+        log_x=True,
+        log_y=True,
     )
-    tables = (_shares(model, passes), _calls(steps, names))
-    notes = (*place.notes, *_notes(model), *_cut_notes(steps), *_lost(steps))
-    return finding("cheapest", judged, rules.CHEAPEST, tables, (plot, _share_plot(passes)), notes)
+    return finding(
+        "cheapest",
+        rules.cheapest(passes),
+        rule=rules.CHEAPEST,
+        tables=(_shares(model, passes), _calls(steps, names)),
+        plots=(plot, _share_plot(passes)),
+        notes=(*target.notes, *_notes(model), *_cut_notes(steps), *_lost(steps)),
+    )
 
 
 def _shares(model: Model, passes: Mapping[int, tuple[Estimate, Sequence[Part]]]) -> Table:
@@ -183,34 +194,39 @@ def _share_plot(passes: Mapping[int, tuple[Estimate, Sequence[Part]]]) -> Plot:
     for n, (lookup, parts) in passes.items():
         points.append(Point(n, 100 * lookup.value / (lookup.value + rules.pass_s(parts))))
     mark = Mark(f"the rule: {rules.SMALL_SHARE:.0%}", "y", 100 * rules.SMALL_SHARE)
-    series = (Series("lookup, at most", tuple(points)),)
-    label = "share of a forward pass (%)"
-    title = "The lookup's share of a forward pass"
-    return Plot(title, "tokens in the pass", label, series, (mark,), True, True)
+    return Plot(
+        title="The lookup's share of a forward pass",
+        x_label="tokens in the pass",
+        y_label="share of a forward pass (%)",
+        series=(Series("lookup, at most", tuple(points)),),
+        marks=(mark,),
+        log_x=True,
+        log_y=True,
+    )
 
 
 def _notes(model: Model) -> Iterator[str]:
     yield (
-        f"A forward pass is: 1 lookup, {2 * model.layers + 1} RMSNorms, {2 * model.layers} residual adds, "
-        f"and {model.layers} times RoPE, KV-cache write and one layer's matrix products, each timed once and "
-        "multiplied, and the LM head (of a prompt: for its last token). Attention over the context and the "
-        "activation function are left out, so a pass takes longer and the lookup's share is smaller."
+        f"A forward pass is 1 lookup, {2 * model.layers + 1} RMSNorms, {2 * model.layers} residual adds, "
+        f"{model.layers} times RoPE, KV-cache write and one layer's matrix products, and the LM head (of a "
+        "prompt, for its last token). One call of each was timed and multiplied. Attention over the context "
+        "and the activation function are left out, so a pass takes longer and the lookup's share is smaller."
     )
     yield (
-        "Every step is plain torch as a model calls it, and allocates its result; inputs are as the step "
-        "before leaves them, in a cache if they fit; rows and weights are cold. The steps of one column took "
-        "turns."
+        "Every step is plain torch as a model calls it, and allocates its result. Its inputs are as the step "
+        "before leaves them, in a cache if they fit; rows and weights are cold. The steps of one column were "
+        "timed in turns."
     )
-    yield "The copy is no step of a pass: it is what moving the lookup's rows costs."
+    yield "The copy is not a step of a pass: it is what moving the lookup's rows costs."
 
 
 def _cut_notes(steps: Steps) -> Iterator[str]:
     cut = sorted({name for (_, name), cut in steps.cuts.items() if cut > 1})
     if cut:
         yield (
-            f"Timed in part, for want of time or memory: {', '.join(cut)}, over the first columns only, as "
-            "the table marks. Such a time counts as it is, so that a pass with it takes at least, and the "
-            "lookup's share is at most, what is said. The plot leaves such times out."
+            f"Timed in part, for lack of time or memory: {', '.join(cut)}, over the first columns only, as "
+            "marked in the table. Such a time is a lower bound: the pass takes at least, and the lookup's "
+            "share is at most, the figure shown. The plot leaves such times out."
         )
 
 

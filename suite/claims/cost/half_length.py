@@ -1,4 +1,4 @@
-"""Where a lookup stops being bound by its fixed cost and becomes bound by bandwidth: plain numbers."""
+"""The batch from which on a lookup is bound by bandwidth, not by its fixed cost: plain numbers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def reaches(speed: Estimate, least: float) -> bool:
-    """Whether it is that fast, as far as its interval tells; its value decides where it has none."""
+    """Whether the upper end of its interval is at least that; without an interval, whether its value is."""
     return (speed.high if math.isfinite(speed.high) else speed.value) >= least
 
 
 def crossing(speeds: Mapping[int, Estimate], least: float) -> float | None:
-    """The batch from which on all speeds reach that, interpolated between two on log scales."""
+    """The batch from which on all speeds reach ``least``, interpolated on log scales; None if none does."""
     batches = sorted(speeds)
     begins: float | None = None
     for low, high in zip([None, *batches], batches, strict=False):

@@ -1,4 +1,4 @@
-"""One backend looks up one id that is not in the table, in a process of its own; what came back is named."""
+"""Claim ``out-of-range``: what each backend does with an id that is not in the table."""
 
 from __future__ import annotations
 
@@ -12,24 +12,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backends import describe, missing_packages, names
+from backends import (
+    Backend,
+    BackendUnavailable,
+    Lookup,
+    Unsupported,
+    describe,
+    load,
+    missing_packages,
+    names,
+)
+from suite.cases.case import Case
 from suite.claims.cost import rules
 from suite.claims.finding import Finding, Table, finding
-from suite.claims.target import Place, Unmeasured
+from suite.claims.target import Target, Unmeasured
 from suite.claims.task import Answer, Spec, ask
+from suite.engine.arrays import Arrays, arrays_on
+from suite.engine.operands import Operands, lay_out
+from suite.records.device import Device
 from suite.text import cut
 
 VOCAB, DIM, BATCH, PLACE = 1024, 64, 32, 3
 """The table, its lookup, and where in the batch the id stands that is not in the table."""
+IDS_THERE = np.arange(7, 7 + BATCH, dtype=np.int64)
 GUARD = 2**20
-"""Bytes before and after the table that are ours too: rows that are read there are known as such."""
+"""Bytes of known rows before and after the table, so that a read there is recognised."""
 OUT_BYTE = 0x33
-SAID = 70
+MESSAGE_LENGTH = 70
 """So much of an error's message is kept."""
 DTYPE = "float32"
 
 _PATH = re.compile(r"\S*/\S*")
-"""The name of a file: where it lies is nobody's business."""
+"""Names of files are left out of messages: they may name a user."""
 Bits = npt.NDArray[np.int32]
 
 
@@ -37,32 +51,20 @@ def probe(spec: Spec) -> Iterator[Any]:
     """Look up ``spec["id"]`` with ``spec["backend"]`` on ``spec["device"]``.
 
     Yields:
-        ``{"did": what it did, in words}``; before that ``{"ready": true}``, when all is prepared.
+        ``{"unavailable": why}``; or ``{"ready": true}``, then ``{"did": what it did, in words}``.
     """
-    from backends import BackendUnavailable, Unsupported, load, missing_packages
-    from suite.cases.case import Case
-    from suite.engine import operands
-    from suite.engine.arrays import arrays_on
-    from suite.records.device import Device
-
-    backend = load(spec["backend"])
+    backend, device = load(spec["backend"]), Device.of(spec["device"])
     missing = missing_packages(backend.packages)
     if missing:
         yield {"unavailable": f"needs {', '.join(missing)}, not installed"}
         return
-    case = Case(VOCAB, DIM, DTYPE, BATCH)
-    arrays = arrays_on(Device.of(spec["device"]))
-    table, around = _surrounded(arrays, case)
-    ids = np.arange(7, 7 + BATCH, dtype=np.int64)
-    field = operands.lay_out(case, arrays, table, [ids])
-    slot = field.slots[0]
+    arrays = arrays_on(device)
     try:
-        lookup = backend().prepare(*field.of(slot, backend.view))
-        lookup()  # compiles, loads, warms up: what is judged is the next call
-        arrays.synchronize()
+        operands, around, lookup = _prepared(backend, arrays)
     except (Unsupported, BackendUnavailable) as error:
         yield {"unavailable": " ".join(str(error).split())}
         return
+    slot, ids = operands.slots[0], IDS_THERE.copy()
     ids[PLACE] = spec["id"]
     arrays.put(slot.indices, ids)
     arrays.view(slot.out.reshape(-1), "uint8")[...] = OUT_BYTE
@@ -70,17 +72,28 @@ def probe(spec: Spec) -> Iterator[Any]:
     try:
         result = lookup()
         arrays.synchronize()
-        rows = _on_host(arrays.snapshot(result, case))
+        rows = _on_host(arrays.snapshot(result, operands.case))
     except Exception as error:
-        said = cut(_PATH.sub("…", f"{type(error).__name__}: {error}"), SAID)
-        yield {"did": f"raises: {said}{_lost_device(spec['device'])}"}
+        message = cut(_PATH.sub("…", f"{type(error).__name__}: {error}"), MESSAGE_LENGTH)
+        yield {"did": f"raises: {message}{_lost_device(device)}"}
         return
-    known = _on_host(field.table)
-    yield {"did": classify(rows[PLACE], known, around, spec["id"]) + _rest(rows, known, ids)}
+    table = _on_host(operands.table)
+    yield {"did": classify(rows[PLACE], table, around, spec["id"]) + _rest(rows, table, ids)}
 
 
-def _surrounded(arrays: Any, case: Any) -> tuple[Any, Bits]:
-    """The suite's table in the middle of memory of ours, and the rows that stand around it, (n, dim) bits."""
+def _prepared(backend: type[Backend], arrays: Arrays) -> tuple[Operands, Bits, Lookup]:
+    """The operands, the rows around the table, and a lookup that was called once on ids of the table."""
+    case = Case(VOCAB, DIM, DTYPE, BATCH)
+    table, around = _surrounded(arrays, case)
+    operands = lay_out(case, arrays, table, [IDS_THERE])
+    lookup = backend().prepare(*operands.of(operands.slots[0], backend.view))
+    lookup()  # compiles, loads, warms up: the next call is the one that is judged
+    arrays.synchronize()
+    return operands, around, lookup
+
+
+def _surrounded(arrays: Arrays, case: Case) -> tuple[Any, Bits]:
+    """The suite's table between guards, and the rows of each guard, (n, dim) bits."""
     memory = arrays.bytes(2 * GUARD + case.table_bytes)
     row = 4 * DIM
     strange = np.random.default_rng(1).integers(2**29, 2**30, (GUARD // row, DIM)).astype(np.int32)
@@ -96,11 +109,11 @@ def _on_host(bits: Any) -> Bits:
 
 
 def classify(row: Bits, table: Bits, around: Bits, number: int) -> str:
-    """What a returned row is.
+    """Say what a returned row is.
 
     Args:
-        row: (dim,) bits of float32. table: (vocab, dim) bits. around: (n, dim) bits of what stands before and
-            after the table. number: the id that was asked for.
+        row: (dim,) bits of float32. table: (vocab, dim) bits. around: (n, dim) bits of the rows before and
+            after the table. number: the id that was looked up.
     """
     if np.isnan(row.view(np.float32)).all():
         return "NaN: a row of it"
@@ -128,14 +141,14 @@ def _rest(rows: Bits, table: Bits, ids: npt.NDArray[np.int64]) -> str:
     )
 
 
-def _lost_device(device: str) -> str:
-    """Whether the device can still be used after the error."""
-    if device == "cpu":
+def _lost_device(device: Device) -> str:
+    """Words for a device that can't be used any more after the error; none for one that can."""
+    if not device.is_gpu:
         return ""
     import torch
 
     try:
-        torch.zeros(1, device=device).add_(1)
+        torch.zeros(1, device=str(device)).add_(1)
         torch.cuda.synchronize()
     except Exception:
         return ", and the process can't use the GPU any more"
@@ -146,42 +159,48 @@ SECONDS = 45.0
 LIMIT_S = 60.0
 """A probe that takes longer hangs."""
 OVER = 1.5
-"""Probes go on starting for so many times their seconds: a hole in the table is worth less than some time."""
+"""Probes are started for so many times the seconds given: a gap in the table is worse than some delay."""
 IDS = {"-1": -1, "vocab": VOCAB, "vocab + 5": VOCAB + 5}
-NOT_TOLD = "not measured"
+UNKNOWN = "not measured"
 
 
-def findings(place: Place, seconds: float) -> list[Finding]:
+def findings(target: Target, seconds: float) -> list[Finding]:
     """The finding: every backend that is installed and runs here, each id in a process of its own.
 
     Raises:
-        Unmeasured: no probe came to an end.
+        Unmeasured: no probe had a result.
     """
-    kind = place.device.partition(":")[0]
+    kind = target.device.kind
     here = [name for name in names() if kind in describe(name).devices]
     installed = [name for name in here if not missing_packages(describe(name).packages)]
-    probes = [(name, word) for word in IDS for name in installed]  # something of all, where time is short
-    answers = _answers(place, probes, seconds, at_once=max(1, place.threads) if kind == "cpu" else 1)
-    did = {one: behaviour(answer) for one, answer in zip(probes, answers, strict=True)}
-    told = {one: what for one, what in did.items() if not what.startswith(NOT_TOLD)}
-    if not told:
-        why = next(iter(did.values()), f"no backend for {kind} is installed")
-        raise Unmeasured(f"no probe came out: {why}")
-    judged = rules.out_of_range(told)
+    probes = [(name, word) for word in IDS for name in installed]  # a part of all, where time is short
+    at_once = 1 if target.device.is_gpu else max(1, target.threads)
+    answers = _answers(target, probes, seconds, at_once)
+    behaviours = {one: behaviour(answer) for one, answer in zip(probes, answers, strict=True)}
+    known = {one: what for one, what in behaviours.items() if not what.startswith(UNKNOWN)}
+    if not known:
+        why = next(iter(behaviours.values()), f"no backend for {kind} is installed")
+        raise Unmeasured(f"no probe had a result: {why}")
     return [
-        finding("out-of-range", judged, rules.OUT_OF_RANGE, (_table(did, installed, here),), (), _notes())
+        finding(
+            "out-of-range",
+            rules.out_of_range(known),
+            rule=rules.OUT_OF_RANGE,
+            tables=(_table(behaviours, installed, here),),
+            notes=_notes(),
+        )
     ]
 
 
 def behaviour(answer: Answer) -> str:
     """What a backend did, from how its probe answered and ended."""
-    said = answer.lines[-1] if answer.lines else {}
-    if "did" in said:
-        return str(said["did"])
-    if "unavailable" in said:
-        return f"{NOT_TOLD}: {said['unavailable']}"
-    if "ready" not in said:
-        return f"{NOT_TOLD}: {answer.death or 'it did not get ready'}"
+    last = answer.lines[-1] if answer.lines else {}
+    if "did" in last:
+        return str(last["did"])
+    if "unavailable" in last:
+        return f"{UNKNOWN}: {last['unavailable']}"
+    if "ready" not in last:
+        return f"{UNKNOWN}: {answer.death or 'it did not get ready'}"
     if answer.timed_out:
         return f"hangs: {answer.death}"
     if answer.signal is not None:
@@ -189,28 +208,28 @@ def behaviour(answer: Answer) -> str:
     return f"ends the process: {answer.death or 'with code 0'}"
 
 
-def _answers(place: Place, probes: Sequence[tuple[str, str]], seconds: float, at_once: int) -> list[Answer]:
-    """Of each probe the answer; several at once, since nothing is timed. None starts after its time."""
+def _answers(target: Target, probes: Sequence[tuple[str, str]], seconds: float, at_once: int) -> list[Answer]:
+    """The answer of each probe; several run at once, since nothing is timed. None starts after the time."""
     end, cancelled = time.monotonic() + OVER * seconds, threading.Event()
 
     def answer(probe: tuple[str, str]) -> Answer:
         if time.monotonic() >= end:
             return Answer((), "no time was left")
         backend, word = probe
-        spec = {"backend": backend, "id": IDS[word], "device": place.device}
+        spec = {"backend": backend, "id": IDS[word], "device": str(target.device)}
         return ask("probe", spec, LIMIT_S, 1, cancelled)
 
     with ThreadPoolExecutor(at_once) as pool:
         try:
             return list(pool.map(answer, probes))
-        except BaseException:  # an interrupt: let none of those that run go on
+        except BaseException:  # an interrupt: end the probes that run, and start no other
             cancelled.set()
             end = 0.0
             raise
 
 
-def _table(did: dict[tuple[str, str], str], installed: Sequence[str], here: Sequence[str]) -> Table:
-    rows = [(name, *(did[name, word] for word in IDS)) for name in installed]
+def _table(behaviours: dict[tuple[str, str], str], installed: Sequence[str], here: Sequence[str]) -> Table:
+    rows = [(name, *(behaviours[name, word] for word in IDS)) for name in installed]
     rows += [(name, *("not installed",) * len(IDS)) for name in here if name not in installed]
     headings = ("backend", *(f"id {word}" for word in IDS))
     return Table("What a lookup does with an id that is not in the table", headings, tuple(rows))
@@ -218,10 +237,9 @@ def _table(did: dict[tuple[str, str], str], installed: Sequence[str], here: Sequ
 
 def _notes() -> tuple[str, ...]:
     return (
-        f"Each probe: {VOCAB:,} rows of {DIM} float32, {BATCH} ids of which one is not in the table. "
-        f"{GUARD // 2**20} MiB before and after the table are filled with rows of their own, so that reading "
-        "there is seen, and does no harm; in a program that memory is something else's.",
-        "The suite's contract does not ask a backend to check ids: those that do not are no faultier, and "
-        "faster.",
-        "A library may do otherwise with other shapes, dtypes, devices or versions.",
+        f"Each probe looks up {BATCH} ids, one of which is not in the table, in {VOCAB:,} rows of {DIM} "
+        f"float32. {GUARD // 2**20} MiB before and after the table hold other known rows, so that a read "
+        "there is recognised and harmless; in a program that memory belongs to something else.",
+        "The suite does not require a backend to check ids: one that does not is faster, and not at fault.",
+        "A library may behave differently with other shapes, dtypes, devices or versions.",
     )

@@ -1,4 +1,4 @@
-"""The rules: figures in, verdict out. Each says in words by which thresholds it judges."""
+"""Rules of the cost claims: figures in, ruling out. Each has its thresholds in words beside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.claims.cost import half_length
-from suite.claims.finding import Judged, Verdict
+from suite.claims.finding import Ruling, Verdict
 from suite.stats import Estimate
 from suite.units import digits, factor, ids, share, size_of, time_of
 
@@ -60,8 +60,8 @@ class Part:
     """A step of a forward pass at one number of tokens.
 
     Attributes:
-        time: of one call, in seconds. calls: how many a pass makes. whole: false where only a part of the
-            step was timed, so that the whole takes longer.
+        time: of one call, in seconds. calls: number of calls in a pass.
+        whole: false where only a part of the step was timed, so that the whole step takes longer.
     """
 
     name: str
@@ -70,119 +70,123 @@ class Part:
     whole: bool = True
 
 
-def size(formula_bytes: int, measured_formula_bytes: int, allocated_bytes: int, free_bytes: int) -> Judged:
-    """Of the whole table by formula, and of the one that was allocated by formula and as allocated."""
+def size(formula_bytes: int, measured_formula_bytes: int, allocated_bytes: int, free_bytes: int) -> Ruling:
+    """Judge the size of a table.
+
+    Args:
+        formula_bytes: of the model's whole table. measured_formula_bytes: of the table allocated here.
+        allocated_bytes: what that table took. free_bytes: what was free before.
+    """
     off = allocated_bytes / measured_formula_bytes - 1
     number = size_of(formula_bytes)
     if abs(off) > SAME_BYTES:
         why = (
             f"the formula gives {size_of(measured_formula_bytes)}, {size_of(allocated_bytes)} were allocated"
         )
-        return Judged("FALSE", number, why)
+        return Ruling("FALSE", number, why)
     exact = f"what is allocated differs from the formula by {share(abs(off))}"
     if formula_bytes > free_bytes:
-        return Judged(
+        return Ruling(
             "IT DEPENDS", number, f"{exact}, but only {size_of(free_bytes)} are free on this device"
         )
     rest = f"it takes {share(formula_bytes / free_bytes)} of the {size_of(free_bytes)} free on this device"
-    return Judged("TRUE", number, f"{exact}, and {rest}")
+    return Ruling("TRUE", number, f"{exact}, and {rest}")
 
 
-def index(ratios: Mapping[int, Estimate]) -> Judged:
-    """Of how many times longer the lookup takes than a copy of its rows, by batch."""
+def index(ratios: Mapping[int, Estimate]) -> Ruling:
+    """Judge by how many times longer the lookup takes than a copy of its rows, for each batch."""
     far = sorted(batch for batch, ratio in ratios.items() if ratio.value > NEAR_COPY)
     best, worst = (pick(ratios, key=lambda b: ratios[b].value) for pick in (min, max))
     number = f"{digits(ratios[best].value)} to {digits(ratios[worst].value)} × a copy"
     if not far:
-        return Judged("TRUE", number, "at every batch it takes about as long as copying the same bytes")
+        return Ruling("TRUE", number, "at every batch it takes about as long as copying the same bytes")
     ends = f"{digits(ratios[worst].value)} times at batch {worst:,}, {digits(ratios[best].value)} at {best:,}"
     if len(far) == len(ratios):
-        return Judged("FALSE", number, f"it always takes longer than copying the same bytes: {ends}")
+        return Ruling("FALSE", number, f"it always takes longer than copying the same bytes: {ends}")
     where = ", ".join(f"{batch:,}" for batch in far)
     near = f"{len(ratios) - len(far)} of {len(ratios)} batches"
     why = f"about as long as a copy of the same bytes at {near}, but not at {where}: {ends}"
-    return Judged("IT DEPENDS", number, why)
+    return Ruling("IT DEPENDS", number, why)
 
 
-def bandwidth(speeds: Mapping[int, Estimate], copy_per_s: float) -> Judged:
-    """Of the bytes a second that the lookup moved, by batch, against the speed of the largest copy."""
+def bandwidth(speeds: Mapping[int, Estimate], copy_per_s: float) -> Ruling:
+    """Judge by the bytes a second that the lookup moved at each batch, against the largest copy's."""
     begins = half_length.crossing(speeds, HALF * copy_per_s)
     shares = {batch: speed.value / copy_per_s for batch, speed in speeds.items()}
     if begins is None:
-        why = f"no batch up to {max(speeds):,} keeps up half of a copy's {digits(copy_per_s / 1e9)} GB/s"
-        return Judged("FALSE", f"{max(shares.values()):.0%} of a copy at best", why)
+        why = f"no batch up to {max(speeds):,} reaches half of a copy's {digits(copy_per_s / 1e9)} GB/s"
+        return Ruling("FALSE", f"{max(shares.values()):.0%} of a copy at best", why)
     if begins <= min(speeds):
         number = f"{min(shares.values()):.0%} of a copy at least"
-        return Judged("TRUE", number, "every batch measured is bound by bandwidth")
-    one = min(speeds)
+        return Ruling("TRUE", number, "every batch measured is bound by bandwidth")
+    smallest = min(speeds)
     why = (
-        f"bound by bandwidth from about {ids(begins)} on; below, by the fixed cost of a call: batch {one:,} "
-        f"moves its bytes at {share(shares[one])} of a copy's {digits(copy_per_s / 1e9)} GB/s"
+        f"bound by bandwidth from about {ids(begins)} on; below, by the fixed cost of a call: batch "
+        f"{smallest:,} moves its bytes at {share(shares[smallest])} of a copy's "
+        f"{digits(copy_per_s / 1e9)} GB/s"
     )
-    return Judged("IT DEPENDS", f"from {ids(begins)} on", why)
+    return Ruling("IT DEPENDS", f"from {ids(begins)} on", why)
 
 
-def instant(times: Mapping[int, Estimate]) -> Judged:
-    """Of the lookup's seconds, by the number of tokens."""
+def instant(times: Mapping[int, Estimate]) -> Ruling:
+    """Judge by the lookup's time, for each number of tokens."""
     slow = sorted(n for n, time in times.items() if time.value > INSTANT_S)
     few, many = min(times), max(times)
     ends = f"{time_of(times[few].value)} for {few:,}, {time_of(times[many].value)} for {many:,} tokens"
     if not slow:
-        return Judged("TRUE", ends, f"at most {time_of(INSTANT_S)} at every number of tokens")
+        return Ruling("TRUE", ends, f"at most {time_of(INSTANT_S)} at every number of tokens")
     if len(slow) == len(times):
-        return Judged("FALSE", ends, f"longer than {time_of(INSTANT_S)} at every number of tokens")
+        return Ruling("FALSE", ends, f"longer than {time_of(INSTANT_S)} at every number of tokens")
     why = f"longer than {time_of(INSTANT_S)} for {_tokens(slow)}, not otherwise"
-    return Judged("IT DEPENDS", ends, why)
+    return Ruling("IT DEPENDS", ends, why)
 
 
 def pass_s(parts: Sequence[Part]) -> float:
-    """Seconds of a forward pass: of every step one call's median, times its calls."""
+    """Seconds of a forward pass: the sum over its steps of one call's median times its calls."""
     return sum(part.time.value * part.calls for part in parts)
 
 
 def cheaper(lookup: Estimate, parts: Sequence[Part]) -> list[str]:
-    """Which steps take less time for a call than the lookup, intervals apart; a part of a step is no step."""
+    """Names of the whole steps that take less time for a call than the lookup, intervals apart."""
     return [part.name for part in parts if part.whole and part.time.high < lookup.low]
 
 
-def cheapest(passes: Mapping[int, tuple[Estimate, Sequence[Part]]]) -> Judged:
-    """Of the lookup and of the other steps of a pass, by the number of tokens."""
+def cheapest(passes: Mapping[int, tuple[Estimate, Sequence[Part]]]) -> Ruling:
+    """Judge by the times of the lookup and of the other steps of a pass, for each number of tokens."""
     shares = {n: lookup.value / (lookup.value + pass_s(parts)) for n, (lookup, parts) in passes.items()}
     bound = {n for n, (_, parts) in passes.items() if not all(part.whole for part in parts)}
     large = [n for n in shares if shares[n] > SMALL_SHARE]
     never: bool | None = not large
     if large and all(n in bound for n in large):
-        never = None  # a part of the pass is all that was timed, the share may be smaller
+        never = None  # only a part of the pass was timed, so the lookup's share may be smaller
     less = {n: cheaper(lookup, parts) for n, (lookup, parts) in passes.items()}
     least = not any(less.values())
     most = max(shares, key=lambda n: shares[n])
-    said = f"{'at most ' if most in bound else ''}{share(shares[most])} of a forward pass"
+    number = f"{'at most ' if most in bound else ''}{share(shares[most])} of a forward pass"
     rank = "no other step is cheaper" if least else f"cheaper for one call: {_cheaper_words(less)}"
     verdict: Verdict = (
         "TRUE" if never and least else "FALSE" if never is False and not least else "IT DEPENDS"
     )
-    words = {True: "never a bottleneck", False: "a bottleneck", None: "a bottleneck or not, that is open"}[
-        never
-    ]
-    return Judged(verdict, said, f"{words} ({said} at {_tokens([most])}); {rank}")
+    words = {True: "never a bottleneck", False: "a bottleneck", None: "possibly a bottleneck"}[never]
+    return Ruling(verdict, number, f"{words} ({number} at {_tokens([most])}); {rank}")
 
 
 def _cheaper_words(less: Mapping[int, Sequence[str]]) -> str:
-    names = dict.fromkeys(name for found in less.values() for name in found)
+    names = dict.fromkeys(name for steps in less.values() for name in steps)
     return ", ".join(f"{name} (at {_tokens([n for n in sorted(less) if name in less[n]])})" for name in names)
 
 
-def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Judged:
-    """Of (backward + update) over forward, by batch, with the dense and with the sparse gradient."""
+def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Ruling:
+    """Judge by (backward + update) / forward for each batch, with the dense and with the sparse gradient."""
     most = max(dense, key=lambda n: dense[n])
     number = f"up to {factor(dense[most])} × the forward (dense)"
     ends = f"dense {_ends(dense)}, sparse {_ends(sparse)}"
     if all(ratio <= IN_PROPORTION for ratio in dense.values()):
-        return Judged("TRUE", number, f"backward and update stay in proportion to the lookup: {ends}")
+        return Ruling("TRUE", number, f"backward and update stay in proportion to the lookup: {ends}")
     if all(ratio > IN_PROPORTION for ratio in [*dense.values(), *sparse.values()]):
-        return Judged("FALSE", number, f"backward and update cost far more than the lookup: {ends}")
+        return Ruling("FALSE", number, f"backward and update cost far more than the lookup: {ends}")
     why = f"the dense gradient costs the whole table whatever the batch, the sparse one its rows: {ends}"
-    return Judged("IT DEPENDS", number, why)
+    return Ruling("IT DEPENDS", number, why)
 
 
 def _ends(ratios: Mapping[int, float]) -> str:
@@ -190,19 +194,19 @@ def _ends(ratios: Mapping[int, float]) -> str:
     return f"{factor(ratios[few])} × at batch {few:,} and {factor(ratios[many])} × at {many:,}"
 
 
-def out_of_range(behaviours: Mapping[tuple[str, str], str]) -> Judged:
-    """Of what (backend, id) did: the first word is ``raises`` where it refused."""
+def out_of_range(behaviours: Mapping[tuple[str, str], str]) -> Ruling:
+    """Judge by what each (backend, id) did; the first word is ``raises`` where the id was refused."""
     total = len(behaviours)
     raised = [key for key, what in behaviours.items() if what.startswith("raises")]
     number = f"{len(raised)} of {total} raise"
     if len(raised) == total:
-        return Judged("TRUE", number, "every backend refuses an id that is not in the table")
+        return Ruling("TRUE", number, "every backend refuses an id that is not in the table")
     others = sorted({what.partition(":")[0] for what in behaviours.values() if not what.startswith("raises")})
     if not raised:
-        return Judged("FALSE", number, f"no backend refuses such an id; what they do: {', '.join(others)}")
+        return Ruling("FALSE", number, f"no backend refuses such an id; what they do: {', '.join(others)}")
     names = ", ".join(sorted({backend for backend, _ in raised}))
     why = f"an error comes from {names}; what else happens: {', '.join(others)}"
-    return Judged("IT DEPENDS", number, why)
+    return Ruling("IT DEPENDS", number, why)
 
 
 def _tokens(numbers: Sequence[int]) -> str:
@@ -210,7 +214,7 @@ def _tokens(numbers: Sequence[int]) -> str:
 
 
 def _some(numbers: Sequence[int]) -> str:
-    """1, 4, 16; where there are many, the first and the last."""
+    """Up to three numbers as a list, 1, 4, 16; of more, the first and the last."""
     if len(numbers) > 3:
         return f"{numbers[0]:,} to {numbers[-1]:,}"
     return ", ".join(f"{number:,}" for number in numbers)

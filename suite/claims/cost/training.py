@@ -1,4 +1,4 @@
-"""The claim that training a table touches only the rows looked up: backward and update against forward."""
+"""Claim ``training``: the backward pass and the update of a table, against the forward lookup."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from suite import stats
 from suite.claims.cost import rules
 from suite.claims.finding import Finding, Plot, Series, Table, finding, point
-from suite.claims.target import Place, Unmeasured, place_of
+from suite.claims.target import Target, Unmeasured, target_of
 from suite.claims.task import Spec, ask
 from suite.claims.timed import Call, Timed, in_turns
 from suite.stats import Estimate, round_medians
@@ -17,37 +17,43 @@ from suite.units import factor, size_of, spread, time_of
 
 SECONDS = 35.0
 SPARE_S = 60.0
+"""Time beyond its own, for building the table."""
 PAIRS = {
     "dense": ("dense backward", "dense SGD update"),
     "sparse": ("sparse backward", "sparse SGD update"),
 }
 
 
-def findings(place: Place, seconds: float) -> list[Finding]:
+def findings(target: Target, seconds: float) -> list[Finding]:
     """The finding.
 
     Raises:
         Unmeasured: no batch was timed in full.
     """
-    answer = ask("training", place.spec(seconds=seconds), 2 * seconds + SPARE_S, place.threads)
+    answer = ask("training", target.spec(seconds=seconds), 2 * seconds + SPARE_S, target.threads)
     times: dict[int, dict[str, Estimate]] = {}
     for line in answer.lines[1:]:
-        times.setdefault(line["batch"], {})[line["step"]] = stats.median([[t] for t in line["rounds"]])
+        times.setdefault(line["batch"], {})[line["step"]] = stats.order_statistics(line["rounds"])
     steps = list(next(iter(times.values()), {}))
     times = {batch: of for batch, of in times.items() if list(of) == steps}
     if not times:
-        raise Unmeasured(f"no step was timed: {answer.death}; free memory, or ask for a smaller --model")
+        raise Unmeasured(f"no step was timed: {answer.death}; free memory, or choose a smaller --model")
     vocab = answer.lines[0]["vocab"]
     ratios = {
         kind: {batch: _sum(of, pair) / of["forward lookup"].value for batch, of in times.items()}
         for kind, pair in PAIRS.items()
     }
-    judged = rules.training(ratios["dense"], ratios["sparse"])
-    notes = _notes(place, vocab)
-    if answer.death:
-        notes += (f"cut short: {answer.death}",)
-    tables = (_ratios(ratios), _times(times, steps))
-    return [finding("training", judged, rules.TRAINING, tables, (_plot(times, steps),), notes)]
+    cut_short = (f"cut short: {answer.death}",) if answer.death else ()
+    return [
+        finding(
+            "training",
+            rules.training(ratios["dense"], ratios["sparse"]),
+            rule=rules.TRAINING,
+            tables=(_ratios(ratios), _times(times, steps)),
+            plots=(_plot(times, steps),),
+            notes=(*_notes(target, vocab), *cut_short),
+        )
+    ]
 
 
 def _sum(of: dict[str, Estimate], names: tuple[str, ...]) -> float:
@@ -73,32 +79,38 @@ def _plot(times: dict[int, dict[str, Estimate]], steps: list[str]) -> Plot:
     lines = []
     for step in steps:
         lines.append(Series(step, tuple(point(batch, of[step], 1e6) for batch, of in times.items())))
-    title = "What training adds to the lookup, by batch"
-    return Plot(title, "batch (ids in one lookup)", "time of one call (µs)", tuple(lines), (), True, True)
+    return Plot(
+        title="What training adds to the lookup, by batch",
+        x_label="batch (ids in one lookup)",
+        y_label="time of one call (µs)",
+        series=tuple(lines),
+        log_x=True,
+        log_y=True,
+    )
 
 
-def _notes(place: Place, vocab: int) -> tuple[str, ...]:
-    used = size_of(vocab * place.row_bytes)
+def _notes(target: Target, vocab: int) -> tuple[str, ...]:
+    used = size_of(vocab * target.row_bytes)
     notes = [
-        f"Table of {vocab:,} × {place.model.dim:,} {place.model.dtype}, {used}: the gradient that the dense "
-        "backward pass fills with zeros is as large, whatever the batch.",
-        "Backward is the operator that autograd calls, alone; ids are uniform and the same in every call, so "
-        "rows of a small batch are in a cache, for all steps alike.",
+        f"Table of {vocab:,} × {target.model.dim:,} {target.model.dtype}, {used}: the gradient that "
+        "the dense backward pass fills with zeros is as large, whatever the batch.",
+        "Backward is only the operator that autograd calls. Ids are uniform and the same in every call, so "
+        "the rows of a small batch are in a cache, in all steps alike.",
     ]
-    if vocab != place.model.vocab:
+    if vocab != target.model.vocab:
         notes.insert(
             0,
-            f"{place.model.name} has {place.model.vocab:,} rows; the steps were timed on {vocab:,}, so that "
-            "they fit memory and time. On all of them the dense steps would move as many times more bytes.",
+            f"{target.model.name} has {target.model.vocab:,} rows; the steps were timed on {vocab:,}, to fit "
+            "memory and time. On all rows the dense steps would move more bytes in proportion.",
         )
     return tuple(notes)
 
 
 BATCHES = (1, 32, 512, 8192)
 TABLES = 7
-"""Tables' worth of memory: weights, a gradient kept and one made, two moments, room for updates."""
+"""Memory needed, in tables: weights, a gradient kept and a new one, two moments, room for updates."""
 ROUNDS = 9
-"""Of the dense steps, warming up among them; what a batch must have time for."""
+"""Rounds of the dense steps that a batch must have time for, the warm-up among them."""
 MEMORY_SHARE = 0.8
 LEAST_ROWS = 4096
 _RATE = 1e-4
@@ -112,29 +124,29 @@ def measure(spec: Spec) -> Iterator[Any]:
     """
     import torch
 
-    place = place_of(spec)
-    torch.set_num_threads(place.threads)
-    torch.manual_seed(place.seed)
+    target = target_of(spec)
+    torch.set_num_threads(target.threads)
+    torch.manual_seed(target.seed)
     seconds, began = spec["seconds"], perf_counter()
-    vocab = _rows(torch, place, seconds)
+    vocab = _rows(torch, target, seconds)
     yield {"vocab": vocab}
-    bench = Bench(torch, place, vocab)
+    bench = Bench(torch, target, vocab)
     for number, batch in enumerate(BATCHES):
         left = (began + seconds - perf_counter()) / (len(BATCHES) - number)
-        steps = [Timed(name, [call], place.device) for name, call in bench.steps(batch).items()]
-        in_turns(steps, max(0.2, left), place.seed)
+        steps = [Timed(name, [call], target.device) for name, call in bench.steps(batch).items()]
+        in_turns(steps, max(0.2, left), target.seed)
         for step in steps:
             yield {"batch": batch, "step": step.name, "rounds": round_medians(step.rounds)}
 
 
-def _rows(torch: Any, place: Place, seconds: float) -> int:
-    """Halved until the table fits memory, and by a trial on a small one, until the rounds fit the time."""
-    vocab = place.vocab
-    while vocab > LEAST_ROWS and TABLES * vocab * place.row_bytes > MEMORY_SHARE * place.memory_bytes:
+def _rows(torch: Any, target: Target, seconds: float) -> int:
+    """Rows of the table: halved until it fits memory, and until the rounds fit the time, by a trial."""
+    vocab = target.vocab
+    while vocab > LEAST_ROWS and TABLES * vocab * target.row_bytes > MEMORY_SHARE * target.memory_bytes:
         vocab //= 2
     trial = max(min(vocab, LEAST_ROWS), vocab // 16)
     steps = [
-        Timed(name, [call], place.device) for name, call in Bench(torch, place, trial).steps(512).items()
+        Timed(name, [call], target.device) for name, call in Bench(torch, target, trial).steps(512).items()
     ]
     for step in steps:
         step.warm_up()
@@ -145,13 +157,13 @@ def _rows(torch: Any, place: Place, seconds: float) -> int:
 
 
 class Bench:
-    """A table that is being trained, and the steps of that over a batch of ids."""
+    """A table in training, and the steps of that over a batch of ids."""
 
-    def __init__(self, torch: Any, place: Place, vocab: int) -> None:
-        self.torch, self.device, self.vocab = torch, place.device, vocab
-        dtype = getattr(torch, place.model.dtype)
-        values = torch.empty(vocab, place.model.dim, dtype=dtype, device=place.device)
-        block = torch.randn(LEAST_ROWS, place.model.dim, device=place.device).mul_(0.02).to(dtype)
+    def __init__(self, torch: Any, target: Target, vocab: int) -> None:
+        self.torch, self.device, self.vocab = torch, str(target.device), vocab
+        dtype = getattr(torch, target.model.dtype)
+        values = torch.empty(vocab, target.model.dim, dtype=dtype, device=self.device)
+        block = torch.randn(LEAST_ROWS, target.model.dim, device=self.device).mul_(0.02).to(dtype)
         for start in range(0, vocab, LEAST_ROWS):
             part = values[start : start + LEAST_ROWS]
             part.copy_(block[: len(part)])
@@ -172,7 +184,7 @@ class Bench:
         def back(sparse: bool) -> Any:
             return backward(gradient, ids, vocab, -1, False, sparse)
 
-        if not self.dense:  # its update goes over the whole table, whatever the gradient holds
+        if not self.dense:  # kept for all batches: its update goes over the whole table, whatever it holds
             self.dense.append(back(False))
         return {
             "forward lookup": lambda: embedding(ids, weight),
@@ -184,7 +196,7 @@ class Bench:
         }
 
     def _update(self, optimiser: Any, gradient: Any) -> Call:
-        """An optimiser's step with a gradient that is there."""
+        """An optimiser's step with a gradient computed before."""
 
         def step() -> None:
             self.table.grad = gradient

@@ -1,4 +1,4 @@
-"""Text that every Python has, its standard library's sources, as word ids; words in like contexts."""
+"""Text that every Python has, its standard library's sources, as word ids; words in similar contexts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Text:
 
     Attributes:
         names: the most frequent words and signs, (vocab,), most frequent first.
-        learnt, held_out: each half as ids, in order; what is rarer is left out.
+        learnt, held_out: each half as ids, in order, without rarer words.
     """
 
     names: tuple[str, ...]
@@ -55,7 +55,7 @@ def read(folder: Path | None = None, vocab: int = VOCAB) -> Text:
 
 
 def text(words: list[str], learnt: Ids, held_out: Ids, vocab: int = VOCAB) -> Text:
-    """The same text with its most frequent words only, numbered in that order."""
+    """The text with its most frequent words only, numbered by frequency."""
     counts = np.bincount(learnt, minlength=len(words)) + np.bincount(held_out, minlength=len(words))
     kept = sorted(range(len(words)), key=lambda word: (-counts[word], words[word]))[:vocab]
     rank = np.full(len(words), -1)
@@ -64,24 +64,24 @@ def text(words: list[str], learnt: Ids, held_out: Ids, vocab: int = VOCAB) -> Te
     return Text(tuple(words[word] for word in kept), first, second)
 
 
-def like_pairs(of: Text, least: int = LEAST) -> list[tuple[int, int]]:
-    """Pairs of words that stand in like contexts, by the counts of the half that is not trained on.
+def like_pairs(text: Text, least: int = LEAST) -> list[tuple[int, int]]:
+    """Pairs of words in similar contexts, by the counts of the half that is held out of training.
 
-    A word's context is which of the most frequent words stands one or two places before or after it, weighed
-    by positive pointwise mutual information (J. A. Bullinaria and J. P. Levy, Behavior Research Methods 39,
-    2007). A pair is two words each of which is the other's nearest by the cosine of those weights.
+    A word's contexts are the most frequent words one or two places before or after it, weighted by
+    positive pointwise mutual information (J. A. Bullinaria and J. P. Levy, Behavior Research Methods 39,
+    2007). A pair is two words, each the other's nearest by the cosine of those weights.
 
     Args:
-        least: times that a word must occur in each half.
+        least: occurrences that a word must have in each half.
     """
-    vocab = len(of.names)
-    counts = np.minimum(*(np.bincount(half, minlength=vocab) for half in (of.learnt, of.held_out)))
+    vocab = len(text.names)
+    counts = np.minimum(*(np.bincount(half, minlength=vocab) for half in (text.learnt, text.held_out)))
     words = [
-        w for w, name in enumerate(of.names) if counts[w] >= least and name.isidentifier() and len(name) > 1
+        w for w, name in enumerate(text.names) if counts[w] >= least and name.isidentifier() and len(name) > 1
     ]
     if len(words) < 2:
         return []
-    weights = _weights(of.held_out, words, vocab)
+    weights = _weights(text.held_out, words, vocab)
     alike = weights @ weights.T
     np.fill_diagonal(alike, -1)
     nearest = alike.argmax(1)
@@ -89,7 +89,7 @@ def like_pairs(of: Text, least: int = LEAST) -> list[tuple[int, int]]:
 
 
 def _weights(stream: Ids, words: list[int], vocab: int) -> npt.NDArray[np.float64]:
-    """Of each word, its context weights at length 1: (words, places · contexts)."""
+    """Context weights of each word, normalised to length 1: (words, places · contexts)."""
     contexts = min(CONTEXTS, vocab)
     row = np.full(vocab, -1)
     row[words] = np.arange(len(words))

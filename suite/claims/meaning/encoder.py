@@ -1,4 +1,4 @@
-"""A published BERT encoder from its files: word pieces, and its layers in plain torch."""
+"""A published BERT encoder, read from its files: word pieces, and its layers in plain torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-
-from suite.claims.meaning.one_thread import one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -41,14 +39,12 @@ class Encoder:
         return self.weights[_ROWS]
 
     def ids(self, sentence: str) -> list[int]:
-        """Its word pieces, the longest first, between [CLS] and [SEP]; all in small letters."""
-        found = [self.pieces["[CLS]"]]
-        for word in _WORD.findall(sentence.lower()):
-            found += self._split(word)
-        return [*found, self.pieces["[SEP]"]]
+        """The ids of its word pieces, lower-cased, longest first, between [CLS] and [SEP]."""
+        pieces = [piece for word in _WORD.findall(sentence.lower()) for piece in self._split(word)]
+        return [self.pieces["[CLS]"], *pieces, self.pieces["[SEP]"]]
 
     def _split(self, word: str) -> list[int]:
-        found: list[int] = []
+        ids: list[int] = []
         start = 0
         while start < len(word):
             sign = "##" if start else ""
@@ -56,18 +52,18 @@ class Encoder:
             end = next(ends, None)
             if end is None:
                 return [self.pieces["[UNK]"]]
-            found.append(self.pieces[sign + word[start:end]])
+            ids.append(self.pieces[sign + word[start:end]])
             start = end
-        return found
+        return ids
 
     def run(self, rows: Floats) -> list[Floats]:
-        """What a sentence's rows become.
+        """Send a sentence's rows through the layers.
 
         Args:
             rows: (tokens, dim), looked up in ``table``.
 
         Returns:
-            (tokens, dim) with the place in the sentence added, then after each layer.
+            (tokens, dim) with the positions added, then after each layer.
         """
         import torch
         from torch.nn import functional
@@ -82,10 +78,10 @@ class Encoder:
         def split(x: torch.Tensor) -> torch.Tensor:
             return x.view(len(x), self.heads, -1).transpose(0, 1)
 
-        with torch.inference_mode(), one_thread():
-            places = self._tensor("embeddings.position_embeddings.weight")[: len(rows)]
+        with torch.inference_mode():
+            positions = self._tensor("embeddings.position_embeddings.weight")[: len(rows)]
             kind = self._tensor("embeddings.token_type_embeddings.weight")[0]
-            x = norm(torch.from_numpy(rows) + places + kind, "embeddings")
+            x = norm(torch.from_numpy(rows) + positions + kind, "embeddings")
             states = [x]
             for number in range(self.layers):
                 at = f"encoder.layer.{number}"
@@ -93,8 +89,8 @@ class Encoder:
                     split(linear(x, f"{at}.attention.self.{part}")) for part in ("query", "key", "value")
                 )
                 weighed = (q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])).softmax(-1) @ v
-                seen = weighed.transpose(0, 1).reshape(x.shape)
-                x = norm(x + linear(seen, f"{at}.attention.output.dense"), f"{at}.attention.output")
+                attended = weighed.transpose(0, 1).reshape(x.shape)
+                x = norm(x + linear(attended, f"{at}.attention.output.dense"), f"{at}.attention.output")
                 wide = functional.gelu(linear(x, f"{at}.intermediate.dense"))
                 x = norm(x + linear(wide, f"{at}.output.dense"), f"{at}.output")
                 states.append(x)
@@ -137,10 +133,10 @@ def tensors(file: Path) -> dict[str, Floats]:
     content = bytearray(file.read_bytes())
     start = 8 + int.from_bytes(content[:8], "little")
     header: dict[str, Any] = json.loads(content[8:start])
-    found = {}
-    for name, one in header.items():
-        if name != "__metadata__" and one["dtype"] == "F32":
-            begin, end = one["data_offsets"]
+    weights = {}
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["dtype"] == "F32":
+            begin, end = entry["data_offsets"]
             numbers = np.frombuffer(content, "<f4", (end - begin) // 4, start + begin)
-            found[name] = numbers.reshape(one["shape"])
-    return found
+            weights[name] = numbers.reshape(entry["shape"])
+    return weights

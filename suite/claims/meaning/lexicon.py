@@ -1,4 +1,4 @@
-"""The words the meaning claims are put to: analogies, groups, likes and opposites, sentences. Pure values."""
+"""Words that test the meaning claims: analogies, groups, synonyms and opposites, sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Analogy(NamedTuple):
-    """a is to b as c is to d; by arithmetic, b − a + c should be near d."""
+    """a is to b as c is to d: by arithmetic, b − a + c should be near d."""
 
     kind: str
     a: str
@@ -62,13 +62,13 @@ _PAIRS = {
 
 
 def analogies() -> tuple[Analogy, ...]:
-    """100 of them, 10 of each kind: every pair beside the next of its kind. king and queen are in none."""
-    found = []
+    """100 analogies, 10 of each kind: every pair with the next of its kind. king and queen are in none."""
+    made = []
     for kind, text in _PAIRS.items():
         pairs = [pair.split() for pair in text.split(", ")]
         for (a, b), (c, d) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
-            found.append(Analogy(kind, a, b, c, d))
-    return tuple(found)
+            made.append(Analogy(kind, a, b, c, d))
+    return tuple(made)
 
 
 GROUPS = {
@@ -99,14 +99,14 @@ _TRIPLES = (
     "tedious exciting"
 )
 LIKE_AND_OPPOSITE = tuple(tuple(triple.split()) for triple in _TRIPLES.split(", "))
-"""(word, one that means alike, one that means the opposite)."""
+"""(word, synonym, opposite)."""
 
 NEIGHBOURS_OF = ("king", "monday", "python", "bank", "hot", "guitar", "paris", "1984", "good", "the")
 """Words whose nearest neighbours are shown."""
 
 
 class Senses(NamedTuple):
-    """One word in sentences of two of its senses; the word occurs once in each."""
+    """A word in sentences of two of its senses; it occurs once in each sentence."""
 
     word: str
     first: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,51 +20,56 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 FIRST = "numpy_take"
-"""The reference backend; its rows are those the claims reckon with."""
+"""The reference backend; its rows are those the claims are judged on."""
 CANARY = 0xFF
-PLACES = ((0, "int64"), (4, "int32"))
-"""Bytes by which a table lies off a page, and the type of the ids; 4 is as far off as a float32 may lie."""
+LAYOUTS = ((0, "int64"), (4, "int32"))
+"""Offset of the table from a page in bytes, and the type of the ids; 4 is the worst that float32 may have."""
 DATA = "pip install -c .ci/constraints.txt -e '.[data]'"
+
+
+What = Literal["same", "other", "refused", "failed"]
+"""The table's bits, other bits, a refusal, or a failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one backend did in one layout: same, other, refused or failed; with the words for it."""
+    """What one backend did in one layout, and the words for it."""
 
     backend: str
     offset_bytes: int
     index_dtype: str
-    what: str
+    what: What
     detail: str
 
 
 def absent(*distributions: str) -> str | None:
-    """What to install if one of these is not, in one line; None if all are there."""
+    """What to install for these distributions, in one line; None if all are installed."""
     missing = missing_packages(distributions)
     return f"Needs {' and '.join(missing)}; {DATA}" if missing else None
 
 
 def installed() -> tuple[str, ...]:
-    """CPU backends whose packages are here, the reference first."""
-    found = []
-    for name in names():
-        one = describe(name)
-        if "cpu" in one.devices and "float32" in one.dtypes and not missing_packages(one.packages):
-            found.append(name)
-    return tuple(sorted(found, key=lambda name: (name != FIRST, name)))
+    """CPU backends whose packages are installed, the reference first."""
+
+    def usable(name: str) -> bool:
+        backend = describe(name)
+        here = "cpu" in backend.devices and "float32" in backend.dtypes
+        return here and not missing_packages(backend.packages)
+
+    return tuple(sorted(filter(usable, names()), key=lambda name: (name != FIRST, name)))
 
 
 def fetch(
     table: Floats,
     ids: Ids,
     backends: Sequence[str] | None = None,
-    places: Sequence[tuple[int, str]] = PLACES,
+    layouts: Sequence[tuple[int, str]] = LAYOUTS,
 ) -> tuple[Floats, tuple[Outcome, ...]]:
     """Look up rows of a table through the backends.
 
     Args:
         table: (vocab, dim), C-contiguous, whatever it holds. ids: (batch,), each in [0, vocab).
-        backends: names or files; all installed ones unless given. places: as ``PLACES``.
+        backends: names or files; all installed ones unless given. layouts: as ``LAYOUTS``.
 
     Returns:
         (batch, dim) rows as the first backend that was right returned them, and every backend's outcome.
@@ -74,10 +79,10 @@ def fetch(
     """
     rows: Floats | None = None
     outcomes = []
-    for offset_bytes, index_dtype in places:
+    for offset_bytes, index_dtype in layouts:
         operands = _operands(table, ids, offset_bytes, index_dtype)
         for name in installed() if backends is None else backends:
-            what, detail, bits = _one(name, operands, table[ids].view(np.int32))
+            what, detail, bits = _looked_up(name, operands, table[ids].view(np.int32))
             outcomes.append(Outcome(name, offset_bytes, index_dtype, what, detail))
             if rows is None and what == "same":
                 rows = bits.view(np.float32)
@@ -86,22 +91,22 @@ def fetch(
     return rows, tuple(outcomes)
 
 
-def told(title: str, outcomes: Sequence[Outcome]) -> Table:
-    """The outcomes, a row for each."""
+def table_of(title: str, outcomes: Sequence[Outcome]) -> Table:
+    """The outcomes as a table, a row for each."""
     rows = tuple((o.backend, o.offset_bytes, o.index_dtype, o.detail) for o in outcomes)
-    return Table(title, ("backend", "table off a page, bytes", "ids", "rows"), rows)
+    return Table(title, ("backend", "offset from a page (bytes)", "ids", "rows"), rows)
 
 
-def agreed(outcomes: Sequence[Outcome]) -> str:
-    """In a few words, for a note."""
+def note_on(outcomes: Sequence[Outcome]) -> str:
+    """The outcomes in one sentence."""
     same = {o.backend for o in outcomes if o.what == "same"}
     other = sorted({o.backend for o in outcomes if o.what == "other"})
     also = f", but not from {', '.join(other)}" if other else ""
-    return f"The rows came through {len(same)} of the suite's backends, the same bits from each{also}."
+    return f"{len(same)} of the suite's backends looked up these rows, with the same bits{also}."
 
 
 def _operands(table: Floats, ids: Ids, offset_bytes: int, index_dtype: str) -> Operands:
-    """The operands of a lookup in this table, copied to where the layout has it."""
+    """The operands of a lookup in this table, copied to the offset of the layout."""
     arrays = HostArrays()
     memory = arrays.bytes(offset_bytes + table.nbytes)
     placed = memory[offset_bytes : offset_bytes + table.nbytes].view(np.int32).reshape(table.shape)
@@ -110,7 +115,7 @@ def _operands(table: Floats, ids: Ids, offset_bytes: int, index_dtype: str) -> O
     return lay_out(case, arrays, placed, [ids.astype(index_dtype)])
 
 
-def _one(name: str, operands: Operands, right: npt.NDArray[np.int32]) -> tuple[str, str, Host]:
+def _looked_up(name: str, operands: Operands, right: npt.NDArray[np.int32]) -> tuple[What, str, Host]:
     """What a backend did, the words for it, and the bits of its rows (none if it returned none)."""
     slot = operands.slots[0]
     operands.arrays.view(slot.out.reshape(-1), "uint8")[...] = CANARY

@@ -1,43 +1,40 @@
-"""The claims about meaning, each group in a process of its own, as a table that does not fit may end it."""
+"""The meaning claims in processes of their own: a table too large for memory may end such a process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from types import ModuleType
 from typing import Any
 
 from suite.claims.finding import Finding
-from suite.claims.target import Place, Unmeasured
+from suite.claims.target import Target, Unmeasured
 from suite.claims.task import Spec, ask
 from suite.records import strict
 
-SECONDS = {"geometry": 25.0, "learned": 70.0, "contextual": 25.0}
 SPARE_S = 60.0
+"""Time beyond its own, for loading libraries and tables."""
+Judge = Callable[[float, int], list[Finding]]
+"""Takes the seconds it should take, and the seed."""
 
 
-def module(which: str) -> ModuleType:
-    """The module that judges a group of claims."""
-    from suite.claims.meaning import contextual, geometry, learned
+def in_own_process(task: str, threads: int | None = None) -> Callable[[Target, float], list[Finding]]:
+    """A judge that runs as a task of ``suite.claims.task_main``.
 
-    return {"geometry": geometry, "learned": learned, "contextual": contextual}[which]
+    Args:
+        threads: how many its libraries may use: 1 where sums must be taken in one order; the target's
+            unless given.
+    """
 
-
-def findings_of(which: str) -> Callable[[Place, float], list[Finding]]:
-    """What asks for the findings of one of the modules."""
-
-    def findings(place: Place, seconds: float) -> list[Finding]:
-        spec = {"which": which, "seconds": seconds, "seed": place.seed}
-        answer = ask("meaning", spec, 2 * seconds + SPARE_S, place.threads)
-        found = [strict.build(Finding, line) for line in answer.lines]
-        if not found:
-            raise Unmeasured(answer.death or "nothing came back")
-        return found
+    def findings(target: Target, seconds: float) -> list[Finding]:
+        spec = {"seconds": seconds, "seed": target.seed}
+        answer = ask(task, spec, 2 * seconds + SPARE_S, threads or target.threads)
+        if not answer.lines:
+            raise Unmeasured(answer.death or "its process sent no finding")
+        return [strict.build(Finding, line) for line in answer.lines]
 
     return findings
 
 
-def judge(spec: Spec) -> Iterator[Any]:
-    """Judge the claims of a module; its findings as trees."""
-    for finding in module(spec["which"]).findings(spec["seconds"], spec["seed"]):
-        yield asdict(finding)
+def answers(judge: Judge, spec: Spec) -> Iterator[Any]:
+    """The findings of a judge as JSON trees; what such a process does."""
+    return map(asdict, judge(spec["seconds"], spec["seed"]))

@@ -10,13 +10,14 @@ import pytest
 from suite.cases.case import Case
 from suite.claims.cost import bandwidth, lookups
 from suite.claims.finding import Finding
-from suite.claims.target import Place, Unmeasured, settle
+from suite.claims.target import Target, Unmeasured
+from suite.records.device import CPU
 from suite.records.record import Record
 from suite.worker import supervisor
 from suite.worker.messages import Job
 from tests.support import fabricate
 
-PLACE = settle("cpu", "qwen3-0.6b", 10**10, 2**25, 1, 0)
+TARGET = Target.fitting(CPU, "qwen3-0.6b", 10**10, 2**25, 1, 0)
 COPY_PER_S = 20e9
 Seconds = Callable[[Case], float]
 
@@ -42,7 +43,7 @@ class Engine:
         """Nothing to end."""
 
 
-def judged(monkeypatch: pytest.MonkeyPatch, engine: object, place: Place = PLACE) -> dict[str, Finding]:
+def judged(monkeypatch: pytest.MonkeyPatch, engine: object, place: Target = TARGET) -> dict[str, Finding]:
     monkeypatch.setattr(supervisor.Supervisor, "of_this_machine", lambda *_: engine)
     return {finding.name: finding for finding in bandwidth.findings(place, 30.0)}
 
@@ -105,13 +106,13 @@ def test_what_failed_is_told_and_nothing_at_all_is_not_measured(monkeypatch: pyt
         def measure(self, job: Job) -> list[Record]:
             return [fabricate.failure(name, job.case, "m", status="crashed") for name in job.which]
 
-    with pytest.raises(Unmeasured, match="no lookup came out: crashed: rows are odd"):
+    with pytest.raises(Unmeasured, match="no lookup could be measured: crashed: rows are odd"):
         judged(monkeypatch, Dead(looking_up(0.0), copying(0.0)))
 
 
 def test_when_time_is_over_the_rest_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(looking_up(0.0), copying(0.0))
     monkeypatch.setattr(supervisor.Supervisor, "of_this_machine", lambda *_: engine)
-    sweep = lookups.measure(PLACE, -1.0)
+    sweep = lookups.measure(TARGET, -1.0)
     assert not sweep.outcomes and not engine.jobs
     assert set(sweep.missing.values()) == {"no time was left"}

@@ -11,7 +11,9 @@ import pytest
 
 from suite.claims.cost import out_of_range
 from suite.claims.cost.out_of_range import OUT_BYTE, VOCAB, behaviour, classify
+from suite.claims.target import Target
 from suite.claims.task import Answer, ask
+from suite.records.device import CPU
 
 TEMPLATE = '''"""A backend of a test."""
 
@@ -112,7 +114,7 @@ def test_what_is_cancelled_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_answers_stop_starting_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = type("Place", (), {"device": "cpu"})
+    target = Target.fitting(CPU, "qwen3-0.6b", 10**9, 1, 1, 0)
     monkeypatch.setattr(out_of_range, "ask", lambda *_: pytest.fail("asked"))
-    answers = out_of_range._answers(place, [("numpy_take", "-1")], 0.0, 2)
+    answers = out_of_range._answers(target, [("numpy_take", "-1")], 0.0, 2)
     assert answers == [Answer((), "no time was left")]

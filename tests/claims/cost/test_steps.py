@@ -12,10 +12,11 @@ from suite import stats
 from suite.claims import target, task, timed
 from suite.claims.cost import cheapest, steps, training
 from suite.claims.cost.cheapest import Steps, parts_of
-from suite.claims.target import MODELS, Model, Place, place_of
+from suite.claims.target import MODELS, Model, Target, target_of
+from suite.records.device import CPU
 
 TOY = Model("toy", 600, 64, "bfloat16", 3, 4, 2, 16, 96)
-PLACE = Place("cpu", TOY, 600, 2**33, 2**20, 1, 0)
+TARGET = Target(CPU, TOY, 600, 2**33, 2**20, 1, 0)
 NAMES = ["lookup", "copy", "RMSNorm", "residual add", "RoPE", "KV-cache write", "matrix products", "LM head"]
 
 
@@ -25,7 +26,7 @@ def torch():
 
 
 def test_a_place_survives_the_way_to_a_child() -> None:
-    assert place_of(PLACE.spec(seconds=1.0)) == PLACE
+    assert target_of(TARGET.spec(seconds=1.0)) == TARGET
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -44,7 +45,7 @@ def test_all_steps_are_timed_at_every_number_of_tokens(torch, monkeypatch) -> No
     monkeypatch.setattr(steps, "TOKENS", (1, 40))
     monkeypatch.setattr(steps, "SHARES", {1: 0.5, 40: 0.5})
     monkeypatch.setattr(timed, "MAX_ROUNDS", 2)
-    lines = list(steps.measure(PLACE.spec(seconds=60.0)))
+    lines = list(steps.measure(TARGET.spec(seconds=60.0)))
     for tokens in (1, 40):
         told = [line for line in lines if line["tokens"] == tokens]
         assert told[0] == {"tokens": tokens, "begun": True}
@@ -54,7 +55,7 @@ def test_all_steps_are_timed_at_every_number_of_tokens(torch, monkeypatch) -> No
 
 def test_steps_compute_what_they_say(torch) -> None:
     with torch.inference_mode():
-        bench = steps.Bench(torch, PLACE)
+        bench = steps.Bench(torch, TARGET)
         made, cuts = bench.steps(5, 60.0)
         results = {step.name: step.calls[0]() for step in made}
         assert [tuple(r.shape) for r in results["matrix products"]] == [(5, 128), (5, 64), (5, 192), (5, 64)]
@@ -70,24 +71,24 @@ def test_lookups_rotate_until_rows_are_cold_and_weights_that_fit_a_cache_are_hel
     torch,
 ) -> None:
     with torch.inference_mode():
-        bench = steps.Bench(torch, PLACE)
+        bench = steps.Bench(torch, TARGET)
         assert len(bench.lookups(4)) == math.ceil(2 * 2**20 / (4 * 128)) + 1
         assert len(bench.layers) == 16
         layer_bytes = 2 * sum(columns * inputs for columns, inputs in TOY.products)
-        whole = steps.Bench(torch, replace(PLACE, cache_bytes=layer_bytes // 3))
+        whole = steps.Bench(torch, replace(TARGET, cache_bytes=layer_bytes // 3))
         assert len(whole.layers) == 1
 
 
 def test_where_memory_or_time_is_short_fewer_columns_are_timed(torch) -> None:
     with torch.inference_mode():
         weights = 2 * (sum(c * i for c, i in TOY.products) + TOY.vocab * TOY.dim)
-        small = replace(PLACE, memory_bytes=int((PLACE.table_bytes + weights) / steps.MEMORY_SHARE))
+        small = replace(TARGET, memory_bytes=int((TARGET.table_bytes + weights) / steps.MEMORY_SHARE))
         bench = steps.Bench(torch, small)
         assert bench.weights_cut == 2
         made, cuts = bench.steps(5, 60.0)
         assert cuts == {"matrix products": 2, "LM head": 2}
         assert tuple(made[-1].calls[0]().shape) == (5, 300)
-        _, cuts = steps.Bench(torch, PLACE).steps(5, 0.0)
+        _, cuts = steps.Bench(torch, TARGET).steps(5, 0.0)
         assert min(cuts.values()) >= 128
 
 
@@ -119,22 +120,22 @@ def test_what_a_lost_process_had_timed_is_kept(monkeypatch) -> None:
     answer = task.ask("steps", {}, 0.0, 1)  # no time at all: ended at once
     assert answer.timed_out
     monkeypatch.setattr(cheapest, "ask", lambda *_: replace(answer, lines=(*whole, *part)))
-    found = cheapest.read(PLACE, 1.0)
+    found = cheapest.measure(TARGET, 1.0)
     assert list(found.times) == [1]
-    assert found.lost.startswith("the process that timed the steps was lost at 32 tokens: not done after 0 s")
+    assert found.lost.startswith("the process that timed the steps ended at 32 tokens: not done after 0 s")
     monkeypatch.setattr(cheapest, "ask", lambda *_: answer)
     with pytest.raises(target.Unmeasured, match="not done after 0 s; free memory"):
-        cheapest.read(PLACE, 1.0)
+        cheapest.measure(TARGET, 1.0)
 
 
 def test_training_steps_are_torch_s_own(torch, monkeypatch) -> None:
     monkeypatch.setattr(training, "BATCHES", (1, 40))
     monkeypatch.setattr(timed, "MAX_ROUNDS", 2)
-    lines = list(training.measure(PLACE.spec(seconds=60.0)))
+    lines = list(training.measure(TARGET.spec(seconds=60.0)))
     assert lines[0] == {"vocab": 600}
     told = [(line["batch"], line["step"]) for line in lines[1:]]
     assert len(told) == len(set(told)) == 12
-    bench = training.Bench(torch, PLACE, 600)
+    bench = training.Bench(torch, TARGET, 600)
     before = bench.table.detach().clone()
     made = bench.steps(8)
     dense, sparse = made["dense backward"](), made["sparse backward"]()
@@ -146,7 +147,7 @@ def test_training_steps_are_torch_s_own(torch, monkeypatch) -> None:
 
 
 def test_a_table_too_large_to_train_in_memory_or_time_is_trained_in_part(torch) -> None:
-    place = replace(PLACE, vocab=2**16)
+    place = replace(TARGET, vocab=2**16)
     assert training._rows(torch, place, 1e6) == 2**16
     short = replace(place, memory_bytes=int(training.TABLES * 2**15 * 128 / training.MEMORY_SHARE))
     assert training._rows(torch, short, 1e6) == 2**15
@@ -155,12 +156,12 @@ def test_a_table_too_large_to_train_in_memory_or_time_is_trained_in_part(torch) 
 
 def test_turns_are_shuffled_rounds_of_all(monkeypatch) -> None:
     order: list[str] = []
-    made = [timed.Timed(name, [lambda name=name: order.append(name)], "cpu") for name in "ab"]
+    made = [timed.Timed(name, [lambda name=name: order.append(name)], CPU) for name in "ab"]
     monkeypatch.setattr(timed, "MAX_ROUNDS", 7)
     timed.in_turns(made, 60.0, 0)
     assert [len(step.rounds) for step in made] == [7, 7]
     # Were each round a, then b, the two would change over 16 times, the warm-up's change among them.
     assert sum(1 for _ in itertools.groupby(order)) < 16
-    once = [timed.Timed("c", [lambda: None], "cpu")]
+    once = [timed.Timed("c", [lambda: None], CPU)]
     timed.in_turns(once, 0.0, 0)
     assert len(once[0].rounds) == 1

@@ -25,10 +25,10 @@ SENSE = lexicon.Senses(
 
 def test_an_encoder_that_looks_around_tells_senses_apart(tmp_path: Path) -> None:
     save(tmp_path, "the bank of river money in this now a b c d")
-    found = contextual.judged(encoder.read(tmp_path), [SENSE], seed=0, backends=TWO)
+    found = contextual.finding_on(encoder.read(tmp_path), [SENSE], seed=0, backends=TWO)
     assert found.verdict == "TRUE", found.why
     lines = found.tables[0].rows
-    assert [line[1] for line in lines] == ["table row", "with place", "layer 1", "layer 2"]
+    assert [line[1] for line in lines] == ["table row", "with position", "layer 1", "layer 2"]
     assert lines[0][2:] == (1.0, 1.0, 1.0, None, None), "of rows that are all one none is the nearest"
     assert all(isinstance(line[4], float) and line[4] < 1 for line in lines[1:])
 
@@ -50,13 +50,13 @@ def test_an_encoder_that_does_not_look_around_does_not(tmp_path: Path) -> None:
     for name, weight in model.weights.items():
         if "attention.output.dense" in name or "position" in name:
             weight[...] = 0
-    assert contextual.judged(model, [SENSE], seed=0, backends=TWO).verdict == "FALSE"
+    assert contextual.finding_on(model, [SENSE], seed=0, backends=TWO).verdict == "FALSE"
 
 
 def test_a_word_of_several_pieces_is_refused(tmp_path: Path) -> None:
     save(tmp_path, "the ban ##k of river money in this now a b c d")
     with pytest.raises(ValueError, match="'bank' is not one word piece"):
-        contextual.judged(encoder.read(tmp_path), [SENSE], seed=0, backends=TWO)
+        contextual.finding_on(encoder.read(tmp_path), [SENSE], seed=0, backends=TWO)
 
 
 def test_vectors_in_two_heaps_are_apart_and_one_heap_is_not() -> None:
@@ -64,13 +64,13 @@ def test_vectors_in_two_heaps_are_apart_and_one_heap_is_not() -> None:
     first = [True] * 8 + [False] * 8
     heaps = rng.standard_normal((2, 32)).repeat(8, 0) * 3 + rng.standard_normal((16, 32))
     two = contextual.apart(heaps.astype(np.float32), first, seed=0)
-    assert two.gap.low > 0.3 and two.found.value == 1 and two.within > two.between
+    assert two.gap.low > 0.3 and two.nearest.value == 1 and two.within > two.between
     one = contextual.apart((3 + rng.standard_normal((16, 32))).astype(np.float32), first, seed=0)
     assert one.gap.low < 0 < one.gap.high
 
 
 def test_minilm_tells_the_senses_apart() -> None:
     needs(*encoder.PACKAGES)
-    found = contextual.judged(encoder.read(), lexicon.SENSES, seed=0, backends=TWO)
+    found = contextual.finding_on(encoder.read(), lexicon.SENSES, seed=0, backends=TWO)
     assert found.verdict == "TRUE", found.why
     assert len(found.tables[0].rows) == len(lexicon.SENSES) * 8

@@ -37,9 +37,9 @@ def test_like_pairs_are_those_between_the_same_words() -> None:
 def test_a_table_learns_from_text_and_not_from_its_words_shuffled() -> None:
     text = sentences(12, 4000, 0)
     pairs = [(4 * k, 4 * k + 1) for k in range(12)]
-    found = learned.judged(text, pairs, steps=200, seed=0, backends=TWO)
+    found = learned.finding_on(text, pairs, steps=200, seed=0, backends=TWO)
     assert found.verdict == "TRUE", found.why
-    assert found.notes[0].startswith("1 of 49 rows are to the bit the noise"), "never is never read"
+    assert found.notes[0].startswith("1 of 49 rows still have every bit"), "never is never read"
     steps = [row[0] for row in found.tables[0].rows]
     assert steps[0] == 0 and steps[-1] == 200 and all(a < b for a, b in pairwise(steps))
 
@@ -47,7 +47,7 @@ def test_a_table_learns_from_text_and_not_from_its_words_shuffled() -> None:
 @pytest.mark.usefixtures("small")
 def test_too_short_a_training_is_not_taken_for_learning() -> None:
     text = sentences(12, 4000, 0)
-    found = learned.judged(text, [(4 * k, 4 * k + 1) for k in range(12)], steps=1, seed=0, backends=TWO)
+    found = learned.finding_on(text, [(4 * k, 4 * k + 1) for k in range(12)], steps=1, seed=0, backends=TWO)
     assert found.verdict == "FALSE"
 
 

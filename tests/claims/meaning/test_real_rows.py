@@ -43,7 +43,7 @@ def test_rows_are_compared_bit_for_bit(tmp_path: Path, line: str, what: str, det
     ids = np.array([89, 1, 1, 40, 3, 2, 88])
     rows, outcomes = real_rows.fetch(table, ids, ["numpy_take", str(file)])
     assert (rows == table[ids]).all()
-    assert [o.what for o in outcomes] == ["same", what] * len(real_rows.PLACES)
+    assert [o.what for o in outcomes] == ["same", what] * len(real_rows.LAYOUTS)
     assert outcomes[1].detail.startswith(detail)
     assert {o.offset_bytes for o in outcomes} == {0, 4}
 
@@ -60,7 +60,7 @@ def test_a_layout_lies_off_a_page_by_what_it_says(tmp_path: Path) -> None:
 def test_a_backend_that_is_wrong_is_named(tmp_path: Path) -> None:
     file = tmp_path / "one_backend.py"
     file.write_text(WRONG.format(line="return lambda: table[indices * 0]"), encoding="utf-8")
-    same = geometry.judged(*planted(), seed=0, backends=[*TWO, str(file)])[2]
+    same = geometry.findings_on(*planted(), seed=0, backends=[*TWO, str(file)])[2]
     assert same.verdict == "FALSE"
     assert "; other bits from" in same.why and same.why.endswith("one_backend.py.")
 
