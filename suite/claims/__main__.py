@@ -105,10 +105,10 @@ def _gpu(request: Request) -> CudaDevice | None:
         return None
     from suite.machine.cuda_device import probe
 
-    found = probe(request.gpu)
-    if isinstance(found, str):
-        raise BadRequest(f"gpu {request.gpu}: not available, {found}; leave out --gpu to measure the CPU")
-    return found
+    gpu = probe(request.gpu)
+    if isinstance(gpu, str):
+        raise BadRequest(f"gpu {request.gpu}: not available, {gpu}; leave out --gpu to measure the CPU")
+    return gpu
 
 
 def _target(request: Request, gpu: CudaDevice | None) -> Target:

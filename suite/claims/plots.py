@@ -119,8 +119,8 @@ def _ticks(axis: Axis) -> None:
 
 def _legend(figure: Figure, axes: Axes, wide: bool) -> None:
     """The names of the lines, those that end highest first."""
-    made: Sequence[Any] = axes.containers
-    bars = sorted(made, key=lambda bar: bar.lines[0].get_ydata()[-1], reverse=True)
+    drawn: Sequence[Any] = axes.containers
+    bars = sorted(drawn, key=lambda bar: bar.lines[0].get_ydata()[-1], reverse=True)
     place: Any = "outside right upper" if wide else "outside upper left"
     figure.legend(handles=bars, loc=place, ncols=1 if wide else 2, handletextpad=0.3, columnspacing=1.0)
 

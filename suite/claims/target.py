@@ -123,8 +123,8 @@ class Target:
         """A note that the table is smaller than the model's; none where it is not."""
         if self.vocab == self.model.vocab:
             return ()
-        asked = f"{self.model.name} has {self.model.vocab:,} rows"
-        return (f"{asked}; memory is short, so this was measured on {self.vocab:,} of that width",)
+        whole = f"{self.model.name} has {self.model.vocab:,} rows"
+        return (f"{whole}; memory is short, so this was measured on {self.vocab:,} rows of that width",)
 
     def spec(self, **more: object) -> Spec:
         """The target as JSON for a child process, with more values beside it."""

@@ -48,8 +48,8 @@ def read(folder: Path | None = None, vocab: int = VOCAB) -> Text:
     number: dict[str, int] = {}
     halves: tuple[list[Ids], list[Ids]] = ([], [])
     for turn, path in enumerate(files):
-        found = _WORD.findall((root / path).read_text(encoding="utf-8", errors="replace"))
-        halves[turn % 2].append(np.array([number.setdefault(word, len(number)) for word in found], np.int64))
+        words = _WORD.findall((root / path).read_text(encoding="utf-8", errors="replace"))
+        halves[turn % 2].append(np.array([number.setdefault(word, len(number)) for word in words], np.int64))
     learnt, held_out = (np.concatenate([*half, np.empty(0, np.int64)]) for half in halves)
     return text(list(number), learnt, held_out, vocab)
 
@@ -93,12 +93,12 @@ def _weights(stream: Ids, words: list[int], vocab: int) -> npt.NDArray[np.float6
     contexts = min(CONTEXTS, vocab)
     row = np.full(vocab, -1)
     row[words] = np.arange(len(words))
-    seen = np.zeros((len(words), len(REACH) * contexts))
+    counts = np.zeros((len(words), len(REACH) * contexts))
     for place, reach in enumerate(REACH):
         word, context = (stream[-reach:], stream[:reach]) if reach < 0 else (stream[:-reach], stream[reach:])
         counted = (row[word] >= 0) & (context < contexts)
-        np.add.at(seen, (row[word[counted]], place * contexts + context[counted]), 1)
-    by_chance = seen.sum(1, keepdims=True) * seen.sum(0, keepdims=True) / max(seen.sum(), 1)
-    weights = np.log(np.maximum(seen / np.maximum(by_chance, 1e-12), 1))
+        np.add.at(counts, (row[word[counted]], place * contexts + context[counted]), 1)
+    by_chance = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / max(counts.sum(), 1)
+    weights = np.log(np.maximum(counts / np.maximum(by_chance, 1e-12), 1))
     lengths = np.linalg.norm(weights, axis=1, keepdims=True)
     return np.asarray(weights / np.maximum(lengths, 1e-12))
