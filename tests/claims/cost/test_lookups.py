@@ -32,9 +32,10 @@ class Engine:
     def measure(self, job: Job) -> list[Record]:
         self.jobs.append(job)
         draw, case, shape = random.Random(str(job.case)), job.case, {"noise": 0.001}
-        known = {"shape": shape, "device": job.device}
+        known = {"shape": shape, "device": str(job.device)}
         made = [fabricate.record("copy", case, self.copy_s(case), draw, "m", role="ceiling", **dict(known))]
-        for name in job.which:
+        for backend in job.backends:
+            name = backend.name
             slower = 1.0 if name == "numba_cpu" else 3.0
             made.append(fabricate.record(name, case, slower * self.lookup_s(case), draw, "m", **dict(known)))
         return made
@@ -96,7 +97,7 @@ def test_what_failed_is_told_and_nothing_at_all_is_not_measured(monkeypatch: pyt
         def measure(self, job: Job) -> list[Record]:
             if job.case.batch < 999:
                 return super().measure(job)
-            return [fabricate.failure(name, job.case, "m") for name in job.which]
+            return [fabricate.failure(backend.name, job.case, "m") for backend in job.backends]
 
     found = judged(monkeypatch, Broken(looking_up(0.0), copying(0.0)))
     told = found["index"].tables[-1].rows
@@ -104,7 +105,9 @@ def test_what_failed_is_told_and_nothing_at_all_is_not_measured(monkeypatch: pyt
 
     class Dead(Engine):
         def measure(self, job: Job) -> list[Record]:
-            return [fabricate.failure(name, job.case, "m", status="crashed") for name in job.which]
+            return [
+                fabricate.failure(backend.name, job.case, "m", status="crashed") for backend in job.backends
+            ]
 
     with pytest.raises(Unmeasured, match="no lookup could be measured: crashed: rows are odd"):
         judged(monkeypatch, Dead(looking_up(0.0), copying(0.0)))
