@@ -49,7 +49,7 @@ class Timed:
         times: list[float] = []
         while len(times) < TRIAL_CALLS and not (len(times) > 1 and times[-1] > LONG_S):
             self._take([], [self._next_slot()])
-            times += self.turns.taken.pop().times(self.turns.clock.name)
+            times += self.turns.past.pop().times(self.turns.clock.name)
         self.turns.estimate_s = max(min(times), 1e-7)
         self.turns.repeat = turns.lookups_per_sample(
             self.estimate_s, turns.TURN_S, len(self.calls), self.turns.hot, False, self.turns.clock.max_queued

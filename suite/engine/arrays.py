@@ -196,7 +196,7 @@ def arrays_on(device: Device) -> Arrays:
 
 
 def _protect(table: Host, writable: bool, only: Host | None = None) -> None:
-    """Let the processor fault whoever writes to the table, so that the culprit is known.
+    """Make the processor fault on a write to the table, so that the culprit is known.
 
     Args:
         only: a part of it to do that to; of a table of gigabytes, all of it takes 20 ms.

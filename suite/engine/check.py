@@ -24,7 +24,7 @@ _LATE_S = 0.01
 
 
 class Tampered(Exception):
-    """The operands are not what they were, so nobody can be judged by them; the message says which."""
+    """The operands changed, so no backend can be judged by them; the message says which did."""
 
 
 def check(
@@ -164,9 +164,9 @@ def differing(operands: Operands, bits: Array, batch: Host, inverted: int | None
 def spot_check(
     operands: Operands, slot: Slot, lookup: Lookup, rng: np.random.Generator
 ) -> tuple[Lookup, Host]:
-    """A lookup an instant before which an id and some of its output change; and the batch it then is of.
+    """A lookup that first changes an id and some of its output, and the batch of ids it then looks up.
 
-    On the host the change takes less than a microsecond, so that amid timed calls nobody can tell.
+    On the host the change takes less than a microsecond, so a backend can't tell it from other timed calls.
     """
     batch = slot.batch.copy()
     place = int(rng.integers(len(batch)))

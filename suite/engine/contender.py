@@ -87,7 +87,7 @@ class Contender:
 
     @contextmanager
     def failures_of(self, step: str) -> Iterator[None]:
-        """Whatever is raised inside is this contender's failure, and nobody else's."""
+        """Record what is raised inside as this contender's failure."""
         try:
             yield
         except check.Tampered:
@@ -140,7 +140,7 @@ class Contender:
         """Call it on ids and a table that have just changed, and compare every bit."""
         assert self.turns is not None
         with self.failures_of("the lookup"):
-            lookup, whole = self.turns.lookups[slot], not self.turns.taken
+            lookup, whole = self.turns.lookups[slot], not self.turns.past
             reason, allocates = check.check(
                 self.operands, self.operands.slots[slot], lookup, self.declared_clock, seed, whole
             )
@@ -182,7 +182,7 @@ class Contender:
     def _is_spot_checked(self, rng: np.random.Generator) -> bool:
         assert self.turns is not None
         share = min(MOST_SPOT_CHECKS, SPOT_CHECK_SHARE * self.turn_s / self.spot_check_s)
-        return self.role == "backend" and (not self.turns.taken or rng.random() < share)
+        return self.role == "backend" and (not self.turns.past or rng.random() < share)
 
     def record(self, shared: Shared) -> Record:
         """What it has shown, beside what all records of the measurement share."""
@@ -216,7 +216,7 @@ def best_copy(operands: Operands, flush: Flush | None, turn_s: float) -> Contend
         contenders.append(contender)
     best = min(contenders, key=lambda c: stats.median(c.rounds).value)
     assert best.turns is not None
-    best.turns.taken.clear()
+    best.turns.past.clear()
     return best
 
 
@@ -228,7 +228,7 @@ def _turns(contender: Contender, lookups: list[Lookup], declared_clock: str) -> 
 
 def _samples(turns: Turns) -> Samples:
     def rounds(name: str) -> Rounds:
-        return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in turns.taken)
+        return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in turns.past)
 
     queued = turns.clock.name == "kernel"
     return Samples(
@@ -237,7 +237,7 @@ def _samples(turns: Turns) -> Samples:
         enqueue_s=rounds("enqueue_s") if queued else None,
         settling_s=rounds("settling_s"),
         calls_per_sample=turns.repeat,
-        held=all(turn.held for turn in turns.taken) if queued else None,
+        held=all(turn.held for turn in turns.past) if queued else None,
         overhead_s=turns.clock.overhead_s,
     )
 

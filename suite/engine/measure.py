@@ -23,7 +23,7 @@ from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading
 
 Notice = Callable[[str | None, str], None]
-"""Told whose the next step is (None: the suite's own) and what it is, so that a death has a culprit."""
+"""Takes the backend of the next step (None: the suite's own) and its name, so that a death has a culprit."""
 
 MIN_ROUNDS = 6
 MAX_ROUNDS = 500
@@ -145,7 +145,7 @@ def _time_in_turns(
     """Rounds of turns in shuffled order, until every median is known well enough or the time is spent."""
     orders = rng.spawn(1)[0]  # of its own, since how much else is drawn depends on times
     gc.collect()
-    gc.disable()  # a collection would fall on whoever has the turn
+    gc.disable()  # a collection would fall into a random turn
     deadline = perf_counter() + settings.limit_s
     try:
         for number in range(1, MAX_ROUNDS + 1):
@@ -165,7 +165,7 @@ def _known(contenders: Sequence[Contender], precision: float) -> bool:
 
 
 def _check_again(backends: Sequence[Contender], operands: Operands, seed: int, notice: Notice) -> None:
-    """What was right before must be right after, and nobody may have touched the ids or their rows."""
+    """Check that what was right before is right after, and that ids and rows are what they were."""
     notice(None, "compare the operands")
     check.require_operands(operands)
     for backend in backends:

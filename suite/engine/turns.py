@@ -73,7 +73,7 @@ class Turns:
         turn_s: length of a turn's samples.
         flushed: whether caches are flushed before each turn, which then is one pass over the slots.
         estimate_s: time of a lookup. repeat: how many lookups make a sample.
-        taken: what the turns gave, in order.
+        past: the turns taken, in order.
     """
 
     lookups: Sequence[Lookup]
@@ -84,12 +84,12 @@ class Turns:
     estimate_s: float = 1e-5
     repeat: int = 1
     cursor: int = 0
-    taken: list[Turn] = field(default_factory=list)
+    past: list[Turn] = field(default_factory=list)
 
     @property
     def rounds(self) -> list[list[float]]:
         """The samples by its clock, in seconds, by round."""
-        return [turn.times(self.clock.name) for turn in self.taken]
+        return [turn.times(self.clock.name) for turn in self.past]
 
     def warm_up(self) -> None:
         """Call until the time of a lookup is known well enough to size its turns."""
@@ -113,7 +113,7 @@ class Turns:
     def take(self, warm_up: Sequence[Lookup], timed: Sequence[Lookup]) -> Turn:
         """Time a turn of these calls and keep what it gave."""
         turn = self.clock.turn(warm_up, timed, self.repeat)
-        self.taken.append(turn)
+        self.past.append(turn)
         return turn
 
 

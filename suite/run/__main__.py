@@ -125,10 +125,10 @@ def _gpu(request: Request) -> CudaDevice | None:
         return None
     from suite.machine.cuda_device import probe
 
-    found = probe(request.gpu)
-    if isinstance(found, str):
-        raise BadRequest(f"gpu {request.gpu}: not there, {found}; leave out --gpu to measure the CPU")
-    return found
+    device = probe(request.gpu)
+    if isinstance(device, str):
+        raise BadRequest(f"gpu {request.gpu}: not there, {device}; leave out --gpu to measure the CPU")
+    return device
 
 
 def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
@@ -203,13 +203,13 @@ def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget
     """The records of a task, by one worker or by as many new ones as were asked for."""
     from suite.records.merge import together
 
-    parts, asked = [], launch.request
-    for number in range(asked.processes):
-        if asked.processes > 1:
+    parts, request = [], launch.request
+    for number in range(request.processes):
+        if request.processes > 1:
             supervisor.close()
         parts.append(supervisor.measure(launch.job(task, budget.next_limit_s(), counted=number == 0)))
         budget.finished()
-    return together(parts, asked.precision)
+    return together(parts, request.precision)
 
 
 if __name__ == "__main__":

@@ -43,10 +43,10 @@ class Launch:
         Args:
             counted: whether there is a phase for the counters after them.
         """
-        asked, cache_bytes = self.request, self.cache_bytes(task.device)
-        sustain_s = asked.sustain_s if counted else 0.0
-        settings = Settings(asked.precision, limit_s, asked.seed, cache_bytes, sustain_s)
-        return Job(task.case, task.device, task.backends, uuid.uuid4().hex[:12], settings, asked.ids_file)
+        request, cache_bytes = self.request, self.cache_bytes(task.device)
+        sustain_s = request.sustain_s if counted else 0.0
+        settings = Settings(request.precision, limit_s, request.seed, cache_bytes, sustain_s)
+        return Job(task.case, task.device, task.backends, uuid.uuid4().hex[:12], settings, request.ids_file)
 
     def environment(self, argv: Sequence[str], **more: Fact) -> Environment:
         """Where it is measured and how; asks NVML once.
@@ -54,14 +54,14 @@ class Launch:
         Args:
             more: settings beside those of the request.
         """
-        asked = self.request
+        request = self.request
         settings: dict[str, Fact] = {
-            "precision": asked.precision,
-            "time_budget_s": asked.time_budget_s,
-            "timeout_s": asked.timeout_s,
-            "threads": asked.threads,
-            "processes": asked.processes,
-            "sustain_s": asked.sustain_s,
+            "precision": request.precision,
+            "time_budget_s": request.time_budget_s,
+            "timeout_s": request.timeout_s,
+            "threads": request.threads,
+            "processes": request.processes,
+            "sustain_s": request.sustain_s,
             "threads_bound": binding.wanted(os.environ),
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
             **more,
@@ -69,8 +69,8 @@ class Launch:
         sources = {backend.source for task in self.tasks for backend in task.backends}
         return environment.collect(
             argv,
-            asked.seed,
-            digest(asked, self.tasks),
+            request.seed,
+            digest(request, self.tasks),
             sorted({str(task.device) for task in self.tasks}),
             settings,
             packages=[package for source in sources for package in describe(source).packages],

@@ -188,8 +188,8 @@ def _add_settings(group: Group) -> None:
 
 
 def _fraction(text: str) -> float:
-    found = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%?)", text)
-    value = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    number = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%?)", text)
+    value = float(number[1]) / (100 if number[2] else 1) if number else 0.0
     if not 0.0001 <= value <= 0.5:
         raise argparse.ArgumentTypeError(f"precision {text!r} is not between 0.01% and 50%")
     return value

@@ -56,17 +56,17 @@ class Progress:
         """A task is over, and these are its records."""
         self.done += 1
         failures = [r for r in records if r.status not in ("ok", "unsupported", "unavailable")]
-        said = [f"{r.backend}: {r.status}: {r.reason}" for r in failures]
+        lines = [f"{r.backend}: {r.status}: {r.reason}" for r in failures]
         if self.bar:
             bar, task = self.bar
-            for line in said:
+            for line in lines:
                 bar.console.print(f"{what}  {line}", markup=False, highlight=False)
             bar.update(task, completed=self.done, refresh=True)
         else:
             elapsed = time.monotonic() - self.began
             print(
                 f"[{self.done}/{self.total} {elapsed:.0f}s] {what}",
-                *said,
+                *lines,
                 sep="  ",
                 file=sys.stderr,
                 flush=True,

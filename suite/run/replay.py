@@ -1,4 +1,4 @@
-"""Measures a task when it is first asked for, and replays it to those who show the suite's numbers."""
+"""Measure each task once, on first use: the engine behind pytest --benchmark-only."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def seconds(outcome: Outcome) -> list[float]:
 
 def figures(outcome: Outcome, where: Environment) -> dict[str, object]:
     """All that the suite's tables say of an outcome, units in the names; null where there is no number."""
-    found = columns(Results({outcome.run: where}, (outcome,), ()))
+    values = columns(Results({outcome.run: where}, (outcome,), ()))
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, (value,) in found.items()
+        for name, (value,) in values.items()
         if name not in ("run", "reason")
     }

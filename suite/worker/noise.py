@@ -19,7 +19,7 @@ from suite.worker.messages import Job
 from suite.worker.supervisor import Supervisor
 
 MIN_CASES = 4
-"""With fewer comparisons nothing is said."""
+"""With fewer comparisons the floor is unknown."""
 
 LEAST = 0.01
 """No machine is trusted with less. tests/tools/verdicts.py on a shared virtual machine: intervals alone

@@ -56,7 +56,7 @@ class Supervisor:
 
     def _measure_alone(self, job: Job, backend: Choice) -> list[Record]:
         self.close()
-        measurement = f"{job.measurement}-{backend.name}"  # its rounds are shared with nobody
+        measurement = f"{job.measurement}-{backend.name}"  # no other backend shares its rounds
         return self.measure(replace(job, backends=(backend,), measurement=measurement))
 
     def _guilty(self, job: Job, left: Sequence[Choice], death: Death) -> dict[Choice, Death]:
