@@ -14,14 +14,14 @@ Verdict = Literal["SAME", "FASTER", "SLOWER", "UNCLEAR"]
 
 CONFIDENCE = 0.95
 Z95 = 1.959964
-"""The normal quantile that leaves 5 % outside on both sides together."""
+"""The normal quantile that leaves 2.5 % outside on each side."""
 ASSUMED_NOISE_FLOOR = 0.02
-"""What a machine is taken to make of equal things until that is measured."""
+"""The noise floor assumed until it is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with the interval that holds it at 95 % confidence."""
+    """A value with its 95 % interval."""
 
     value: float
     low: float
@@ -34,17 +34,17 @@ class Estimate:
 
     @property
     def bounded(self) -> bool:
-        """Whether there were values enough for an interval: one that reaches 0 or infinity is none."""
+        """Whether there were enough values for an interval; one that reaches 0 or infinity is none."""
         return self.low > 0 and math.isfinite(self.high)
 
 
 def round_medians(rounds: Rounds) -> list[float]:
     """The median of each round that has samples, in order."""
-    return [one[0] if len(one) == 1 else _median(one) for one in rounds if len(one)]
+    return [_median(samples) for samples in rounds if len(samples)]
 
 
 def _median(samples: Sequence[float]) -> float:
-    return _middle(sorted(samples))
+    return samples[0] if len(samples) == 1 else _middle(sorted(samples))
 
 
 def _middle(ordered: Sequence[float]) -> float:
@@ -60,9 +60,11 @@ def median(rounds: Rounds) -> Estimate:
 def order_statistics(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """The median of independent values and its interval (Conover, Practical Nonparametric Statistics, 3.2).
 
-    It needs no law, and is unbounded while there are too few values for 95 %: under 6.
+    It assumes no distribution, and is unbounded while there are too few values for 95 %: under 6. A nan, of a
+    round without samples, is no value.
     """
-    ordered, n = sorted(values), len(values)
+    ordered = sorted(value for value in values if not math.isnan(value))
+    n = len(ordered)
     if not n:
         return Estimate(math.nan, 0.0, math.inf)
     rank = interval_rank(n, confidence)
@@ -73,9 +75,11 @@ def order_statistics(values: Sequence[float], confidence: float = CONFIDENCE) ->
 
 @functools.cache
 def interval_rank(n: int, confidence: float = CONFIDENCE) -> int:
-    """The largest r for which [x(r), x(n+1-r)] covers the median at the confidence asked; 0 if none does."""
+    """The largest r for which [x(r), x(n+1-r)] covers the median at that confidence; 0 if none does."""
     tail, rank, half = 0.0, 0, math.lgamma(n + 1) - n * math.log(2)
-    while True:  # a term of the binomial law; by logarithms, as 0.5 ** n is 0 for a thousand rounds and more
+    while (
+        True
+    ):  # a term of the binomial distribution; by logarithms, as 0.5 ** n is 0 for a thousand rounds and more
         tail += math.exp(half - math.lgamma(rank + 1) - math.lgamma(n - rank + 1))
         if 2 * tail > 1 - confidence:
             return rank
@@ -91,19 +95,28 @@ def ratio(times: Rounds, base: Rounds) -> Estimate:
     Args:
         times: samples in seconds, by round. base: the same rounds of what it is compared with.
     """
-    return order_statistics(
-        [
-            (a[0] if len(a) == 1 else _median(a)) / (b[0] if len(b) == 1 else _median(b))
-            for a, b in zip(times, base, strict=False)
-            if len(a) and len(b)
-        ]
-    )
+    shared = [(a, b) for a, b in zip(times, base, strict=False) if len(a) and len(b)]
+    return order_statistics([_median(a) / _median(b) for a, b in shared])
+
+
+def ratios(medians: Sequence[float], base: Sequence[float]) -> list[float]:
+    """How many times longer each round took than the same round of ``base``, from the rounds' medians.
+
+    Nan where either has no samples; rounds that only one has are left out.
+    """
+    return [a / b for a, b in zip(medians, base, strict=False)]
+
+
+def inverse(amount: float, estimate: Estimate) -> Estimate:
+    """An amount over an estimate, such as bytes over a time; unbounded where the estimate is."""
+    high = amount / estimate.low if estimate.low > 0 else math.inf
+    return Estimate(amount / estimate.value, amount / estimate.high, high)
 
 
 def quotient(a: Estimate, b: Estimate) -> Estimate:
     """The ratio of two estimates that share no rounds: intervals of both, combined on a log scale."""
     value = a.value / b.value
-    if not (a.low > 0 and b.low > 0 and math.isfinite(a.high) and math.isfinite(b.high)):
+    if not (a.bounded and b.bounded):
         return Estimate(value, 0.0, math.inf)
     below = math.hypot(math.log(a.value / a.low), math.log(b.high / b.value))
     above = math.hypot(math.log(a.high / a.value), math.log(b.value / b.low))
@@ -111,7 +124,7 @@ def quotient(a: Estimate, b: Estimate) -> Estimate:
 
 
 def verdict(times: Estimate, noise_floor: float) -> Verdict:
-    """What a ratio of times says, given how much this machine makes equal things differ.
+    """What a ratio of times says, given the noise floor: how much equal things differ on this machine.
 
     SLOWER or FASTER if the whole interval is beyond the noise floor; SAME if all of it is within; else
     UNCLEAR.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +11,11 @@ import numpy as np
 
 from suite.analysis import comparison, reduce
 from suite.analysis.fields import CASE_THROTTLED, COLUMNS
-from suite.analysis.outcomes import Results
+from suite.analysis.outcomes import Outcome, Results
 from suite.analysis.reduce import Estimates
 from suite.cases.case import AXES
-from suite.records.record import Environment, Fact, Record
-from suite.stats import Rounds
+from suite.records.device import CPU
+from suite.records.record import Environment, Fact
 
 NAN = math.nan
 UNREAD = "not measured"
@@ -29,19 +28,20 @@ NONE = {
 _NOT_READ = {**NONE, "dram_missing": UNREAD, "energy_missing": UNREAD}
 
 
-def figures(record: Record) -> Mapping[str, object]:
-    """Numbers, nan where they are missing, and why: nothing of a failure, whose status has the reason."""
-    seen = record.telemetry
-    if record.samples is None:
+def figures(outcome: Outcome) -> Mapping[str, object]:
+    """Its counters' figures, nan where missing, and why; none of a failure, whose status has the reason."""
+    seen = outcome.telemetry
+    if not outcome.completed:
         return NONE
     if not seen:
         return _NOT_READ
     counted = {name: _number(seen.get(name)) for name in _COUNTED}
     lookups, elapsed_s = _number(seen.get("sustained_lookups")), _number(seen.get("sustained_s"))
+    payload = outcome.case.payload_bytes
     held_down = [_number(value) for name, value in seen.items() if name.startswith(CASE_THROTTLED)]
     return {
         **counted,
-        "sustained_gb_per_s": lookups * record.case.payload_bytes / elapsed_s / 1e9 if elapsed_s > 0 else NAN,
+        "sustained_gb_per_s": lookups * payload / elapsed_s / 1e9 if elapsed_s > 0 else NAN,
         "dram_gb_per_s": _number(seen.get("dram_bytes_per_s")) / 1e9,
         "dram_missing": _why(counted["dram_bytes_per_lookup"], seen, "dram_bytes_per_s"),
         "energy_missing": _why(counted["joules_per_lookup"], seen, "joules_per_lookup", "energy_j"),
@@ -65,122 +65,104 @@ def _why(value: float, seen: Mapping[str, Fact], *names: str) -> str | None:
 Column = list[Any]
 
 TOGETHER = 500
-"""So many outcomes are looked at column by column while they are in the processor's cache, then the next."""
+"""How many outcomes are set out at a time: few enough to stay in the processor's cache."""
 
 PEAK = "theoretical_peak_bytes_per_s"
+_COPIED = (
+    "run",
+    "backend",
+    "device",
+    "status",
+    "reason",
+    "measurement",
+    "clock",
+    "converged",
+    "held",
+)
 
 
 def columns(results: Results) -> dict[str, Column]:
     """The values of all outcomes by column, in the order of ``COLUMNS``; None or nan where there is none."""
-    found: dict[str, Column] = {name: [] for name in COLUMNS}
+    table: dict[str, Column] = {name: [] for name in COLUMNS}
     for start in range(0, len(results.outcomes), TOGETHER):
         some = replace(results, outcomes=results.outcomes[start : start + TOGETHER])
         for name, values in _columns(some).items():
-            found[name] += values
-    return found
+            table[name] += values
+    return table
 
 
 def _columns(results: Results) -> dict[str, Column]:
-    records = [o.record for o in results.outcomes]
-    calls = [_medians(r.samples.call_s if r.samples else None) for r in records]
-    heads = [
-        calls[k] if r.clock == "call" else _medians(comparison.rounds(r, r.clock))
-        for k, r in enumerate(records)
-    ]
-    found = reduce.medians(heads)
-    of_calls = found if heads == calls else reduce.medians(calls)
+    some = results.outcomes
+    heads, calls = [o.rounds for o in some], [o.times("call") for o in some]
+    result = reduce.medians(heads)
+    of_calls = result if heads == calls else reduce.medians(calls)
     return {
-        **_names(results),
-        **_interval(found, "median_us", "ci_low_us", "ci_high_us"),
+        **_names(some),
+        **_interval(result, "median_us", "ci_low_us", "ci_high_us"),
         **_interval(of_calls, *_ends("call")),
-        **_taken(results),
-        "rounds": [len(head) or None for head in heads],
-        **_speeds(results, found),
-        **_bytes(results),
-        **_counted(results),
+        **_interval(reduce.medians([o.times("enqueue") for o in some]), *_ends("enqueue")),
+        "rounds": [count or None for count in result.counts.tolist()],
+        "samples": [o.samples if o.completed else None for o in some],
+        "autocorrelation": _floats([o.autocorrelation for o in some]),
+        **_speeds(results, result),
+        **_bytes(some),
+        **_counted(some),
     }
 
 
-def _names(results: Results) -> dict[str, Column]:
-    records = [o.record for o in results.outcomes]
-    values: dict[str, Column] = {axis: [getattr(r.case, axis) for r in records] for axis in AXES}
-    for name in ("backend", "device", "status", "reason", "measurement", "clock", "converged"):
-        values[name] = [getattr(r, name) for r in records]
-    return {**values, "run": [o.run for o in results.outcomes]}
+def _names(some: Sequence[Outcome]) -> dict[str, Column]:
+    axes: dict[str, Column] = {axis: [getattr(o.case, axis) for o in some] for axis in AXES}
+    return axes | {name: [getattr(o, name) for o in some] for name in _COPIED}
 
 
-def _taken(results: Results) -> dict[str, Column]:
-    taken = [o.record.samples for o in results.outcomes]
-    enqueues = [_medians(s.enqueue_s) if s else () for s in taken]
-    return {
-        **_interval(reduce.medians(enqueues), *_ends("enqueue")),
-        "samples": [o.samples if o.record.samples else None for o in results.outcomes],
-        "autocorrelation": _floats([o.autocorrelation for o in results.outcomes]),
-        "held": [s.held if s else None for s in taken],
-    }
+def _ends(timing: str) -> tuple[str, str, str]:
+    return f"{timing}_us", f"{timing}_low_us", f"{timing}_high_us"
 
 
-def _medians(reduced: Rounds | None) -> Sequence[float]:
-    """The medians of an outcome's rounds, which hold one sample each or none."""
-    return [*itertools.chain.from_iterable(reduced)] if reduced else ()
-
-
-def _ends(clock: str) -> tuple[str, str, str]:
-    return f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us"
-
-
-def _interval(found: Estimates, *names: str, unit: float = 1e6) -> dict[str, Column]:
+def _interval(estimates: Estimates, *names: str, unit: float = 1e6) -> dict[str, Column]:
     """Columns of values and bounds; an interval that reaches infinity, for want of rounds, is none."""
-    bounded = np.isfinite(found.high) & (found.low > 0)
-    low, high = np.where(bounded, found.low, NAN), np.where(bounded, found.high, NAN)
-    return {
-        name: (values * unit).tolist() for name, values in zip(names, (found.value, low, high), strict=True)
-    }
+    bounded = np.isfinite(estimates.high) & (estimates.low > 0)
+    low, high = np.where(bounded, estimates.low, NAN), np.where(bounded, estimates.high, NAN)
+    values = zip(names, (estimates.value, low, high), strict=True)
+    return {name: (value * unit).tolist() for name, value in values}
 
 
-def _speeds(results: Results, found: Estimates) -> dict[str, Column]:
-    records = [o.record for o in results.outcomes]
-    times = [comparison.rounds(r, r.clock) for r in records]
-    copies = [comparison.rounds(o.ceiling, o.record.clock) if o.ceiling else () for o in results.outcomes]
-    payload = np.array([r.case.payload_bytes for r in records], float)
-    copied = np.array([comparison.ceiling_bytes(r.case) for r in records], float)
-    peak = np.array([_peak(o.record, results.environments[o.run]) for o in results.outcomes])
-    per_s = payload / found.value
-    slower, share = reduce.medians(list(map(_ratios, times, copies))), payload / copied
+def _speeds(results: Results, result: Estimates) -> dict[str, Column]:
+    some = results.outcomes
+    payload = np.array([o.case.payload_bytes for o in some], float)
+    copied = np.array([o.case.ceiling_bytes for o in some], float)
+    peak = np.array([_peak(o, results.environments[o.run]) for o in some])
+    per_s = payload / result.value
+    copies = reduce.medians([o.ceiling.times(o.clock) if o.ceiling else () for o in some])
+    slower, share = reduce.medians(list(map(comparison.ceiling_ratios, some))), payload / copied
     with np.errstate(divide="ignore"):
-        fraction = Estimates(share / slower.value, share / slower.high, share / slower.low)
+        fraction = Estimates(share / slower.value, share / slower.high, share / slower.low, slower.counts)
     return {
         "gb_per_s": (per_s / 1e9).tolist(),
-        "ceiling_gb_per_s": (copied / reduce.medians([_medians(c) for c in copies]).value / 1e9).tolist(),
+        "ceiling_gb_per_s": (copied / copies.value / 1e9).tolist(),
         **_interval(fraction, *(f"fraction_of_ceiling{end}" for end in ("", "_low", "_high")), unit=1.0),
         "fraction_of_peak": (per_s / peak).tolist(),
     }
 
 
-def _ratios(times: Rounds, base: Rounds) -> list[float]:
-    """How many times longer each round took, of those that both took part in; reduced, as in ``_medians``."""
-    return [a[0] / b[0] for a, b in zip(times, base, strict=False) if a and b]
-
-
-def _bytes(results: Results) -> dict[str, Column]:
-    records = [o.record for o in results.outcomes]
-    seen = [(r.case, r.traffic) for r in records]
+def _bytes(some: Sequence[Outcome]) -> dict[str, Column]:
+    of = [(o.case, o.traffic) for o in some]
     return {
-        "payload_bytes": [case.payload_bytes for case, _ in seen],
-        "compulsory_bytes": [case.compulsory_bytes(t.distinct) if t else None for case, t in seen],
-        "distinct_fraction": [t.distinct / case.batch if t else NAN for case, t in seen],
-        "touched_bytes": [t.touched_bytes if t else None for _, t in seen],
-        "cache_bytes": [t.cache_bytes if t else None for _, t in seen],
-        "cache_resident": [t.cache_resident if t else None for _, t in seen],
-        "huge_pages_fraction": _floats([t.huge_pages if t else None for _, t in seen]),
-        "prepare_memory_bytes": [r.memory.prepare_bytes for r in records],
-        "extra_memory_bytes": [r.memory.extra_bytes for r in records],
-        "allocates": [r.memory.allocates for r in records],
+        "payload_bytes": [case.payload_bytes for case, _ in of],
+        "compulsory_bytes": [case.compulsory_bytes(t.distinct) if t else None for case, t in of],
+        "distinct_fraction": [t.distinct / case.batch if t else NAN for case, t in of],
+        "touched_bytes": [t.touched_bytes if t else None for _, t in of],
+        "cache_bytes": [t.cache_bytes if t else None for _, t in of],
+        "cache_resident": [t.cache_resident if t else None for _, t in of],
+        "huge_pages_fraction": _floats([t.huge_pages if t else None for _, t in of]),
+        "prepare_memory_bytes": [o.memory.prepare_bytes for o in some],
+        "extra_memory_bytes": [o.memory.extra_bytes for o in some],
+        "allocates": [o.memory.allocates for o in some],
     }
 
 
-def _counted(results: Results) -> dict[str, Column]:
-    rows = [figures(o.record) for o in results.outcomes]
+def _counted(some: Sequence[Outcome]) -> dict[str, Column]:
+    rows = list(map(figures, some))
     return {name: [row[name] for row in rows] for name in NONE}
 
 
@@ -188,11 +170,11 @@ def _floats(values: Iterable[float | None]) -> Column:
     return [NAN if value is None else value for value in values]
 
 
-def _peak(record: Record, environment: Environment) -> float:
+def _peak(outcome: Outcome, environment: Environment) -> float:
     """Bytes a second that the GPU's memory could move by its data sheet; nan on a CPU or where unknown."""
-    if record.device.startswith("cpu"):
+    if outcome.device == str(CPU):
         return NAN
-    peak = record.telemetry.get(PEAK, environment.gpu.get(PEAK))
+    peak = outcome.telemetry.get(PEAK, environment.gpu.get(PEAK))
     if isinstance(peak, bool | str) or not peak or peak <= 0:
         return NAN
     return float(peak)

@@ -7,46 +7,34 @@ from collections.abc import Sequence
 
 from suite import stats
 from suite.analysis.outcomes import Key, Outcome
-from suite.cases.case import Case
-from suite.records.record import Clock, Environment, Record
-from suite.stats import Estimate, Rounds
+from suite.records.record import Clock, Environment
+from suite.stats import Estimate
 
 
 def noise_floor(environment: Environment) -> float:
-    """How far apart that machine puts equal things: as measured, else as assumed."""
+    """The relative difference of equal things on that machine: as measured, else as assumed."""
     known = environment.noise_floor
     return stats.ASSUMED_NOISE_FLOOR if known is None else known
 
 
 def rank(group: Sequence[Outcome], floor: float) -> tuple[list[Outcome], set[Key]]:
-    """One case's outcomes, fastest first, failures last; and which of them nothing tells from the fastest.
+    """One case's outcomes, fastest first, failures last; and the keys of the fastest and those tied with it.
 
-    One is told from the fastest if ``suite.compare`` would call it SLOWER: if the whole interval of the ratio
-    of their times is beyond the noise floor. Under 6 rounds there is no interval, and nothing is told.
+    One is tied with the fastest unless ``suite.compare`` would call it SLOWER: unless the whole interval of
+    the ratio of their times is beyond the noise floor. With fewer than 6 rounds there is no interval, and all
+    are tied.
     """
-    done = [o for o in group if o.record.samples]
-    clocks = {o.record.clock for o in done}
+    done = [o for o in group if o.completed]
+    clocks = {o.clock for o in done}
     clock = clocks.pop() if len(clocks) == 1 else "call"
-    done.sort(key=lambda o: stats.median(rounds(o.record, clock)).value)
+    done.sort(key=lambda o: stats.order_statistics(o.times(clock)).value)
     best = {o.key for o in done[1:] if stats.verdict(slowdown(o, done[0]), floor) != "SLOWER"}
-    return done + [o for o in group if not o.record.samples], best | {o.key for o in done[:1]}
-
-
-def rounds(record: Record, clock: Clock | None) -> Rounds:
-    """A record's samples by that clock; none where it was not read."""
-    if record.samples is None or clock is None:
-        return ()
-    return (record.samples.kernel_s if clock == "kernel" else record.samples.call_s) or ()
+    return done + [o for o in group if not o.completed], best | {o.key for o in done[:1]}
 
 
 def median(outcome: Outcome) -> Estimate:
-    """The time of one lookup in seconds, by the outcome's own clock; nan where there is none."""
-    return stats.median(rounds(outcome.record, outcome.record.clock))
-
-
-def is_bounded(estimate: Estimate) -> bool:
-    """Whether there were rounds enough for an interval: one that reaches infinity is none."""
-    return math.isfinite(estimate.high) and estimate.low > 0
+    """The time of one lookup in seconds, by the outcome's own clock; nan of a failure."""
+    return stats.order_statistics(outcome.rounds)
 
 
 def slowdown(a: Outcome, b: Outcome) -> Estimate:
@@ -55,31 +43,35 @@ def slowdown(a: Outcome, b: Outcome) -> Estimate:
     From within their rounds where they took turns with each other, else from the two medians.
     """
     clock = common_clock(a, b)
-    times, base = rounds(a.record, clock), rounds(b.record, clock)
-    if a.run == b.run and a.record.measurement == b.record.measurement:
-        return stats.ratio(times, base)
-    return stats.quotient(stats.median(times), stats.median(base))
+    times, base = a.times(clock), b.times(clock)
+    if a.run == b.run and a.measurement == b.measurement:
+        return stats.order_statistics(stats.ratios(times, base))
+    return stats.quotient(stats.order_statistics(times), stats.order_statistics(base))
 
 
 def common_clock(a: Outcome, b: Outcome) -> Clock | None:
     """The clock to compare two outcomes by: their own if it is the same one, else the call of each."""
-    return a.record.clock if a.record.clock == b.record.clock else "call"
+    return a.clock if a.clock == b.clock else "call"
 
 
-def ceiling_bytes(case: Case) -> int:
-    """What the ceiling's copy moves: as many bytes read and written as the rows have."""
-    return 2 * case.rows_bytes
+def ceiling_ratios(outcome: Outcome) -> list[float]:
+    """How many times longer each round took than the ceiling's copy in it; empty without a ceiling."""
+    return stats.ratios(outcome.rounds, outcome.ceiling.times(outcome.clock)) if outcome.ceiling else []
+
+
+def ceiling_bytes_per_s(outcome: Outcome) -> float | None:
+    """What the ceiling's copy moves a second, by the outcome's clock; null without a ceiling."""
+    if outcome.ceiling is None:
+        return None
+    return outcome.case.ceiling_bytes / stats.order_statistics(outcome.ceiling.times(outcome.clock)).value
+
+
+def ceiling_share(outcome: Outcome) -> float:
+    """The share of the ceiling of a lookup as fast as the copy: its payload over the copy's bytes."""
+    return outcome.case.payload_bytes / outcome.case.ceiling_bytes
 
 
 def fraction_of_ceiling(outcome: Outcome) -> Estimate | None:
-    """Its payload a second against that of the copy in the same rounds; null without a ceiling."""
-    if outcome.ceiling is None or outcome.record.samples is None:
-        return None
-    clock = outcome.record.clock
-    times, base = rounds(outcome.record, clock), rounds(outcome.ceiling, clock)
-    if not base:
-        return None
-    slower = stats.ratio(times, base)
-    share = outcome.record.case.payload_bytes / ceiling_bytes(outcome.record.case)
-    high = share / slower.low if slower.low > 0 else math.inf
-    return Estimate(share / slower.value, share / slower.high, high)
+    """Its payload a second over the bytes a second of the copy in the same rounds; null without a ceiling."""
+    slower = stats.order_statistics(ceiling_ratios(outcome))
+    return None if math.isnan(slower.value) else stats.inverse(ceiling_share(outcome), slower)

@@ -1,17 +1,19 @@
-"""What runs came to: the last word on every backend and case, its rounds, and the ceiling beside it."""
+"""Outcomes of runs: the last record of each backend and case, with the ceiling of the same rounds."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import gc
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from suite.analysis import reduce
 from suite.analysis.folders import Given, expand, names
+from suite.analysis.reduce import Timing, Timings
 from suite.cases.case import Case
-from suite.records.record import Environment, Record
+from suite.records.merge import by_process
+from suite.records.record import Clock, Environment, Fact, Memory, Record, Status, Traffic
 from suite.records.store import Refused, Run, StoreError
 from suite.units import count
 
@@ -25,30 +27,89 @@ HUGE = 2**60
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The last record of a backend on a case, each round of its samples reduced to the median.
+    """The last record of a backend on a case, its samples reduced to medians.
 
     Attributes:
-        run: the name of its run. record: with one sample a round.
-        ceiling: the record of the copy that took turns with it, in the same form; null where none is ok.
-        samples: how many the headline clock took before they were reduced.
+        run: the name of its run.
+        backend, device, case, status, reason, measurement, clock, converged, traffic, memory, telemetry,
+            method: as in ``Record``.
+        medians: in seconds, by timing, of each round in order (of many processes: of each process); nan where
+            it has no samples. Empty of a failure.
+        samples: how many samples its clock took; 0 of a failure.
         autocorrelation: lag-1, within rounds, of those samples.
+        calls_per_sample, held: as in ``Samples``; null of a failure.
+        ceiling: the outcome of the copy that took turns with it; null where none is ok.
     """
 
     run: str
-    record: Record
-    ceiling: Record | None
+    backend: str
+    device: str
+    case: Case
+    status: Status
+    reason: str | None
+    measurement: str
+    clock: Clock | None
+    converged: bool | None
+    traffic: Traffic | None
+    memory: Memory
+    telemetry: Mapping[str, Fact]
+    method: int
+    medians: Mapping[Timing, tuple[float, ...]]
     samples: int
     autocorrelation: float | None
+    calls_per_sample: int | None
+    held: bool | None
+    ceiling: Outcome | None = None
+
+    @classmethod
+    def of(cls, run: str, record: Record, timings: Timings) -> Outcome:
+        """The outcome of a record, without the ceiling beside it."""
+        taken, head = record.samples, timings.get(record.clock) if record.clock else None
+        processes = taken.processes if taken else ()
+        return cls(
+            run=run,
+            backend=record.backend,
+            device=record.device,
+            case=record.case,
+            status=record.status,
+            reason=record.reason,
+            measurement=record.measurement,
+            clock=record.clock,
+            converged=record.converged,
+            traffic=record.traffic,
+            memory=record.memory,
+            telemetry=record.telemetry,
+            method=record.method,
+            medians={timing: by_process(one.medians, processes) for timing, one in timings.items()},
+            samples=head.samples if head else 0,
+            autocorrelation=head.autocorrelation if head else None,
+            calls_per_sample=taken.calls_per_sample if taken else None,
+            held=taken.held if taken else None,
+        )
 
     @property
     def key(self) -> Key:
         """What it is the outcome of, within its run."""
-        return self.record.device, self.record.backend, self.record.case
+        return self.device, self.backend, self.case
+
+    @property
+    def completed(self) -> bool:
+        """Whether it has a time; else it has a reason."""
+        return self.status == "ok"
+
+    def times(self, timing: Timing | None) -> tuple[float, ...]:
+        """The medians of one timing; empty where that was not read."""
+        return self.medians.get(timing, ()) if timing else ()
+
+    @property
+    def rounds(self) -> tuple[float, ...]:
+        """The medians by its own clock, which are its result."""
+        return self.times(self.clock)
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Several runs, read: their environments by run name, their outcomes in order, and what was amiss."""
+    """Runs read: their environments by run name, their outcomes in order, and notes on what is wrong."""
 
     environments: dict[str, Environment]
     outcomes: tuple[Outcome, ...]
@@ -56,10 +117,10 @@ class Results:
 
 
 def read(patterns: Iterable[Given]) -> Results:
-    """Read runs. What can't be read is noted, as long as something can.
+    """Read runs; what can't be read becomes a note, as long as something can.
 
     Raises:
-        StoreError: nothing can be shown; one line for each thing that is amiss.
+        StoreError: nothing can be shown; a line for each thing that is wrong.
     """
     environments: dict[str, Environment] = {}
     outcomes: list[Outcome] = []
@@ -84,57 +145,54 @@ def read(patterns: Iterable[Given]) -> Results:
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the collector: to look for cycles among 100,000 records, which have none, takes seconds."""
+    """Pause the garbage collector: a search of 100,000 records for cycles takes seconds."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
-            if not gc.get_freeze_count():  # what was made counts as old from now on, and is not looked at
+            if not gc.get_freeze_count():  # moves what was allocated meanwhile to the oldest generation
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
 
 
 def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
-    last: dict[Key, tuple[Record, int, float | None]] = {}
-    ceilings: dict[tuple[str, str], Record] = {}
+    last: dict[Key, Outcome] = {}
+    ceilings: dict[tuple[str, str], Outcome] = {}
     refused: list[Refused] = []
-    met = 0
-    for item, taken in reduce.condensed(_records(run, refused)):
-        if why := _impossible(item, taken):
-            notes.append(f"{name}: {item.backend} on {item.case}: {why}; the record is left out")
-        elif item.role == "ceiling":
-            if item.status == "ok":
-                ceilings[item.measurement, item.device] = reduce.reduced(item, taken)
-        else:
-            head = taken.get(item.clock or "")
-            met += 1
-            last[item.device, item.backend, item.case] = (
-                reduce.reduced(item, taken),
-                head.samples if head else 0,
-                head and head.autocorrelation,
-            )
+    known = 0
+    for record, timings in reduce.reduced(_records(run, refused)):
+        if why := _impossible(record, timings):
+            notes.append(f"{name}: {record.backend} on {record.case}: {why}; the record is left out")
+            continue
+        outcome = Outcome.of(name, record, timings)
+        if record.role == "backend":
+            known += 1
+            last[outcome.key] = outcome
+        elif outcome.completed:
+            ceilings[record.measurement, record.device] = outcome
     notes += map(str, refused[:MAX_REFUSED_NAMED])
     if len(refused) > MAX_REFUSED_NAMED:
         more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
         notes.append(f"{run.path}: {more} that can't be read as records; left out")
-    doubles = met - len(last)
-    if doubles:
+    if replaced := known - len(last):
         notes.append(
-            f"{name}: {count(doubles, 'record')} replaced by a later one of the same backend and case"
+            f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
         )
     found = [
-        Outcome(name, record, ceilings.get((record.measurement, record.device)), samples, autocorrelation)
-        for record, samples, autocorrelation in last.values()
+        _beside(outcome, ceilings.get((outcome.measurement, outcome.device))) for outcome in last.values()
     ]
-    bare = sum(o.ceiling is None and o.record.status == "ok" for o in found)
-    if bare:
+    if bare := sum(o.completed and o.ceiling is None for o in found):
         notes.append(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
     return found
+
+
+def _beside(outcome: Outcome, ceiling: Outcome | None) -> Outcome:
+    return replace(outcome, ceiling=ceiling) if ceiling else outcome
 
 
 def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
@@ -145,8 +203,8 @@ def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
             yield item
 
 
-def _impossible(record: Record, taken: reduce.Taken) -> str | None:
-    """Why no machine can have made this record, well formed as it is."""
+def _impossible(record: Record, timings: Timings) -> str | None:
+    """Why no machine can have produced this record, well formed as it is."""
     if _is_huge(record.case):
         return "more bytes than any memory has"
     memory, traffic = record.memory, record.traffic
@@ -155,11 +213,11 @@ def _impossible(record: Record, taken: reduce.Taken) -> str | None:
         sizes += [traffic.distinct, traffic.touched_bytes, traffic.cache_bytes]
     if min(sizes) < 0 or max(sizes) >= HUGE:
         return "a number of bytes that can't be"
-    if record.samples is None or record.clock is None:
+    if record.clock is None:
         return None
-    if any(one.samples and (one.least < MIN_S or one.most > MAX_S) for one in taken.values()):
+    if any(one.samples and (one.least < MIN_S or one.most > MAX_S) for one in timings.values()):
         return "a time that can't be"
-    if record.clock not in taken or not taken[record.clock].samples:
+    if record.clock not in timings or not timings[record.clock].samples:
         return "no samples by its clock"
     return None
 
@@ -175,12 +233,6 @@ NAME = "replay"
 
 def outcomes_of(records: Sequence[Record]) -> dict[str, Outcome]:
     """The outcomes of one measurement's records, by backend, each with the ceiling beside it."""
-    found = [(reduce.reduced(record, taken), taken) for record, taken in reduce.condensed(records)]
-    copy = next((r for r, _ in found if r.role == "ceiling" and r.status == "ok"), None)
-    return {r.backend: _outcome(r, taken, copy) for r, taken in found if r.role == "backend"}
-
-
-def _outcome(record: Record, taken: reduce.Taken, copy: Record | None) -> Outcome:
-    # A dead worker's backends were not in the rounds that the copy took part in, or they are no number.
-    head = taken.get(record.clock or "")
-    return Outcome(NAME, record, copy, head.samples if head else 0, head and head.autocorrelation)
+    found = [(record.role, Outcome.of(NAME, record, timings)) for record, timings in reduce.reduced(records)]
+    copy = next((outcome for role, outcome in found if role == "ceiling" and outcome.completed), None)
+    return {outcome.backend: _beside(outcome, copy) for role, outcome in found if role == "backend"}

@@ -1,16 +1,13 @@
-"""Samples of very many records reduced at once: the definitions are in suite.stats, the speed is here."""
+"""Samples of very many records reduced to medians at once: suite.stats defines them, this makes them fast."""
 
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from suite import stats
-from suite.records.merge import by_process
-from suite.records.record import Record, Samples
+from suite.records.record import Record, Rounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,20 +16,23 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
+Timing = Literal["kernel", "enqueue", "call"]
+"""A time that records have samples of; a result is the kernel or the call time."""
+
 BATCH_SAMPLES = 30_000
-"""So many are held in memory at a time, and whatever the last record has beyond."""
+"""How many samples are in memory at a time, and what the last record has beyond."""
 
 
-class Condensed(NamedTuple):
-    """What is kept of a record's samples by one clock.
+class Reduced(NamedTuple):
+    """What is kept of a record's samples of one timing.
 
     Attributes:
-        medians: of each round, in order; none where the round is empty.
-        samples: how many there were. least, most: of them, in seconds; both 0 for none.
-        autocorrelation: as ``stats.autocorrelation`` has it.
+        medians: of each round in seconds, in order; nan of a round without samples.
+        samples: how many there were. least, most: of them, in seconds; both 0 of none.
+        autocorrelation: lag-1, of samples within rounds; null where they don't vary or are too few.
     """
 
-    medians: tuple[tuple[float, ...], ...]
+    medians: tuple[float, ...]
     samples: int
     least: float
     most: float
@@ -40,131 +40,120 @@ class Condensed(NamedTuple):
 
 
 class Estimates(NamedTuple):
-    """As ``stats.Estimate``, a place in each array for each that was asked for."""
+    """As ``stats.Estimate``, an array for many; ``counts``: how many values each is of."""
 
     value: Floats
     low: Floats
     high: Floats
+    counts: Counts
 
 
-Taken = Mapping[str, Condensed]
-"""What is kept of a record, by clock."""
+Timings = Mapping[Timing, Reduced]
 
 
 def medians(many: Sequence[Sequence[float]]) -> Estimates:
-    """The medians of independent values with their intervals, as ``stats.median`` gives them.
+    """The medians of independent values with their intervals, each as ``stats.order_statistics`` has it.
 
     Args:
-        many: values of one sort, such as the medians of a record's rounds; as often as there are records.
+        many: values such as the medians of a record's rounds, one sequence a record; nan is no value.
     """
     import numpy as np
 
-    found = Estimates(*(np.full(len(many), bound) for bound in (np.nan, 0.0, np.inf)))
     lengths = np.fromiter(map(len, many), np.int64, len(many))
     flat = np.fromiter(itertools.chain.from_iterable(many), np.float64, int(lengths.sum()))
-    for which, rows in _ordered(flat, lengths):
+    missing = np.isnan(flat)
+    if missing.any():
+        lengths -= np.bincount(np.repeat(np.arange(len(many)), lengths)[missing], minlength=len(many))
+        flat = flat[~missing]
+    value, low, high = (np.full(len(many), bound) for bound in (np.nan, 0.0, np.inf))
+    for places, rows in _ordered(flat, lengths):
         n = rows.shape[1]
-        found.value[which] = _middle(rows)
+        value[places] = _middle(rows)
         rank = stats.interval_rank(n)
         if rank >= 1:
-            found.low[which], found.high[which] = rows[:, rank - 1], rows[:, n - rank]
-    return found
+            low[places], high[places] = rows[:, rank - 1], rows[:, n - rank]
+    return Estimates(value, low, high, lengths)
 
 
-def condensed(records: Iterable[Record]) -> Iterator[tuple[Record, Taken]]:
+def reduced(records: Iterable[Record]) -> Iterator[tuple[Record, Timings]]:
     """The records, each with what is kept of its samples; a batch of them in memory at a time."""
     batch = _Batch()
     for record in records:
         batch.add(record)
         if len(batch.flat) >= BATCH_SAMPLES:
-            yield from batch.condensed()
+            yield from batch.reduced()
             batch = _Batch()
-    yield from batch.condensed()
+    yield from batch.reduced()
 
 
 class _Batch:
-    """Records with the samples of all of them in one list, to be reduced together."""
+    """Records with the samples of all of them in one list, to be reduced together.
+
+    Attributes:
+        flat: the samples. lengths: of the rounds.
+        ends: of each record's samples of one timing: how many rounds, and how many samples, lie before their
+            end.
+    """
 
     def __init__(self) -> None:
-        self.records: list[tuple[Record, list[str]]] = []
+        self.records: list[tuple[Record, list[Timing]]] = []
         self.flat: list[float] = []
         self.lengths: list[int] = []
         self.ends: list[tuple[int, int]] = []
-        """Of each run of samples by one clock: how many rounds, and how many samples, lie before its end."""
 
     def add(self, record: Record) -> None:
         s = record.samples
-        times = (("kernel", s.kernel_s), ("enqueue", s.enqueue_s), ("call", s.call_s)) if s else ()
-        clocks = []
-        for clock, rounds in times:
+        read: tuple[tuple[Timing, Rounds | None], ...] = ()
+        if s:
+            read = (("kernel", s.kernel_s), ("enqueue", s.enqueue_s), ("call", s.call_s))
+        timings: list[Timing] = []
+        for timing, rounds in read:
             if rounds is not None:
-                clocks.append(clock)
+                timings.append(timing)
                 for samples in rounds:
                     self.flat += samples
                 self.lengths += map(len, rounds)
                 self.ends.append((len(self.lengths), len(self.flat)))
-        self.records.append((record, clocks))
+        self.records.append((record, timings))
 
-    def condensed(self) -> Iterator[tuple[Record, Taken]]:
-        few = iter(_condensed(self.flat, self.lengths, self.ends))
-        for record, clocks in self.records:
-            yield record, {clock: next(few) for clock in clocks}
-
-
-def reduced(record: Record, taken: Taken) -> Record:
-    """The record with one sample a round (of many processes: one a process), the median, none set apart."""
-    s = record.samples
-    if s is None:
-        return record
-    units = {clock: by_process(one.medians, s.processes) for clock, one in taken.items()}
-    kernel, enqueue = units.get("kernel"), units.get("enqueue")
-    few = Samples(units["call"], kernel, enqueue, (), s.calls_per_sample, s.held, s.overhead_s)
-    values = [*_values(record)]
-    values[_SAMPLES] = few
-    return Record(*values)
+    def reduced(self) -> Iterator[tuple[Record, Timings]]:
+        each = iter(_reduced(self.flat, self.lengths, self.ends))
+        for record, timings in self.records:
+            yield record, {timing: next(each) for timing in timings}
 
 
-_NAMES = tuple(field.name for field in fields(Record))
-_SAMPLES = _NAMES.index("samples")
-_values = operator.attrgetter(*_NAMES)
-
-
-def _condensed(
+def _reduced(
     flat: Sequence[float], lengths: Sequence[int], ends: Sequence[tuple[int, int]]
-) -> list[Condensed]:
+) -> Iterator[Reduced]:
     import numpy as np
 
     samples, rounds = np.fromiter(flat, np.float64, len(flat)), np.array(lengths, np.int64)
-    middles = np.zeros(len(lengths))
-    for which, rows in _ordered(samples, rounds):
-        middles[which] = _middle(rows)
+    middles = np.full(len(lengths), np.nan)
+    for places, rows in _ordered(samples, rounds):
+        middles[places] = _middle(rows)
     counts = np.diff([end for _, end in ends], prepend=0)
-    wholes = iter(_wholes(samples, rounds[rounds > 0], counts[counts > 0]))
-    each: list[tuple[float, ...]] = [*zip(middles.tolist(), strict=True)]
-    for empty in np.flatnonzero(rounds == 0).tolist():
-        each[empty] = ()
-    found = []
+    wholes = _wholes(samples, rounds[rounds > 0], counts[counts > 0])
+    of_rounds = middles.tolist()
     start = 0
     for (end, _), count in zip(ends, counts.tolist(), strict=True):
-        found.append(Condensed(tuple(each[start:end]), count, *(next(wholes) if count else _NOTHING)))
+        yield Reduced(tuple(of_rounds[start:end]), count, *(next(wholes) if count else _NOTHING))
         start = end
-    return found
 
 
 _NOTHING = (0.0, 0.0, None)
 
 
 def _wholes(flat: Floats, lengths: Counts, counts: Counts) -> Iterator[tuple[float, float, float | None]]:
-    """Least, most and autocorrelation of runs of ``counts`` samples, which are in rounds of ``lengths``."""
+    """Least, most and autocorrelation of each ``counts`` samples, which are in rounds of ``lengths``."""
     import numpy as np
 
     if not flat.size:
         return iter(())
     rounds, starts = _starts(lengths), _starts(counts)
-    # From each round's first sample, so that equal samples come to nothing exactly.
+    # Less each round's first sample, so that equal samples give exactly 0.
     centred = flat - np.repeat(flat[rounds], lengths)
     centred -= np.repeat(np.add.reduceat(centred, rounds) / lengths, lengths)
-    with np.errstate(over="ignore", invalid="ignore"):  # of times that can't be; they are found by the most
+    with np.errstate(over="ignore", invalid="ignore"):  # of impossible times; ``most`` shows them
         products = centred[:-1] * centred[1:]
         products[rounds[1:] - 1] = 0.0  # no neighbours: they are of two rounds
         pairs = np.add.reduceat(np.append(products, 0.0), starts)
@@ -181,14 +170,14 @@ def _starts(lengths: Counts) -> Counts:
 
 
 def _ordered(flat: Floats, lengths: Counts) -> Iterator[tuple[Counts, Floats]]:
-    """The pieces of an array, each in ascending order: those of one length together, and which they are."""
+    """The pieces of an array in ascending order, those of one length at a time, with their places."""
     import numpy as np
 
     starts = _starts(lengths)
     for length in np.unique(lengths):
         if length:
-            which = np.flatnonzero(lengths == length)
-            yield which, np.sort(flat[starts[which, None] + np.arange(length)], axis=1)
+            places = np.flatnonzero(lengths == length)
+            yield places, np.sort(flat[starts[places, None] + np.arange(length)], axis=1)
 
 
 def _middle(rows: Floats) -> Floats:

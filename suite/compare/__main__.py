@@ -42,9 +42,9 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
     for p in some:
         known = p.b or p.a
         assert known is not None
-        backend = p.a.record.backend if p.a else known.record.backend
-        name = f"{known.record.case} on {known.record.device}"
-        if not (p.a and p.b) or p.a.record.backend == p.b.record.backend:
+        backend = p.a.backend if p.a else known.backend
+        name = f"{known.case} on {known.device}"
+        if not (p.a and p.b) or p.a.backend == p.b.backend:
             name += f", {backend}"
         if p.ratio:
             known_span = p.ratio.high < math.inf
@@ -52,7 +52,7 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
             times = " to ".join(digits(comparison.median(o).value * 1e6) for o in (p.a, p.b) if o)
             yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {span:<16}  {times + ' µs':<20}  {name}"
         else:
-            reason = next((o.record.reason for o in (p.a, p.b) if o and o.record.reason), None)
+            reason = next((o.reason for o in (p.a, p.b) if o and o.reason), None)
             yield f"  {p.left_out:<12} {name}" + (f": {cut(reason, tables.REASON_LENGTH)}" if reason else "")
 
 

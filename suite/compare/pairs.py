@@ -44,12 +44,12 @@ class Pair:
     @property
     def converged(self) -> bool:
         """Whether both sides reached the precision asked of them."""
-        return not any(o is not None and o.record.converged is False for o in (self.a, self.b))
+        return not any(o is not None and o.converged is False for o in (self.a, self.b))
 
     @property
     def broken(self) -> bool:
         """Whether A completed it and B failed."""
-        return bool(self.a and self.b and self.a.record.samples and not self.b.record.samples)
+        return bool(self.a and self.b and self.a.completed and not self.b.completed)
 
 
 def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
@@ -71,7 +71,7 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
         Side(names[k], each, results.environments[names[k]]) for k, each in ((0, backend_a), (-1, backend_b))
     )
     for side in (a, b):
-        known = sorted({o.record.backend for o in results.outcomes if o.run == side.run})
+        known = sorted({o.backend for o in results.outcomes if o.run == side.run})
         if side.backend is not None and side.backend not in known:
             raise StoreError(f"{side}: no such backend in that run; give one of {', '.join(known)}")
     return a, b, results
@@ -108,13 +108,13 @@ def pairs(a: Side, b: Side, results: Results, noise_floor: float, normalized: bo
 
 
 def _by_key(side: Side, results: Results, normalized: bool) -> dict[tuple[object, ...], Outcome]:
-    found = [o for o in results.outcomes if o.run == side.run and side.backend in (None, o.record.backend)]
+    found = [o for o in results.outcomes if o.run == side.run and side.backend in (None, o.backend)]
     # Of different machines, cuda:0 and cuda:1 are alike; and so are any two if a side has only one.
-    only = normalized and len({o.record.device for o in found}) == 1
+    only = normalized and len({o.device for o in found}) == 1
     keys: dict[tuple[object, ...], Outcome] = {}
     for o in found:
-        device = "" if only else o.record.device.partition(":")[0] if normalized else o.record.device
-        keys[device, None if side.backend else o.record.backend, o.record.case] = o
+        device = "" if only else o.device.partition(":")[0] if normalized else o.device
+        keys[device, None if side.backend else o.backend, o.case] = o
     return keys
 
 
@@ -122,7 +122,7 @@ def _pair(a: Outcome | None, b: Outcome | None, noise_floor: float, normalized: 
     if a is None or b is None:
         return Pair(a, b, left_out="only in A" if a else "only in B")
     for name, one in (("A", a), ("B", b)):
-        if one.record.samples is None:
+        if not one.completed:
             return Pair(a, b, left_out=f"failed in {name}")
     if normalized:
         of_a, of_b = comparison.fraction_of_ceiling(a), comparison.fraction_of_ceiling(b)

@@ -1,37 +1,35 @@
-"""One case measured by several processes: their records put together, and their rounds by process."""
+"""One case measured by several processes: their records merged into one, and their rounds by process."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from suite import stats
-from suite.records.record import Record, Samples
-
-Taken = tuple[tuple[float, ...], ...]
+from suite.records.record import Record, Rounds, Samples
 
 FEWEST = 6
-"""Under so many values the interval of a median is unbounded."""
+"""Of fewer values than these the interval of a median is unbounded."""
 
 
-def by_process(rounds: Taken, processes: Sequence[int]) -> Taken:
-    """The units that samples vary by: the median of each of many processes, else the rounds as they are.
+def by_process(medians: Sequence[float], processes: Sequence[int]) -> tuple[float, ...]:
+    """The independent values of a time: a median of each process where there are many, else of each round.
 
-    What a process is dealt once (addresses, pages, threads) all its rounds share, so rounds of few processes
-    tell less than their number. The interval is then still over them, as it is of one process.
+    What a process gets once (addresses, pages, threads) all its rounds share, so the rounds of few processes
+    say less than their number suggests. The interval is then still over rounds, as for one process.
 
     Args:
-        processes: how many of the rounds each took, in order.
+        medians: of each round, in order; nan of a round without samples. processes: how many of the rounds
+            each process took, in order; empty of one process.
     """
     if len(processes) < FEWEST:
-        return rounds
-    units: list[tuple[float, ...]] = []
+        return tuple(medians)
+    values: list[float] = []
     start = 0
     for count in processes:
-        medians = stats.round_medians(rounds[start : start + count])
-        units.append((stats.median([(one,) for one in medians]).value,) if medians else ())
+        values.append(stats.order_statistics(medians[start : start + count]).value)
         start += count
-    return tuple(units)
+    return tuple(values)
 
 
 def together(parts: Sequence[Sequence[Record]], precision: float) -> list[Record]:
@@ -50,12 +48,12 @@ def together(parts: Sequence[Sequence[Record]], precision: float) -> list[Record
         own = [_of(first.backend, part) for part in parts]
         shared = tuple(r.measurement for r in own)
         if shared not in names:
-            taken = first.measurement in names.values()
-            names[shared] = f"{first.measurement}-{first.backend}" if taken else first.measurement
+            in_use = first.measurement in names.values()
+            names[shared] = f"{first.measurement}-{first.backend}" if in_use else first.measurement
             beside = [known[name] for known, name in zip(ceilings, shared, strict=True) if name in known]
             if len(beside) == len(parts):
-                copies.append(_one(beside, names[shared], precision))
-        backends.append(_one(own, names[shared], precision))
+                copies.append(_merged(beside, names[shared], precision))
+        backends.append(_merged(own, names[shared], precision))
     return backends + copies
 
 
@@ -63,34 +61,39 @@ def _of(backend: str, part: Sequence[Record]) -> Record:
     return next(r for r in part if r.role == "backend" and r.backend == backend)
 
 
-def _one(own: Sequence[Record], measurement: str, precision: float) -> Record:
-    """All samples, and what the first process saw of memory and counters; else the first failure."""
+def _merged(own: Sequence[Record], measurement: str, precision: float) -> Record:
+    """All samples, with memory and counters of the first process; the first failure if one failed."""
     failed = [(number, record) for number, record in enumerate(own, 1) if record.status != "ok"]
     if failed:
         number, record = failed[0]
         everywhere = len(failed) == len(own)
         reason = record.reason if everywhere else f"in process {number} of {len(own)}: {record.reason}"
         return replace(record, measurement=measurement, reason=reason)
-    head, taken = own[0], [record.samples for record in own if record.samples]
-    samples = Samples(
-        call_s=_chained([s.call_s for s in taken]),
-        kernel_s=_chained([s.kernel_s for s in taken if s.kernel_s]) if taken[0].kernel_s else None,
-        enqueue_s=_chained([s.enqueue_s for s in taken if s.enqueue_s]) if taken[0].enqueue_s else None,
-        settling_s=_chained([s.settling_s for s in taken]),
-        calls_per_sample=taken[0].calls_per_sample,
-        held=None if taken[0].held is None else all(s.held for s in taken),
-        overhead_s=taken[0].overhead_s,
-        processes=tuple(len(s.call_s) for s in taken),
-    )
-    units = by_process(samples.kernel_s or samples.call_s, samples.processes)
-    return replace(
-        head,
+    samples = _chained([record.samples for record in own if record.samples])
+    merged = replace(
+        own[0],
         backend=" or ".join(dict.fromkeys(record.backend for record in own)),
         measurement=measurement,
         samples=samples,
-        converged=stats.median(units).precision <= precision,
+    )
+    medians = [stats.order_statistics(times).value for times in merged.rounds]
+    values = by_process(medians, samples.processes)
+    return replace(merged, converged=stats.order_statistics(values).precision <= precision)
+
+
+def _chained(parts: Sequence[Samples]) -> Samples:
+    first = parts[0]
+    return Samples(
+        call_s=_joined(s.call_s for s in parts),
+        kernel_s=_joined(s.kernel_s or () for s in parts) if first.kernel_s else None,
+        enqueue_s=_joined(s.enqueue_s or () for s in parts) if first.enqueue_s else None,
+        settling_s=_joined(s.settling_s for s in parts),
+        calls_per_sample=first.calls_per_sample,
+        held=None if first.held is None else all(s.held for s in parts),
+        overhead_s=first.overhead_s,
+        processes=tuple(len(s.call_s) for s in parts),
     )
 
 
-def _chained(rounds: Sequence[Taken]) -> Taken:
-    return tuple(one for process in rounds for one in process)
+def _joined(processes: Iterable[Rounds]) -> Rounds:
+    return tuple(samples for rounds in processes for samples in rounds)

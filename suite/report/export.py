@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import re
 import statistics
 from collections import defaultdict
@@ -48,7 +49,7 @@ def texts(results: Results, format_name: str) -> dict[str, str]:
     Raises:
         StoreError: no backend completed a case, or asv is asked for and a run knows no commit.
     """
-    if not any(o.record.samples for o in results.outcomes):
+    if not any(o.completed for o in results.outcomes):
         raise StoreError(f"--export {format_name}: no backend completed a case; there is nothing to export")
     if format_name == "asv":
         return {path: _json(tree) for path, tree in _asv(results).items()}
@@ -72,7 +73,7 @@ def _bmf(results: Results) -> dict[str, dict[str, dict[str, float]]]:
 
 def _metric(estimate: Estimate, unit: float) -> dict[str, float]:
     metric = {"value": _rounded(estimate.value * unit)}
-    if comparison.is_bounded(estimate):
+    if estimate.bounded:
         metric |= {
             "lower_value": _rounded(estimate.low * unit),
             "upper_value": _rounded(estimate.high * unit),
@@ -88,11 +89,11 @@ def _gha(results: Results) -> list[dict[str, object]]:
 def _entry(label: str, outcome: Outcome) -> dict[str, object]:
     time, share = comparison.median(outcome), comparison.fraction_of_ceiling(outcome)
     entry: dict[str, object] = {"name": label, "unit": "us", "value": _rounded(time.value * 1e6)}
-    if comparison.is_bounded(time):
+    if time.bounded:
         entry["range"] = f"\N{PLUS-MINUS SIGN} {_rounded((time.high - time.low) / 2 * 1e6):g}"
-    extra = [f"{digits(outcome.record.case.payload_bytes / time.value / 1e9)} GB/s"]
+    extra = [f"{digits(outcome.case.payload_bytes / time.value / 1e9)} GB/s"]
     extra += [f"{share.value:.1%} of a contiguous copy"] if share else []
-    extra += ["not converged"] if outcome.record.converged is False else []
+    extra += ["not converged"] if outcome.converged is False else []
     return {**entry, "extra": "\n".join(extra)}
 
 
@@ -122,7 +123,7 @@ def _described(name: str, of: Sequence[Outcome]) -> dict[str, object]:
         "name": name,
         "type": "time",
         "unit": "seconds",
-        "version": str(of[0].record.method),
+        "version": str(of[0].method),
         "param_names": ["case"],
         "params": [list(dict.fromkeys(_cases(of)))],
         "code": "",
@@ -155,34 +156,30 @@ def _result(
 def _row(of: Sequence[Outcome], made: int) -> list[object]:
     """One benchmark's results, in the order of ASV_COLUMNS; each a list with a place for each case."""
     value, *spread, samples = map(list, zip(*map(_figures, of), strict=True))
-    return [value, [_cases(of)], str(of[0].record.method), made, None, *spread, samples, None]
+    return [value, [_cases(of)], str(of[0].method), made, None, *spread, samples, None]
 
 
 def _figures(outcome: Outcome) -> tuple[object, ...]:
     """Time in seconds, its interval's ends, quartiles, calls a sample, rounds, and their medians."""
-    record = outcome.record
-    medians = stats.round_medians(comparison.rounds(record, record.clock))
-    time, calls = (
-        stats.order_statistics(medians, ASV_CONFIDENCE),
-        record.samples and record.samples.calls_per_sample,
-    )
-    if not comparison.is_bounded(time):
+    medians = [median for median in outcome.rounds if not math.isnan(median)]
+    time, calls = stats.order_statistics(medians, ASV_CONFIDENCE), outcome.calls_per_sample
+    if not time.bounded:
         return (time.value, *(None,) * 6, medians)
     low, _, high = statistics.quantiles(medians, method="inclusive")
     return time.value, time.low, time.high, low, high, calls, len(medians), medians
 
 
 def _done(results: Results) -> list[Outcome]:
-    return [outcome for outcome in results.outcomes if outcome.record.samples]
+    return [outcome for outcome in results.outcomes if outcome.completed]
 
 
 def _cases(of: Sequence[Outcome]) -> list[str]:
     """As asv keeps the values of a parameter: as Python writes them."""
-    return [repr(_safe(str(outcome.record.case))) for outcome in of]
+    return [repr(_safe(str(outcome.case))) for outcome in of]
 
 
 def _benchmark(outcome: Outcome) -> str:
-    return f"{_file(outcome.record.device.replace(':', ''))}.time_{_file(outcome.record.backend)}"
+    return f"{_file(outcome.device.replace(':', ''))}.time_{_file(outcome.backend)}"
 
 
 def _machine(environment: Environment) -> dict[str, str]:
@@ -212,8 +209,7 @@ def _milliseconds(environment: Environment) -> int:
 
 def _label(results: Results, outcome: Outcome) -> str:
     """A name that is the same in every run of the same thing; of several runs, it names the run too."""
-    record = outcome.record
-    parts = (record.backend, record.device, str(record.clock), str(record.case))
+    parts = (outcome.backend, outcome.device, str(outcome.clock), str(outcome.case))
     return "/".join(map(_safe, (outcome.run, *parts) if len(results.environments) > 1 else parts))
 
 

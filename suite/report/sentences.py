@@ -10,7 +10,7 @@ from suite.analysis import comparison
 from suite.analysis.fields import CASE_THROTTLED
 from suite.analysis.outcomes import Outcome, Results
 from suite.cases.case import Case
-from suite.records.record import Fact, Record
+from suite.records.record import Fact
 from suite.report.tables import REASON_LENGTH, places
 from suite.text import cut, plain, shown
 from suite.units import count, digits
@@ -24,7 +24,7 @@ SERVED = 0.95
 
 def counter_sentences(here: Sequence[Outcome]) -> list[str]:
     """At most one each on DRAM traffic, energy and clocks; none where nothing was counted."""
-    counted = [o for o in here if o.record.samples and o.record.telemetry]
+    counted = [o for o in here if o.completed and o.telemetry]
     return [*_traffic(counted), *_energy(counted), *_clocks(counted)]
 
 
@@ -36,14 +36,14 @@ def _traffic(counted: Sequence[Outcome]) -> list[str]:
     """
     found = []
     for outcome in counted:
-        rates = _rates(outcome.record)
+        rates = _rates(outcome)
         if rates:
-            found.append((outcome.record.case.payload_bytes, *rates, outcome))
+            found.append((outcome.case.payload_bytes, *rates, outcome))
     if not found:
         return []
     _, declared, seen, outcome = max(found, key=lambda one: one[:3])
     line = f"lookups on end: counters saw {digits(seen / 1e9)} GB/s of DRAM traffic where "
-    line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.record.backend} on {outcome.record.case})"
+    line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.backend} on {outcome.case})"
     copy = _rates(outcome.ceiling) if outcome.ceiling else None
     if copy:
         line += f", and for the plain copy beside it {digits(copy[1] / copy[0])}x its known bytes"
@@ -55,10 +55,10 @@ def _traffic(counted: Sequence[Outcome]) -> list[str]:
     return [f"{line}; what is under 1x, caches served" if min(ratios) < SERVED else line]
 
 
-def _rates(record: Record) -> tuple[float, float] | None:
+def _rates(outcome: Outcome) -> tuple[float, float] | None:
     """Bytes a second: those declared and those the counters saw; nothing where either is missing."""
-    declared = _positive(record.telemetry.get("payload_bytes_per_s"))
-    seen = _positive(record.telemetry.get("dram_bytes_per_s"))
+    declared = _positive(outcome.telemetry.get("payload_bytes_per_s"))
+    seen = _positive(outcome.telemetry.get("dram_bytes_per_s"))
     return (declared, seen) if declared and seen else None
 
 
@@ -66,9 +66,9 @@ def _energy(counted: Sequence[Outcome]) -> list[str]:
     """Joules for a GB of payload, over the cases in which all that have any were read."""
     joules: dict[str, dict[Case, float]] = defaultdict(dict)
     for outcome in counted:
-        spent = _positive(outcome.record.telemetry.get("joules_per_gb"))
+        spent = _positive(outcome.telemetry.get("joules_per_gb"))
         if spent:
-            joules[outcome.record.backend][outcome.record.case] = spent
+            joules[outcome.backend][outcome.case] = spent
     if not joules:
         return []
     most = max(map(len, joules.values()))
@@ -87,7 +87,7 @@ def _clocks(counted: Sequence[Outcome]) -> list[str]:
     causes: dict[str, int] = defaultdict(int)
     slowed = 0
     for outcome in counted:
-        seen = outcome.record.telemetry
+        seen = outcome.telemetry
         held = [
             name.removeprefix(CASE_THROTTLED).removesuffix("_s").replace("_", " ")
             for name, fact in seen.items()
@@ -118,7 +118,7 @@ SAME = 0.02
 def sentences(results: Results, baseline: str | None) -> list[str]:
     """Who won and by how much, what failed and what did not converge: for each run and device."""
     lines: list[str] = []
-    known = {o.record.backend for o in results.outcomes}
+    known = {o.backend for o in results.outcomes}
     if baseline is not None and baseline not in known:
         lines += [f"baseline {plain(baseline)}: no such backend here; give one of {', '.join(sorted(known))}"]
         baseline = None
@@ -134,8 +134,8 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
 def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
     done: dict[str, dict[Case, Outcome]] = defaultdict(dict)
     for outcome in here:
-        if outcome.record.samples:
-            done[outcome.record.backend][outcome.record.case] = outcome
+        if outcome.completed:
+            done[outcome.backend][outcome.case] = outcome
     if not done:
         return ["no backend completed a case"]
     if baseline is not None and baseline not in done:
@@ -180,13 +180,9 @@ def times(ratio: float, same: float = SAME) -> str:
 def _failures(here: Sequence[Outcome]) -> list[str]:
     """A line for each way in which a backend failed; those that were never there share one."""
     failed = Counter(
-        (o.record.backend, o.record.status, cut(o.record.reason or "", REASON_LENGTH))
-        for o in here
-        if o.record.samples is None
+        (o.backend, o.status, cut(o.reason or "", REASON_LENGTH)) for o in here if not o.completed
     )
-    absent = {name for name, _, _ in failed} - {
-        o.record.backend for o in here if o.record.status != "unavailable"
-    }
+    absent = {name for name, _, _ in failed} - {o.backend for o in here if o.status != "unavailable"}
     lines = [
         f"{name}: {status} on {count(n, 'case')}: {reason}"
         for (name, status, reason), n in failed.items()
@@ -198,8 +194,8 @@ def _failures(here: Sequence[Outcome]) -> list[str]:
 
 
 def _unconverged(here: Sequence[Outcome]) -> list[str]:
-    names = Counter(o.record.backend for o in here if o.record.converged is False)
-    done = sum(o.record.samples is not None for o in here)
+    names = Counter(o.backend for o in here if o.converged is False)
+    done = sum(o.completed for o in here)
     if not names:
         return []
     who = ", ".join(f"{name} {n}" for name, n in names.items())

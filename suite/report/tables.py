@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ def places(results: Results) -> dict[Place, tuple[Outcome, ...]]:
     """The devices of each run, in the order met, with their outcomes."""
     found: dict[Place, list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
-        found[outcome.run, outcome.record.device].append(outcome)
+        found[outcome.run, outcome.device].append(outcome)
     return {place: tuple(here) for place, here in found.items()}
 
 
@@ -60,24 +59,24 @@ def _detail(results: Results) -> Table:
     several = len(places(results)) > 1
     groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
-        groups[outcome.record.case, outcome.record.device].append(outcome)
+        groups[outcome.case, outcome.device].append(outcome)
     floors = {run: noise_floor(where) for run, where in results.environments.items()}
     return Table(DETAIL, tuple(_section(group, several, floors[group[0].run]) for group in groups.values()))
 
 
 def _section(group: Sequence[Outcome], several_devices: bool, floor: float) -> Section:
     ranked, best = rank(group, floor)
-    mixed = len({o.record.clock for o in group if o.record.clock}) > 1
+    mixed = len({o.clock for o in group if o.clock}) > 1
     # What is not installed is so in every case; the sentences below the table say it once.
     rows = [
-        (("*" if o.key in best else ""), o.record.backend, *_numbers(o), _remark(o, mixed))
+        (("*" if o.key in best else ""), o.backend, *_numbers(o), _remark(o, mixed))
         for o in ranked
-        if o.record.status != "unavailable"
+        if o.status != "unavailable"
     ]
-    title = str(group[0].record.case) + (f" on {group[0].record.device}" if several_devices else "")
-    traffic = next((o.record.traffic for o in group if o.record.traffic), None)
+    title = str(group[0].case) + (f" on {group[0].device}" if several_devices else "")
+    traffic = next((o.traffic for o in group if o.traffic), None)
     if traffic:
-        title += f" · {traffic.distinct / group[0].record.case.batch:.0%} of the ids distinct"
+        title += f" · {traffic.distinct / group[0].case.batch:.0%} of the ids distinct"
         title += " · the table fits the cache" if traffic.cache_resident else ""
     return Section(plain(title), tuple(tuple(map(plain, row)) for row in rows))
 
@@ -86,7 +85,7 @@ def _side_by_side(results: Results) -> Table:
     columns = places(results)
     groups: dict[Case, dict[Place, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for outcome in results.outcomes:
-        groups[outcome.record.case][outcome.run, outcome.record.device].append(outcome)
+        groups[outcome.case][outcome.run, outcome.device].append(outcome)
     sections = []
     for case, by_place in groups.items():
         cells: dict[str, dict[Place, str]] = defaultdict(dict)
@@ -94,47 +93,46 @@ def _side_by_side(results: Results) -> Table:
             ranked, best = rank(group, noise_floor(results.environments[place[0]]))
             for outcome in ranked:
                 mark = "* " if outcome.key in best else ""
-                cells[outcome.record.backend][place] = mark + _one_cell(outcome)
+                cells[outcome.backend][place] = mark + _one_cell(outcome)
         rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
         sections.append(Section(plain(str(case)), tuple(rows)))
     return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
 
 
 def _numbers(outcome: Outcome) -> tuple[str, ...]:
-    if outcome.record.samples is None:
+    if not outcome.completed:
         return ("",) * 5
-    time, extra = comparison.median(outcome), outcome.record.memory.extra_bytes
+    time, extra = comparison.median(outcome), outcome.memory.extra_bytes
     fraction = comparison.fraction_of_ceiling(outcome)
     return (
         digits(time.value * 1e6),
         interval(time),
-        digits(outcome.record.case.payload_bytes / time.value / 1e9),
+        digits(outcome.case.payload_bytes / time.value / 1e9),
         f"{fraction.value:.1%}" if fraction else "",
         "" if extra is None else digits(extra / 1e6) if extra else "0",
     )
 
 
 def _one_cell(outcome: Outcome) -> str:
-    if outcome.record.samples is None:
-        return outcome.record.status
+    if not outcome.completed:
+        return outcome.status
     time, spread, speed, share, _ = _numbers(outcome)
     remark = _remark(outcome, False)
     return f"{time} µs {spread}, {speed} GB/s" + (f", {share}" if share else "") + (remark and f" ({remark})")
 
 
 def _remark(outcome: Outcome, mixed: bool) -> str:
-    record = outcome.record
-    if record.samples is None:
-        return f"{record.status}: {cut(record.reason or '', REASON_LENGTH)}"
-    said = {
-        "not converged": record.converged is False,
-        "queue ran dry": record.samples.held is False,
-        "allocates": record.memory.allocates is True,
-        f"{record.clock} time": mixed,
+    if not outcome.completed:
+        return f"{outcome.status}: {cut(outcome.reason or '', REASON_LENGTH)}"
+    remarks = {
+        "not converged": outcome.converged is False,
+        "queue ran dry": outcome.held is False,
+        "allocates": outcome.memory.allocates is True,
+        f"{outcome.clock} time": mixed,
     }
-    return ", ".join(text for text, true in said.items() if true)
+    return ", ".join(text for text, true in remarks.items() if true)
 
 
 def interval(time: stats.Estimate) -> str:
-    """Half the interval's width in per cent of the value; ±? while rounds are too few for one."""
-    return f"±{time.precision:.1%}" if math.isfinite(time.high) else "±?"
+    """Half the interval's width in per cent of the value; ±? where rounds are too few for one."""
+    return f"±{time.precision:.1%}" if time.bounded else "±?"

@@ -7,8 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from suite import stats
-from suite.analysis import comparison
 from suite.analysis.columns import columns
 from suite.analysis.outcomes import Outcome, Results, outcomes_of
 from suite.records.record import Environment
@@ -56,8 +54,7 @@ class Replay:
 
 def seconds(outcome: Outcome) -> list[float]:
     """The median of every round by the outcome's own clock, in order; their median is the suite's median."""
-    rounds = comparison.rounds(outcome.record, outcome.record.clock)
-    return [float(value) for value in stats.round_medians(rounds)]
+    return [median for median in outcome.rounds if not math.isnan(median)]
 
 
 def figures(outcome: Outcome, where: Environment) -> dict[str, object]:

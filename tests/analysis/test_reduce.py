@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite import stats
-from suite.analysis import reduce
+from suite.analysis import columns, comparison, outcomes, reduce
 from suite.records.record import Record
 from tests.support import fabricate
 
@@ -40,20 +40,40 @@ def record(call, kernel=None) -> Record:
 @given(st.lists(ROUNDS, max_size=6))
 def test_samples_are_reduced_as_each_would_be(many):
     records = [record(rounds) for rounds in many]
-    for given_record, (found, taken) in zip(records, reduce.condensed(iter(records)), strict=True):
-        rounds, one = given_record.samples.call_s, taken["call"]
+    for given_record, (found, timings) in zip(records, reduce.reduced(iter(records)), strict=True):
+        rounds, one = given_record.samples.call_s, timings["call"]
         flat = list(itertools.chain.from_iterable(rounds))
-        assert found is given_record and set(taken) == {"call"}
-        assert one.medians == tuple((stats.median([r]).value,) if r else () for r in rounds)
+        assert found is given_record and set(timings) == {"call"}
+        assert [m for m in one.medians if not math.isnan(m)] == stats.round_medians(rounds)
+        assert [math.isnan(m) for m in one.medians] == [not r for r in rounds]
         assert (one.samples, one.least, one.most) == (len(flat), min(flat, default=0), max(flat, default=0))
-        reduced = reduce.reduced(found, taken)
-        assert reduced.samples.call_s == one.medians and reduced.samples.settling_s == ()
-        assert replace(reduced, samples=found.samples) == found
+
+
+@settings(deadline=None)
+@given(ROUNDS, ROUNDS)
+def test_an_outcome_is_what_its_raw_samples_are(call, copy):
+    """Also where rounds are empty: ratios are of the rounds that both took part in."""
+    records = [record(call), replace(record(copy), role="ceiling")]
+    (outcome,) = outcomes.outcomes_of(records).values()
+    assert outcome.rounds == outcome.times("call") and outcome.times("kernel") == ()
+    assert repr(comparison.median(outcome)) == repr(stats.median(call))
+    slower = stats.ratio(call, copy)
+    share = comparison.fraction_of_ceiling(outcome)
+    assert share == (
+        None if math.isnan(slower.value) else stats.inverse(comparison.ceiling_share(outcome), slower)
+    )
+    where = outcomes.Results({outcome.run: fabricate.ENVIRONMENT}, (outcome,), ())
+    row = {name: values[0] for name, values in columns.columns(where).items()}
+    assert row["rounds"] == (len(stats.round_medians(call)) or None)
+    assert row["fraction_of_ceiling"] == (
+        pytest.approx(share.value) if share else pytest.approx(math.nan, nan_ok=True)
+    )
+    assert row["median_us"] == pytest.approx(stats.median(call).value * 1e6, nan_ok=True)
 
 
 @given(st.lists(st.lists(st.integers(1, 1000).map(float), max_size=6).map(tuple), max_size=6).map(tuple))
 def test_autocorrelation_is_that_of_each(rounds):
-    (_, taken), (_, double) = reduce.condensed([record(rounds), record((*rounds, *rounds))])
+    (_, taken), (_, double) = reduce.reduced([record(rounds), record((*rounds, *rounds))])
     expected = stats.autocorrelation(rounds)
     for found in (taken["call"].autocorrelation, double["call"].autocorrelation):
         if found is None or expected is None:  # equal samples: a sum of squares of nothing but rounding
@@ -65,11 +85,11 @@ def test_autocorrelation_is_that_of_each(rounds):
 def test_each_clock_has_its_own(monkeypatch):
     monkeypatch.setattr(reduce, "BATCH_SAMPLES", 3)
     records = [record(((1.0, 3.0),), ((2.0,), ())), fabricate.failure("b", CASE, "m"), record(((5.0,),))]
-    taken = [dict(found) for _, found in reduce.condensed(records)]
-    assert [set(one) for one in taken] == [{"call", "kernel"}, set(), {"call"}]
-    assert taken[0]["call"].medians == ((2.0,),) and taken[0]["kernel"].medians == ((2.0,), ())
-    assert taken[2]["call"].medians == ((5.0,),)
-    assert reduce.reduced(records[1], taken[1]) is records[1]
+    timings = [dict(found) for _, found in reduce.reduced(records)]
+    assert [set(one) for one in timings] == [{"call", "kernel"}, set(), {"call"}]
+    assert timings[0]["call"].medians == (2.0,)
+    assert timings[0]["kernel"].medians == pytest.approx((2.0, math.nan), nan_ok=True)
+    assert timings[2]["call"].medians == (5.0,)
 
 
 def test_batches_bound_what_is_in_memory(monkeypatch):
@@ -82,17 +102,17 @@ def test_batches_bound_what_is_in_memory(monkeypatch):
             asked += 1
             yield record(((1.0, 2.0, 3.0),))
 
-    next(iter(reduce.condensed(records())))
+    next(iter(reduce.reduced(records())))
     assert asked == 4
 
 
 def test_times_that_can_not_be_raise_no_warning():
-    ((_, taken),) = reduce.condensed([record(((1e300, 1.0, 1e308),))])
+    ((_, taken),) = reduce.reduced([record(((1e300, 1.0, 1e308),))])
     assert taken["call"].most == 1e308
 
 
 def test_rounds_of_many_lengths_take_no_more_room_than_they_have():
     """A square of the longest by the number of rounds would be terabytes."""
     rounds = (tuple([1.0] * 300_000), *[(2.0,)] * 300_000)
-    ((_, taken),) = reduce.condensed([record(rounds)])
-    assert taken["call"].medians[:2] == ((1.0,), (2.0,)) and taken["call"].autocorrelation is None
+    ((_, taken),) = reduce.reduced([record(rounds)])
+    assert taken["call"].medians[:2] == (1.0, 2.0) and taken["call"].autocorrelation is None

@@ -41,15 +41,13 @@ def dead(record: Record, reason: str = "ended by signal 11") -> Record:
 
 
 def test_rounds_of_few_processes_stay_rounds_and_many_become_units() -> None:
-    rounds = tuple((float(n),) for n in range(12))
+    medians = tuple(float(n) for n in range(12))
     for processes in ((), (12,), (3,) * 4, (2, 2, 2, 2, 4)):
-        assert by_process(rounds, processes) is rounds
-    assert by_process(rounds, (2,) * 6) == ((0.5,), (2.5,), (4.5,), (6.5,), (8.5,), (10.5,))
-    assert by_process(((), (1.0,), (2.0, 9.0, 4.0), *[()] * 4), (2, 1, 1, 1, 1, 1)) == (
-        (1.0,),
-        (4.0,),
-        *[()] * 4,
-    )
+        assert by_process(medians, processes) == medians
+    assert by_process(medians, (2,) * 6) == (0.5, 2.5, 4.5, 6.5, 8.5, 10.5)
+    empty = math.nan
+    found = by_process((empty, 1.0, 4.0, *[empty] * 4), (2, 1, 1, 1, 1, 1))
+    assert found == pytest.approx((1.0, 4.0, *[empty] * 4), nan_ok=True)
 
 
 def test_together_all_samples_are_kept_in_order_and_the_first_is_observed() -> None:
@@ -70,7 +68,8 @@ def test_processes_that_differ_widen_the_interval_that_rounds_would_give() -> No
     (a, *_) = together(parts, 0.01)
     assert a.samples is not None
     over_rounds = stats.median(a.samples.call_s)
-    over_processes = stats.median(by_process(a.samples.call_s, a.samples.processes))
+    medians = stats.round_medians(a.samples.call_s)
+    over_processes = stats.order_statistics(by_process(medians, a.samples.processes))
     assert over_processes.precision > 1.5 * over_rounds.precision
     assert over_processes.value == pytest.approx(1.35e-4, rel=0.05)
     assert a.converged is False
@@ -108,10 +107,10 @@ def test_a_reader_goes_by_processes_where_they_are_enough(tmp_path: Path, count:
     parts = [part(number) for number in range(count)]
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(together(parts, 0.01))
     a, b = outcomes.read([tmp_path / "r"]).outcomes
-    assert a.record.samples and a.ceiling and a.ceiling.samples
+    assert a.completed and a.ceiling
     rounds = sum(len(p[0].samples.call_s) for p in parts)  # type: ignore[union-attr]
     units = count if count >= FEWEST else rounds
-    assert len(a.record.samples.call_s) == len(a.ceiling.samples.call_s) == units
+    assert len(a.rounds) == len(a.ceiling.rounds) == units
     ratio = comparison.slowdown(a, b)
     assert math.isfinite(ratio.high) and ratio.value == pytest.approx(1, rel=0.1)
 

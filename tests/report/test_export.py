@@ -117,12 +117,12 @@ def test_the_github_action_gets_entries_with_a_range(results):
 def test_asv_gets_seconds_a_99_percent_interval_and_the_rounds(results):
     found = asv_results(results)
     assert set(found) == {f"cpu.time_{name}" for name in fabricate.SPEED}
-    record = next(o for o in results.outcomes if o.record.backend == "numba_cpu" and o.record.case == CASE)
+    outcome = next(o for o in results.outcomes if o.backend == "numba_cpu" and o.case == CASE)
     numba = found["cpu.time_numba_cpu"]
     place = numba["params"][0].index(repr(str(CASE)))
-    rounds = [one for (one,) in record.record.samples.call_s]
+    rounds = list(outcome.rounds)
     assert numba["samples"][place] == rounds
-    assert numba["result"][place] == comparison.median(record).value
+    assert numba["result"][place] == comparison.median(outcome).value
     low, high = numba["stats_ci_99_a"][place], numba["stats_ci_99_b"][place]
     # Of 12 rounds the 2nd and the 11th leave 0.6 % outside, the 3rd and the 10th 3.9 %.
     assert [low, high] == [sorted(rounds)[1], sorted(rounds)[10]]

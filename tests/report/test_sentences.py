@@ -197,7 +197,7 @@ def test_told_apart_is_what_compare_calls_slower(tmp_path):
     path = fabricate.run(tmp_path / "r", speed={f"b{k}": 1 + k / 200 for k in range(9)}).path
     results = outcomes.read([path])
     for case in CASES:
-        group = [o for o in results.outcomes if o.record.case == case]
+        group = [o for o in results.outcomes if o.case == case]
         (first, *others), best = comparison.rank(group, 0.02)
         for other in others:
             verdict = stats.verdict(comparison.slowdown(other, first), 0.02)

@@ -145,9 +145,8 @@ def show(benchmark: Any, clock: Clock, outcome: Outcome, where: Environment) -> 
     """
     from suite.run.replay import figures, seconds
 
-    record = outcome.record
-    said = f"{record.backend}: {record.status}: {record.reason}"
-    if record.status in NO_NUMBER_HERE:
+    said = f"{outcome.backend}: {outcome.status}: {outcome.reason}"
+    if outcome.status in NO_NUMBER_HERE:
         pytest.skip(said)
     if not benchmark.enabled:
         pytest.skip("pytest-benchmark is disabled")
@@ -155,7 +154,7 @@ def show(benchmark: Any, clock: Clock, outcome: Outcome, where: Environment) -> 
     left = iter(times)
 
     def lookup() -> None:
-        if record.status != "ok":
+        if not outcome.completed:
             raise NoNumber
         clock.now_s += next(left)
 
@@ -163,7 +162,7 @@ def show(benchmark: Any, clock: Clock, outcome: Outcome, where: Environment) -> 
     # What failed raises in there: pytest-benchmark then knows that it ran, and saves nothing of it.
     with contextlib.suppress(NoNumber):
         benchmark.pedantic(lookup, setup=clock.reset, rounds=max(1, len(times)), iterations=1)
-    if record.status != "ok":
+    if not outcome.completed:
         pytest.fail(said, pytrace=False)
 
 

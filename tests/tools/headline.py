@@ -54,11 +54,11 @@ class Place:
     def contests(self) -> Iterator[tuple[list[Outcome], set[outcomes.Key]]]:
         groups: dict[object, list[Outcome]] = defaultdict(list)
         for one in self.outcomes:
-            groups[one.record.case].append(one)
+            groups[one.case].append(one)
         for group in groups.values():
             ranked, best = comparison.rank(group, comparison.noise_floor(self.environment))
-            if ranked[0].record.samples:
-                yield [one for one in ranked if one.record.samples], best
+            if ranked[0].completed:
+                yield [one for one in ranked if one.completed], best
 
 
 def places(root: Path) -> list[Place]:
@@ -71,10 +71,10 @@ def places(root: Path) -> list[Place]:
     runs = [(folder, outcomes.read([folder])) for folder in folders]
     for folder, results in sorted(runs, key=lambda run: _environment(run[1]).created):
         where = _environment(results)
-        devices = dict.fromkeys(one.record.device for one in results.outcomes if one.record.samples)
+        devices = dict.fromkeys(one.device for one in results.outcomes if one.completed)
         gpus = [device for device in devices if not device.startswith("cpu")]
         for device in gpus or devices:
-            here = tuple(one for one in results.outcomes if one.record.device == device)
+            here = tuple(one for one in results.outcomes if one.device == device)
             found[where.machine, device] = Place(folder, device, where, here)
     newest = sorted(found.values(), key=lambda place: place.environment.created, reverse=True)
     return sorted(newest, key=lambda place: place.device.startswith("cpu"))
@@ -114,14 +114,14 @@ def _rows(place: Place) -> Iterator[tuple[str, ...]]:
     """A line for each size of batch: who is fastest there, how fast, and how far from a copy."""
     bins: dict[int, list[tuple[list[Outcome], set[outcomes.Key]]]] = defaultdict(list)
     for ranked, best in place.contests():
-        batch = ranked[0].record.case.batch
+        batch = ranked[0].case.batch
         bins[max(start for start in BINS if start <= batch)].append((ranked, best))
     name = markdown_cell(_machine(place))
     for number, (_, contests) in enumerate(sorted(bins.items())):
-        batches = [ranked[0].record.case.batch for ranked, _ in contests]
-        wins = Counter(one.record.backend for ranked, best in contests for one in ranked if one.key in best)
+        batches = [ranked[0].case.batch for ranked, _ in contests]
+        wins = Counter(one.backend for ranked, best in contests for one in ranked if one.key in best)
         first = [ranked[0] for ranked, _ in contests]
-        speeds = [one.record.case.payload_bytes / comparison.median(one).value / 1e9 for one in first]
+        speeds = [one.case.payload_bytes / comparison.median(one).value / 1e9 for one in first]
         shares = [share.value for one in first if (share := comparison.fraction_of_ceiling(one))]
         yield (
             f"**{name}**" if not number else "",
@@ -137,7 +137,7 @@ def _rows(place: Place) -> Iterator[tuple[str, ...]]:
 
 def _against(ranked: Sequence[Outcome]) -> list[float]:
     """How many times longer what a model calls takes than the fastest of a case; nothing if it failed."""
-    return [comparison.slowdown(one, ranked[0]).value for one in ranked if one.record.backend == MODELS]
+    return [comparison.slowdown(one, ranked[0]).value for one in ranked if one.backend == MODELS]
 
 
 def _times(ratio: float) -> str:
@@ -170,7 +170,7 @@ def _provenance(place: Place, root: Path) -> str:
         markdown_cell(html.machine(place.device, where)),
         where.created[:10],
         f"commit `{where.commit[:7]}`{' with changes' if where.dirty else ''}",
-        count(len({one.record.case for one in place.outcomes}), "case"),
+        count(len({one.case for one in place.outcomes}), "case"),
         f"noise floor {floor:.1%} ({known})",
         ", ".join(links),
     )

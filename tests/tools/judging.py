@@ -45,22 +45,21 @@ class Target(NamedTuple):
 
 def case_of(group: Group) -> Case:
     """The case they took turns in."""
-    return next(iter(group.values())).record.case
+    return next(iter(group.values())).case
 
 
 def groups_of(results: Results, device: str) -> list[Group]:
     """Every case of every run that was measured on such a device, ``cpu`` or ``cuda``."""
     groups: dict[tuple[str, str, Case], Group] = defaultdict(dict)
     for outcome in results.outcomes:
-        record = outcome.record
-        if record.samples is not None and record.device.startswith(device):
-            groups[outcome.run, record.device, record.case][record.backend] = outcome
+        if outcome.completed and outcome.device.startswith(device):
+            groups[outcome.run, outcome.device, outcome.case][outcome.backend] = outcome
     return list(groups.values())
 
 
 def failures(results: Results) -> Iterable[str]:
     """A line for each backend that has no number somewhere, with one of the reasons."""
-    failed = {o.record.backend: o.record for o in results.outcomes if o.record.samples is None}
+    failed = {o.backend: o for o in results.outcomes if not o.completed}
     yield from (f"{name}: {one.status}, {one.reason}" for name, one in sorted(failed.items()))
 
 
@@ -104,9 +103,9 @@ def judged(target: Target, groups: Iterable[Group]) -> Iterable[str]:
     )
     for mine, ratio, other in below:
         sign = "missed" if ratio.high < wanted else "undecided"
-        who = f"  against {other.record.backend}" if other else ""
+        who = f"  against {other.backend}" if other else ""
         spread = f"{ratio.value:.2f} [{ratio.low:.2f} {ratio.high:.2f}]"
-        yield f"  {spread}  {sign}  {mine.record.case}  {mine.record.backend}{who}"
+        yield f"  {spread}  {sign}  {mine.case}  {mine.backend}{who}"
 
 
 def _known(outcome: Outcome) -> bool:

@@ -44,7 +44,7 @@ def commands(folder: str, seconds: float) -> list[list[str]]:
 
 def _against_best(group: Group) -> Judged | None:
     best = judging.fastest(group, group.keys() - {OURS})
-    return judging.against(group, OURS, best.record.backend) if best else None
+    return judging.against(group, OURS, best.backend) if best else None
 
 
 def _against_common(group: Group) -> Judged | None:

@@ -58,8 +58,8 @@ def commands(folder: str, seconds: float) -> list[list[str]]:
 
 
 def _is_large(group: Group, least_row: float, most_row: float) -> bool:
-    record = next(iter(group.values())).record
-    case, traffic = record.case, record.traffic
+    outcome = next(iter(group.values()))
+    case, traffic = outcome.case, outcome.traffic
     distinct = traffic.distinct / case.batch if traffic else 0.0
     fits = least_row <= case.row_bytes <= most_row
     return fits and case.cache == "cold" and case.payload_bytes >= LARGE_BYTES and distinct >= DISTINCT
@@ -92,7 +92,7 @@ def _against_copy(*names: str) -> Callable[[Group], Judged | None]:
 def _against_common(*names: str) -> Callable[[Group], Judged | None]:
     def judge(group: Group) -> Judged | None:
         best = judging.fastest(group, names)
-        return judging.against(group, best.record.backend, COMMON) if best else None
+        return judging.against(group, best.backend, COMMON) if best else None
 
     return judge
 
@@ -102,7 +102,7 @@ def _against_peak(peaks: dict[str, float]) -> Callable[[Group], Judged | None]:
         best = judging.fastest(group, OURS)
         if best is None or best.run not in peaks:
             return None
-        least_s = best.record.case.payload_bytes / peaks[best.run]
+        least_s = best.case.payload_bytes / peaks[best.run]
         time = comparison.median(best)
         return Judged(best, stats.Estimate(least_s / time.value, least_s / time.high, least_s / time.low))
 
@@ -142,16 +142,13 @@ def _peaks(results: Results) -> dict[str, float]:
 
 def _share(outcome: Outcome) -> str:
     share = comparison.fraction_of_ceiling(outcome)
-    said = f"{outcome.record.backend} {comparison.median(outcome).value * 1e6:.1f} us"
+    said = f"{outcome.backend} {comparison.median(outcome).value * 1e6:.1f} us"
     return f"{said} ({share.value:.3f})" if share else said
 
 
 def _ceiling(group: Group) -> str:
-    copy = next(iter(group.values())).ceiling
-    if copy is None:
-        return ""
-    seconds = stats.median(comparison.rounds(copy, copy.clock)).value
-    return f"; {comparison.ceiling_bytes(copy.case) / seconds / 1e9:.0f} GB/s"
+    copy_per_s = comparison.ceiling_bytes_per_s(next(iter(group.values())))
+    return f"; {copy_per_s / 1e9:.0f} GB/s" if copy_per_s else ""
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 
 from suite import stats
@@ -45,7 +44,7 @@ def _index(target: Target, measured: Lookups) -> Finding:
             continue
         ratios[batch] = ratio
         time, copy = comparison.median(outcome), comparison.median(outcome).value / ratio.value
-        rows.append((batch, outcome.record.backend, time.value * 1e6, copy * 1e6, ratio.value, spread(ratio)))
+        rows.append((batch, outcome.backend, time.value * 1e6, copy * 1e6, ratio.value, spread(ratio)))
     headings = ("batch", "fastest lookup", "lookup (µs)", "copy of its rows (µs)", "lookup / copy", "±")
     plot = Plot(
         title="Time of the lookup over the time of a copy of the same rows",
@@ -102,8 +101,8 @@ def _speed_table(
     rows = tuple(
         (
             batch,
-            best[batch].record.backend,
-            best[batch].record.case.payload_bytes,
+            best[batch].backend,
+            best[batch].case.payload_bytes,
             speeds[batch].value / 1e9,
             copies[batch] / 1e9 if batch in copies else None,
             share(speeds[batch].value / copies[max(copies)]),
@@ -134,7 +133,7 @@ def _speed_plot(measured: Lookups, speeds: Mapping[int, Estimate], copies: Mappi
 
 def _fitted(target: Target, best: Mapping[int, Outcome]) -> Iterator[str]:
     """A straight line fitted to time over bytes, and its largest error."""
-    points = [(float(o.record.case.payload_bytes), comparison.median(o).value) for o in best.values()]
+    points = [(float(o.case.payload_bytes), comparison.median(o).value) for o in best.values()]
     if len(points) < 3:
         return
     a, b = half_length.fit(points)
@@ -201,8 +200,8 @@ def _called(measured: Lookups) -> Iterator[Table]:
     """On a GPU, the time of a lookup on the device, and of one call that waits for its rows."""
     rows: list[tuple[Cell, ...]] = []
     for batch, outcome in _fastest(measured):
-        if outcome.record.clock == "kernel":
-            call = stats.median(comparison.rounds(outcome.record, "call"))
+        if outcome.clock == "kernel":
+            call = stats.order_statistics(outcome.times("call"))
             kernel = comparison.median(outcome)
             rows.append((batch, kernel.value * 1e6, call.value * 1e6, spread(call)))
     if rows:
@@ -248,6 +247,4 @@ def _lines(measured: Lookups, figure: Figure, factor: float = 1.0) -> list[Serie
 
 def _speed(outcome: Outcome) -> Estimate:
     """Payload bytes a second."""
-    time, payload = comparison.median(outcome), outcome.record.case.payload_bytes
-    high = payload / time.low if time.low > 0 else math.inf
-    return Estimate(payload / time.value, payload / time.high, high)
+    return stats.inverse(outcome.case.payload_bytes, comparison.median(outcome))

@@ -101,26 +101,21 @@ def _keep(
     missing: dict[tuple[str, int, str], str],
 ) -> None:
     for name, outcome in outcomes_of(records).items():
-        record = outcome.record
-        if record.status == "ok":
+        if outcome.completed:
             outcomes[distribution, batch, name] = outcome
-            assert record.traffic is not None
-            distinct[distribution, batch] = record.traffic.distinct / batch
+            assert outcome.traffic is not None
+            distinct[distribution, batch] = outcome.traffic.distinct / batch
         else:
-            missing[distribution, batch, name] = f"{record.status}: {record.reason}"
+            missing[distribution, batch, name] = f"{outcome.status}: {outcome.reason}"
 
 
 def slower(outcome: Outcome) -> Estimate | None:
     """How many times longer a lookup takes than the copy of the same rows in the same rounds."""
     if outcome.ceiling is None:
         return None
-    clock = outcome.record.clock
-    return stats.ratio(comparison.rounds(outcome.record, clock), comparison.rounds(outcome.ceiling, clock))
+    return stats.order_statistics(comparison.ceiling_ratios(outcome))
 
 
 def copy_per_s(outcome: Outcome) -> float | None:
     """Bytes a second, read and written, of the copy of the same rows."""
-    if outcome.ceiling is None:
-        return None
-    seconds = stats.median(comparison.rounds(outcome.ceiling, outcome.record.clock)).value
-    return outcome.record.case.ceiling_bytes / seconds
+    return comparison.ceiling_bytes_per_s(outcome)

@@ -14,7 +14,6 @@ from suite.analysis import comparison, outcomes
 from suite.analysis.columns import columns
 from suite.analysis.outcomes import Outcome, Results
 from suite.cases.case import AXES, DTYPE_BYTES, INDEX_BYTES, Case
-from suite.records.record import Record
 from suite.text import cut
 
 Column = list[Any]
@@ -67,13 +66,12 @@ def figures(results: Results) -> dict[str, object]:
 
 
 def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
-    records = [o.record for o in results.outcomes]
-    cases = {case: place for place, case in enumerate(dict.fromkeys(record.case for record in records))}
+    cases = {case: place for place, case in enumerate(dict.fromkeys(o.case for o in results.outcomes))}
     found = columns(results)
     rows = {name: _plain(found[name]) for name in COPIED}
     clocks = np.array(found["clock"], object)
     headline = [np.array(found[name]) for name in HEADLINE]
-    none = [math.nan] * len(records)
+    none = [math.nan] * len(results.outcomes)
     for clock in CLOCKS:
         names = (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
         ends = [
@@ -87,8 +85,8 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     rows |= _spread("share", *share)
     rows |= {name: _plain([v if v > 0 else math.nan for v in found[name]]) for name in COUNTED}
     rows |= {"no_energy": found["energy_missing"], "no_dram": found["dram_missing"]}
-    rows["no_memory"] = [_no_memory(record) for record in records]
-    rows["case"] = [cases[record.case] for record in records]
+    rows["no_memory"] = list(map(_no_memory, results.outcomes))
+    rows["case"] = [cases[o.case] for o in results.outcomes]
     best = _best(results)
     rows["best"] = [best.get((o.run, *o.key), 0) for o in results.outcomes]
     return rows, list(cases)
@@ -102,8 +100,8 @@ def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
     """Who is fastest in each case on each device of each run, and whom nothing tells from it."""
     groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
-        if outcome.record.samples:
-            groups[outcome.run, outcome.record.device, outcome.record.case].append(outcome)
+        if outcome.completed:
+            groups[outcome.run, outcome.device, outcome.case].append(outcome)
     found: dict[tuple[str, str, str, Case], int] = {}
     for (run, _, _), group in groups.items():
         ranked, best = comparison.rank(group, comparison.noise_floor(results.environments[run]))
@@ -112,10 +110,10 @@ def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
     return found
 
 
-def _no_memory(record: Record) -> str | None:
-    """Why the memory of a lookup is not known; null of a failure, whose status has the reason."""
-    unknown = record.samples is not None and record.memory.extra_bytes is None
-    return record.memory.reason if unknown else None
+def _no_memory(outcome: Outcome) -> str | None:
+    """Why the memory of a lookup is unknown; null of a failure, whose status has the reason."""
+    unknown = outcome.completed and outcome.memory.extra_bytes is None
+    return outcome.memory.reason if unknown else None
 
 
 def _spread(name: str, value: Floats, low: Floats, high: Floats) -> dict[str, Column]:

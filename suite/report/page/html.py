@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -94,16 +94,15 @@ def _card(
     }
 
 
-def _facts(here: Iterable[Outcome], environment: Environment) -> list[tuple[str, str]]:
-    records = [o.record for o in here]
-    absent = {r.backend for r in records} - {r.backend for r in records if r.status != "unavailable"}
-    failed = sum(r.samples is None and r.backend not in absent for r in records)
-    unsure = sum(r.converged is False for r in records)
+def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
+    absent = {o.backend for o in here} - {o.backend for o in here if o.status != "unavailable"}
+    failed = sum(not o.completed and o.backend not in absent for o in here)
+    unsure = sum(o.converged is False for o in here)
     floor = environment.noise_floor
-    cases = len({r.case for r in records})
+    cases = len({o.case for o in here})
     return [
         ("case" if cases == 1 else "cases", f"{cases:,}"),
-        ("record" if len(records) == 1 else "records", f"{len(records):,}"),
+        ("record" if len(here) == 1 else "records", f"{len(here):,}"),
         ("failed", f"{failed:,}"),
         *(
             [("backend not available" if len(absent) == 1 else "backends not available", f"{len(absent):,}")]

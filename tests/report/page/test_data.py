@@ -45,6 +45,6 @@ def test_a_hundred_thousand_records_stay_below_15_megabytes(tmp_path: Path) -> N
     """Measured on fewer: the most that a record takes, with all three clocks and energy."""
     gpu_run(tmp_path / "r")
     results = outcomes.read([tmp_path / "r"])
-    ok = [o for o in results.outcomes if o.record.device == "cuda:0" and o.record.samples]
+    ok = [o for o in results.outcomes if o.device == "cuda:0" and o.completed]
     many = replace(results, outcomes=tuple(ok) * 100)
     assert len(data.embedded(many)) / len(many.outcomes) < 145
