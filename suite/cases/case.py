@@ -108,10 +108,19 @@ class Case:
         """What identifies its table: vocab, dim, dtype, offset; cases with the same one share it."""
         return self.vocab, self.dim, self.dtype, self.offset
 
+    @property
+    def table_text(self) -> str:
+        """Its table in words."""
+        return f"{self.vocab}x{self.dim} {self.dtype}"
+
+    @property
+    def ids_text(self) -> str:
+        """Its ids in words, but for their number; with the table's offset, if any."""
+        ids = f"{self.index_dtype} {self.distribution} {self.cache}"
+        return f"{ids} offset {self.offset}" if self.offset else ids
+
     def __str__(self) -> str:
-        size = f"{self.vocab}x{self.dim} {self.dtype}"
-        ids = f"batch {self.batch} {self.index_dtype} {self.distribution} {self.cache}"
-        return f"{size} {ids}" + (f" offset {self.offset}" if self.offset else "")
+        return f"{self.table_text} batch {self.batch} {self.ids_text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,13 @@ for (const [name, column] of Object.entries(data.rows)) {
   rows[name] = Array.isArray(column) ? column : new Array(data.count).fill(column);
 }
 const words = data.words;
-const AXES = ["vocab", "dim", "dtype", "batch", "index_dtype", "distribution", "cache", "offset"];
-const FASTEST = 1;
-const axis = (name, i) => data.cases[name][rows.case[i]];
+const axis = (name, i) => data.cases[name][rows.case[i]];  /* of its case: an axis, or bytes */
 const word = (name, i) => rows[name][i] === null ? "" : words[name][rows[name][i]];
 const done = i => rows.clock[i] !== null;
 const clockOf = i => word("clock", i);
-const rowBytes = i => axis("dim", i) * data.bytes[axis("dtype", i)];
-const outputBytes = i => axis("batch", i) * rowBytes(i);
-const idsBytes = i => axis("batch", i) * data.bytes[axis("index_dtype", i)];
-const payloadBytes = i => idsBytes(i) + 2 * outputBytes(i);
-const compulsoryBytes = i => rows.distinct_fraction[i] === null ? null
-  : idsBytes(i) + Math.round(rows.distinct_fraction[i] * axis("batch", i)) * rowBytes(i) + outputBytes(i);
+const payloadBytes = i => axis("payload_bytes", i);
+const rowBytes = i => axis("row_bytes", i);
+const isFastest = i => rows.best[i] === 1, isTied = i => rows.best[i] === 2;  /* of its case; judged where the page is made */
 const timeOf = (i, clock = clockOf(i)) => clock ? rows[clock + "_us"][i] : null;
 function spanOf(i, clock = clockOf(i)) {
   const time = timeOf(i, clock), below = time === null ? null : rows[clock + "_below"][i];
@@ -29,10 +24,11 @@ const shareSpan = i => rows.share_below[i] === null ? null
   : [shareOf(i) * (1 - rows.share_below[i] / 1e4), shareOf(i) * (1 + rows.share_above[i] / 1e4)];
 const speedOf = i => done(i) ? payloadBytes(i) / timeOf(i) / 1e3 : null;
 const precisionOf = i => spanOf(i) ? (spanOf(i)[1] - spanOf(i)[0]) / 2 / timeOf(i) : null;
-const tableName = i => `${axis("vocab", i)}×${axis("dim", i)} ${axis("dtype", i)}`;
-const lawName = i => `${axis("index_dtype", i)} ${axis("distribution", i)} ${axis("cache", i)}${axis("offset", i) ? ` offset ${axis("offset", i)}` : ""}`;
+const tableName = i => words.table[axis("table", i)];
+const idsName = i => words.ids[axis("ids", i)];
+const caseName = i => `${tableName(i)} batch ${axis("batch", i)} ${idsName(i)}`;
 
-/* A place is one device of one run; nothing is ever averaged over two. */
+/* A place is one device of one run; nothing is averaged over two. */
 const places = [], placeOf = new Array(data.count);
 {
   const known = new Map();
@@ -46,7 +42,7 @@ const places = [], placeOf = new Array(data.count);
   }
 }
 
-/* A backend that is unavailable in all cases of a place is told of once there, and not drawn at each case. */
+/* A backend that is unavailable in all cases of a place is named once there, and not drawn at each case. */
 const lacking = new Set();
 {
   const ran = new Map();

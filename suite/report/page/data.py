@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from suite.analysis import comparison, outcomes
 from suite.analysis.columns import columns
 from suite.analysis.outcomes import Outcome, Results
-from suite.cases.case import AXES, DTYPE_BYTES, INDEX_BYTES, Case
+from suite.cases.case import AXES, Case
 from suite.text import cut
 
 Column = list[Any]
@@ -21,20 +21,38 @@ Floats = NDArray[np.float64]
 
 WORDS = ("run", "device", "backend", "status", "reason", "clock", "no_memory", "no_energy", "no_dram")
 """Columns of text: each holds places in a list of the texts that occur."""
+SHARED = (*WORDS, "compulsory_bytes")
+"""Columns kept so, as their values are long and repeat."""
 COPIED = (
-    *("status", "reason", "device", "backend", "run", "clock", "converged", "held", "allocates", "samples"),
-    *("rounds", "distinct_fraction", "cache_resident", "extra_memory_bytes", "prepare_memory_bytes"),
-    *("ceiling_gb_per_s", "fraction_of_peak"),
+    "status",
+    "reason",
+    "device",
+    "backend",
+    "run",
+    "clock",
+    "converged",
+    "held",
+    "allocates",
+    "samples",
+    "rounds",
+    "distinct_fraction",
+    "cache_resident",
+    "extra_memory_bytes",
+    "prepare_memory_bytes",
+    "ceiling_gb_per_s",
+    "fraction_of_peak",
 )
 """Columns that are those of the CSV."""
 COUNTED = ("sustained_gb_per_s", "dram_gb_per_s", "joules_per_gb", "mean_power_w")
-"""Columns of figures that counters saw."""
+"""Columns of counters' figures."""
+OF_CASES = ("payload_bytes", "ceiling_bytes", "row_bytes", "rows_bytes", "table_bytes")
+"""Bytes of a case, by the one byte model."""
 CLOCKS = ("kernel", "enqueue", "call")
 HEADLINE = ("median_us", "ci_low_us", "ci_high_us")
 DIGITS = 4
 MOST_TEXT = 400
 FASTEST, TIED = 1, 2
-"""What ``best`` says of a record: fastest of its case, or not told from it; 0 for the others."""
+"""Values of ``best``: the fastest of its case, or tied with it; 0 for the others."""
 _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
@@ -48,18 +66,24 @@ def figures(results: Results) -> dict[str, object]:
     """All the page shows that depends on the records.
 
     Returns:
-        ``cases``: one list an axis; ``rows``: one list a column, in the order of the records, where a text or
-        a case is its place in ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value.
-        A column that is the same everywhere is that value instead of a list.
+        ``axes``: their names. ``cases``: by axis, and by figure or text of a case, a list with a place for
+        each case. ``rows``: a list a column, in the order of the records, where a text or a case is its place
+        in ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value. A column that is the
+        same everywhere is that value instead of a list.
     """
     with outcomes.uncollected():
         rows, cases = _rows(results)
-    words = {name: _numbered(rows, name) for name in WORDS}
+    of_cases = {name: [getattr(case, name) for case in cases] for name in (*AXES, *OF_CASES)}
+    of_cases |= {
+        "table": [case.table_text.replace("x", "×", 1) for case in cases],
+        "ids": [case.ids_text for case in cases],
+    }
+    words = {name: _numbered(rows, name) for name in SHARED}
+    words |= {name: _numbered(of_cases, name) for name in ("table", "ids")}
     return {
-        "bytes": {**DTYPE_BYTES, **INDEX_BYTES},
-        "cases": {axis: [getattr(case, axis) for case in cases] for axis in AXES},
+        "axes": AXES,
+        "cases": of_cases,
         "words": words,
-        "floors": [comparison.noise_floor(results.environments[run]) for run in _names(results)],
         "count": len(results.outcomes),
         "rows": {name: _short(column) for name, column in rows.items()},
     }
@@ -69,6 +93,7 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     cases = {case: place for place, case in enumerate(dict.fromkeys(o.case for o in results.outcomes))}
     found = columns(results)
     rows = {name: _plain(found[name]) for name in COPIED}
+    rows["compulsory_bytes"] = found["compulsory_bytes"]
     clocks = np.array(found["clock"], object)
     headline = [np.array(found[name]) for name in HEADLINE]
     none = [math.nan] * len(results.outcomes)
@@ -92,12 +117,8 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     return rows, list(cases)
 
 
-def _names(results: Results) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(o.run for o in results.outcomes))
-
-
 def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
-    """Who is fastest in each case on each device of each run, and whom nothing tells from it."""
+    """The fastest of each case on each device of each run, and those tied with it."""
     groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
         if outcome.completed:
@@ -118,9 +139,9 @@ def _no_memory(outcome: Outcome) -> str | None:
 
 def _spread(name: str, value: Floats, low: Floats, high: Floats) -> dict[str, Column]:
     """How far intervals reach below and above, in 1e-4 of their values, rounded up; null if unbounded."""
-    known = (value > 0) & (low > 0) & np.isfinite(high)
+    bounded = (value > 0) & np.isfinite(low) & np.isfinite(high)
     spread = np.full((2, len(value)), math.nan)
-    spread[:, known] = 1 - low[known] / value[known], high[known] / value[known] - 1
+    spread[:, bounded] = 1 - low[bounded] / value[bounded], high[bounded] / value[bounded] - 1
     below, above = (
         [None if math.isnan(v) else v for v in of.tolist()] for of in np.ceil(spread * 1e4 - 1e-6)
     )
@@ -134,12 +155,12 @@ def _plain(column: Column) -> Column:
     return [float(f"{v:.{DIGITS}g}") if math.isfinite(v) else None for v in column]
 
 
-def _numbered(rows: dict[str, Column], name: str) -> list[str]:
-    """Put places in a list of texts for the texts of a column; returns that list."""
-    texts = [text for text in dict.fromkeys(rows[name]) if text is not None]
-    places = {text: place for place, text in enumerate(texts)}
-    rows[name] = [*map(places.get, rows[name])]
-    return [cut(text, MOST_TEXT) for text in texts]
+def _numbered(columns: dict[str, Column], name: str) -> Column:
+    """Replace the values of a column by their places in a list of those that occur; returns that list."""
+    values = [value for value in dict.fromkeys(columns[name]) if value is not None]
+    places = {value: place for place, value in enumerate(values)}
+    columns[name] = [*map(places.get, columns[name])]
+    return [cut(value, MOST_TEXT) if isinstance(value, str) else value for value in values]
 
 
 def _short(column: Column) -> object:

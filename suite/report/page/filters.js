@@ -73,6 +73,7 @@ function drawFilters(changed) {
   }
   box.replaceChildren(...fields);
   const any = Object.values(state.chosen).some(chosen => chosen.size);
+  document.documentElement.classList.toggle("filtered", any);
   document.getElementById("shown").replaceChildren(
     any ? `${shown.length.toLocaleString("en-US")} of ${many(data.count, "record")} ` : `all ${many(data.count, "record")}`,
     ...(any ? [el("button", {type: "button", id: "clear", onclick: event => {

@@ -75,7 +75,7 @@ const COLUMNS = {
   dtype: {key: "dtype", label: "dtype", value: i => axis("dtype", i)},
   batch: {key: "batch", label: "batch", value: i => axis("batch", i), show: i => axis("batch", i).toLocaleString("en-US"), number: true},
   index: {key: "index", label: "ids", value: i => axis("index_dtype", i)},
-  law: {key: "law", label: "drawn", value: i => axis("distribution", i)},
+  distribution: {key: "distribution", label: "drawn", value: i => axis("distribution", i)},
   cache: {key: "cache", label: "cache", value: i => axis("cache", i)},
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf},
@@ -109,7 +109,7 @@ for (const clock of ["kernel", "enqueue", "call"]) {
 }
 function remark(i) {
   if (!done(i)) return word("reason", i);
-  return [rows.best[i] === FASTEST ? "fastest" : rows.best[i] ? "not told from the fastest" : "",
+  return [isFastest(i) ? "fastest" : rows.best[i] ? "tied with the fastest" : "",
     rows.converged[i] === 0 ? "not converged" : "", rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }
@@ -122,4 +122,4 @@ const shows = {
 const FIRST = matchMedia("(max-width: 640px)").matches ? ["backend", "time", "share"] : [];
 const columns = (...names) => [...FIRST.filter(name => names.includes(name)), ...names.filter(name => !FIRST.includes(name))]
   .filter(name => shows[name] !== false).map(name => COLUMNS[name]);
-const CASE = ["backend", "place", "table", "dtype", "batch", "index", "law", "cache", "offset"];
+const CASE = ["backend", "place", "table", "dtype", "batch", "index", "distribution", "cache", "offset"];

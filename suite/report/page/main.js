@@ -27,7 +27,7 @@ function drawFailures() {
     of("status", "status", some => word("status", some[0])),
     of("reason", "reason", some => word("reason", some[0]), {long: true}),
     of("cases", "cases", some => some.length, {number: true}),
-    of("which", "such as", some => `${tableName(some[0])} batch ${axis("batch", some[0])} ${lawName(some[0])}`, {long: true}),
+    of("which", "such as", some => caseName(some[0]), {long: true}),
   ].filter(one => one.key !== "place" || places.length > 1);
   drawGrid(box, "What failed", own, kinds, failuresSort, drawFailures);
 }
@@ -52,12 +52,12 @@ function drawAll() {
 
 /* The data as files, made here; no cell can be taken for a formula. */
 const TEXTS = ["run", "backend", "status", "reason", "device", "clock"];
-const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share"].includes(name) && !/^no_|_below$|_above$/.test(name));
+const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
 const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
 const whole = i => ({
   ...Object.fromEntries(TEXTS.map(name => [name, rows[name][i] === null ? null : word(name, i)])),
-  ...Object.fromEntries(AXES.map(name => [name, axis(name, i)])),
-  gb_per_s: done(i) ? Number(speedOf(i).toPrecision(4)) : null, payload_bytes: payloadBytes(i), compulsory_bytes: compulsoryBytes(i),
+  ...Object.fromEntries(data.axes.map(name => [name, axis(name, i)])),
+  gb_per_s: done(i) ? Number(speedOf(i).toPrecision(4)) : null, payload_bytes: payloadBytes(i), compulsory_bytes: rows.compulsory_bytes[i] === null ? null : words.compulsory_bytes[rows.compulsory_bytes[i]],
   fraction_of_ceiling: shareOf(i), ...Object.fromEntries(SPANS.flatMap(([name, unit, span]) => {
     const [low, high] = span(i) || [null, null], short = value => value === null ? null : Number(value.toPrecision(4));
     return [[name + "_low" + unit, short(low)], [name + "_high" + unit, short(high)]];

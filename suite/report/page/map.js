@@ -1,35 +1,41 @@
 "use strict";
-/* Who wins where: a cell a case, and for each place the score of its backends. */
+/* The fastest of each case: a cell a case, and for each place the score of its backends. */
 
 const MAP_LINES = 40;
 let mapLines = MAP_LINES;
 
-/* The fastest of one case among the records shown, whoever can't be told from it, and by how much the next is slower. */
+/* How many records of a case at a place completed: where a filter hides some of them, there is no verdict. */
+const completed = new Map();
+const contestKey = i => placeOf[i] + " " + rows.case[i];
+for (let i = 0; i < data.count; i++) if (done(i)) completed.set(contestKey(i), (completed.get(contestKey(i)) || 0) + 1);
+
+/* The fastest of one case and those tied with it; of a case shown in part, the fastest shown. `next` is by how
+   much the next one is slower. */
 function contest(items) {
-  const ok = items.filter(done);
-  const alone = items.length === 1;
-  if (!ok.length) return {items, best: [], next: null, alone};
-  const clocks = new Set(ok.map(clockOf)), clock = clocks.size === 1 ? [...clocks][0] : "call";
+  const ok = items.filter(done), alone = items.length === 1;
+  const part = ok.length < (completed.get(contestKey(items[0])) || 0);
+  if (!ok.length) return {items, best: [], next: null, alone, part};
+  const clock = clockOfAll(ok);
   ok.sort((a, b) => timeOf(a, clock) - timeOf(b, clock));
-  const whole = ok.find(i => rows.best[i] === FASTEST);
-  let best;
-  if (whole !== undefined) {
-    best = [whole, ...ok.filter(i => i !== whole && rows.best[i])];
-  } else {  /* the fastest is filtered out: intervals that reach each other are called unclear */
-    const reach = i => (spanOf(i, clock) || [0, Infinity]);
-    const bound = reach(ok[0])[1] * (1 + data.floors[rows.run[ok[0]]]);
-    best = ok.filter((i, k) => k === 0 || reach(i)[0] <= bound);
-  }
+  const best = part ? ok.slice(0, 1) : [...ok.filter(isFastest), ...ok.filter(isTied)];
   const others = ok.filter(i => !best.includes(i));
-  return {items, best, alone, next: others.length ? timeOf(others[0], clock) / timeOf(best[0], clock) : null};
+  return {items, best, alone, part, next: others.length ? timeOf(others[0], clock) / timeOf(best[0], clock) : null};
 }
 
-/* How far the best there is stays from the limit, in one sentence. */
+/* The clock that records can be compared by: their own if it is the same one, else the call. */
+function clockOfAll(items) {
+  const clocks = new Set(items.map(clockOf));
+  return clocks.size === 1 ? [...clocks][0] : "call";
+}
+const inPart = contests => contests.some(({part}) => part);
+const fastestOf = contests => inPart(contests) ? "fastest shown" : "fastest";
+
+/* How far the fastest stays from the limit, in one sentence. */
 function distance(here) {
   const shares = here.filter(({best}) => best.length).map(({best}) => shareOf(best[0])).filter(share => share !== null).sort((a, b) => a - b);
   if (!shares.length) return null;
   const ends = percent(shares[0], 0) !== percent(shares[shares.length - 1], 0) ? ` (${percent(shares[0], 0)} to ${percent(shares[shares.length - 1], 0)})` : "";
-  return el("p", {}, "The fastest reaches ", el("b", {}, percent(median(shares), 0)), ` of a copy's speed at the median over ${many(shares.length, "case")}${ends}.`);
+  return el("p", {}, `The ${fastestOf(here)} reaches `, el("b", {}, percent(median(shares), 0)), ` of a copy's speed at the median over ${many(shares.length, "case")}${ends}.`);
 }
 
 function drawScores(contests) {
@@ -43,22 +49,23 @@ function drawScores(contests) {
       if (!done(i)) score.failed++;
       else if (shareOf(i) !== null) score.shares.push(shareOf(i));
     }
-    for (const {best, alone} of here) for (const i of alone ? [] : best) scores.get(rows.backend[i])[best.length === 1 ? "won" : "tied"]++;
+    const part = inPart(here);
+    for (const {best, alone} of here) for (const i of alone ? [] : part ? best.slice(0, 1) : best) scores.get(rows.backend[i])[part || best.length === 1 ? "won" : "tied"]++;
     const share = ({shares}) => shares.length ? median(shares) : 0;
     const order = [...scores.values()].sort((a, b) => b.won - a.won || b.tied - a.tied || share(b) - share(a) || byLook(a.backend, b.backend));
     const failed = order.some(score => score.failed);
     const all = here.length, few = order.slice(0, 12);
     if (!all) { box.replaceChildren(el("p", {class: "note"}, "No record shown.")); continue; }
     const bar = ({backend, won, tied}) => {
-      const made = el("div", {class: "bar " + colour(backend), title: `${won} won, ${tied} unclear of ${all}`}, el("i"), el("i", {class: "tied"}));
+      const made = el("div", {class: "bar " + colour(backend), title: part ? `fastest shown in ${won} of ${all}` : `${won} won, ${tied} unclear of ${all}`}, el("i"), el("i", {class: "tied"}));
       made.children[0].style.width = 100 * won / all + "%";
       made.children[1].style.width = 100 * tied / all + "%";
       return made;
     };
     const line = score => el("tr", {}, el("td", {}, named(score.backend)), el("td", {class: "wide"}, bar(score)), el("td", {class: "number"}, String(score.won)),
-      el("td", {class: "number"}, String(score.tied)), el("td", {class: "number"}, score.shares.length ? percent(median(score.shares), 0) : ""),
+      part ? null : el("td", {class: "number"}, String(score.tied)), el("td", {class: "number"}, score.shares.length ? percent(median(score.shares), 0) : ""),
       failed ? el("td", {class: "number" + (score.failed ? " bad" : "")}, String(score.failed)) : null);
-    const head = [["backend"], [`of ${many(all, "case")}`, "wide"], ["won", "number"], ["unclear", "number"], ["of copy", "number"], ...(failed ? [["failed", "number"]] : [])];
+    const head = [["backend"], [`of ${many(all, "case")}`, "wide"], ...(part ? [["fastest shown", "number"]] : [["won", "number"], ["unclear", "number"]]), ["of copy", "number"], ...(failed ? [["failed", "number"]] : [])];
     box.replaceChildren(...[distance(here), byBatch(here), forAll(here)].filter(Boolean), el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Score of the backends"}, el("table", {},
       el("thead", {}, el("tr", {}, head.map(([text, kind]) => el("th", {scope: "col", class: ("plain " + (kind || "")).trim()}, text)))),
       el("tbody", {}, few.map(line)))),
@@ -68,16 +75,16 @@ function drawScores(contests) {
 
 function cellOf(one) {
   if (!one) return el("td", {class: "soft"}, "·");
-  const {items, best, next} = one;
+  const {items, best, next, part} = one;
   if (!best.length) {
     const why = items.map(i => `${word("backend", i)}: ${word("status", i)}: ${word("reason", i)}`);
     return el("td", {class: "bad", title: why.join("\n")}, "× none", el("small", {}, items.length === 1 ? word("status", items[0]) : `${items.length} failed`));
   }
   const first = best[0], share = shareOf(first);
   const failed = items.filter(i => !done(i)).length;
-  const about = [next && best.length === 1 ? `next is ${digits(next)}× slower` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
+  const about = [next && best.length === 1 ? part ? `next takes ${digits(next)}×` : `next is ${digits(next)}× slower` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
   const title = items.map(i => saidOf(i)).join("\n\n");
-  if (one.alone) return el("td", {title}, named(rows.backend[first]), el("small", {}, ["alone", ...about].join(", ")));
+  if (one.alone || part) return el("td", {title}, named(rows.backend[first]), [one.alone ? "alone" : "fastest shown", ...about].map(text => el("small", {}, text)));
   if (best.length === 1) {
     return el("td", {class: "won " + colour(rows.backend[first]), title}, named(rows.backend[first]), about.map(text => el("small", {}, text)));
   }
@@ -88,6 +95,7 @@ function cellOf(one) {
 function totalOf(all) {
   const wins = new Map(), some = all.filter(one => !one.alone);
   if (!some.length) return {text: "one backend only", about: many(all.length, "case")};
+  if (inPart(some)) return totalShown(some);
   for (const {best} of some) if (best.length === 1) wins.set(rows.backend[best[0]], (wins.get(rows.backend[best[0]]) || 0) + 1);
   const most = Math.max(0, ...wins.values()), first = [...wins].filter(([, n]) => n === most).map(([backend]) => backend);
   if (some.every(({best}) => !best.length)) return {text: "none completed", about: many(some.length, "case")};
@@ -102,13 +110,21 @@ function totalOf(all) {
   }
   return {backend: first[0], about: `wins ${most} of ${some.length}`};
 }
+/* The backend that is the fastest shown in more than half of the cases; no verdict. */
+function totalShown(some) {
+  const first = [...grouped(some.filter(({best}) => best.length), ({best}) => rows.backend[best[0]])].sort((a, b) => b[1].length - a[1].length || byLook(a[0], b[0]));
+  if (!first.length) return {text: "none completed", about: many(some.length, "case")};
+  const [backend, cases] = first[0], of = `${cases.length} of ${some.length}`;
+  return 2 * cases.length > some.length ? {backend, about: "fastest shown in " + of, part: true}
+    : {never: first.slice(0, 2).map(([one]) => one), text: "divided", about: "fastest shown in at most " + of};
+}
 function totalCell(some) {
-  const {backend, text, about, never} = totalOf(some), small = el("small", {}, about);
-  if (backend !== undefined) return el("td", {class: "won " + colour(backend)}, named(backend), small);
+  const {backend, text, about, never, part} = totalOf(some), small = el("small", {}, about);
+  if (backend !== undefined) return el("td", part ? {} : {class: "won " + colour(backend)}, named(backend), small);
   return el("td", {class: "unclear"}, text, (never || []).slice(0, 3).map(one => el("small", {class: "ink"}, named(one))), small);
 }
 
-/* The shortest answer: who wins at each batch, over all tables of a place. */
+/* The shortest answer: the fastest at each batch, over all tables of a place. */
 function byBatch(here) {
   if (here.every(one => one.alone)) return null;
   const batches = [...grouped(here, ({items}) => axis("batch", items[0]))].sort((a, b) => a[0] - b[0]), spans = [];
@@ -118,42 +134,41 @@ function byBatch(here) {
     else spans.push({...total, from: batch, to: batch});
   }
   const number = value => value.toLocaleString("en-US");
-  return el("p", {class: "answer"}, "Fastest by batch:", spans.slice(0, 12).map(({backend, text, about, never, from, to}) =>
+  return el("p", {class: "answer"}, inPart(here) ? "Fastest shown by batch:" : "Fastest by batch:", spans.slice(0, 12).map(({backend, text, about, never, from, to}) =>
     el("span", {title: from === to ? about : null}, el("b", {}, number(from) + (from === to ? "" : "–" + number(to))), " ",
       backend === undefined ? [(never || []).slice(0, 3).map(one => el("span", {class: "one"}, named(one))), el("i", {}, text)] : named(backend))));
 }
 
-/* The answer for whoever wants one backend for everything: who stays nearest to the fastest where it is farthest from it. */
+/* The answer for one backend in all cases: the one whose largest factor over the fastest is the smallest. */
 function forAll(here) {
   const some = here.filter(({best, alone}) => best.length && !alone), worst = new Map();
   for (const {items, best} of some) {
-    const ok = items.filter(done), clocks = new Set(ok.map(clockOf)), clock = clocks.size === 1 ? [...clocks][0] : "call";
+    const ok = items.filter(done), clock = clockOfAll(ok);
     for (const i of ok) {
       const {most, cases} = worst.get(rows.backend[i]) || {most: 1, cases: 0};
       worst.set(rows.backend[i], {most: Math.max(most, timeOf(i, clock) / timeOf(best[0], clock)), cases: cases + 1});
     }
   }
   const complete = [...worst].filter(([, {cases}]) => cases === some.length).sort((a, b) => a[1].most - b[1].most || byLook(a[0], b[0]));
-  if (!complete.length || complete[0][1].most === 1) return null;  /* it wins everywhere, as the line above says */
+  if (!complete.length || complete[0][1].most === 1) return null;  /* it is the fastest everywhere, as the line above says */
   const [backend, {most}] = complete[0];
-  return el("p", {class: "answer"}, "One for all cases:", el("span", {}, named(backend)), `at most ${digits(most)}× the time of the fastest`);
+  return el("p", {class: "answer"}, "One for all cases:", el("span", {}, named(backend)), `at most ${digits(most)}× the time of the ${fastestOf(here)}`);
 }
 
 function drawMap() {
   const figure = document.getElementById("figure-map");
-  const contests = [...grouped(drawn, i => placeOf[i] + " " + rows.case[i]).values()].map(contest);
+  const contests = [...grouped(drawn, contestKey).values()].map(contest);
   drawScores(contests);
-  const lineKey = i => `${tableName(i)} ${lawName(i)}`;
-  const size = i => axis("vocab", i) * rowBytes(i);
+  const size = i => axis("table_bytes", i);
   let left = 0;
   const one = (place, some) => {
     const batches = [...new Set(some.map(({items}) => axis("batch", items[0])))].sort((a, b) => a - b);
-    const lines = [...grouped(some, ({items}) => lineKey(items[0]))].sort((a, b) => size(a[1][0].items[0]) - size(b[1][0].items[0]));
+    const lines = [...grouped(some, ({items}) => seriesOf(items[0]))].sort((a, b) => size(a[1][0].items[0]) - size(b[1][0].items[0]));
     left += Math.max(0, lines.length - mapLines);
     const of = (list, batch) => list.filter(({items}) => axis("batch", items[0]) === batch);
     const label = batch => `batch ${batch.toLocaleString("en-US")}`;
     const labelled = (cell, batch) => { cell.dataset.label = label(batch); return cell; };  /* read where there is no room for headings */
-    const about = i => [`${axis("vocab", i)}×${axis("dim", i)} ${axis("dtype", i)}`, el("small", {}, lawName(i) + ", " + bytes(size(i)))];
+    const about = i => [tableName(i), el("small", {}, idsName(i) + ", " + bytes(size(i)))];
     const head = el("tr", {}, el("th", {scope: "col", class: "plain"}, "table"), batches.map(batch => el("th", {scope: "col", class: "plain"}, label(batch))));
     const total = el("tr", {class: "total"}, el("th", {scope: "row"}, "all tables", el("small", {}, "most often fastest")), batches.map(batch => labelled(totalCell(of(some, batch)), batch)));
     const body = lines.slice(0, mapLines).map(([, list]) => el("tr", {}, el("th", {scope: "row"}, about(list[0].items[0])), batches.map(batch => labelled(cellOf(of(list, batch)[0]), batch))));

@@ -4,7 +4,7 @@
 const MOST_PANELS = 8;
 
 function saidOf(i, more = []) {
-  const head = `${word("backend", i)}${places.length > 1 ? " · " + places[placeOf[i]].name : ""}\n${tableName(i)} batch ${axis("batch", i)} ${lawName(i)}`;
+  const head = `${word("backend", i)}${places.length > 1 ? " · " + places[placeOf[i]].name : ""}\n${caseName(i)}`;
   if (!done(i)) return `${head}\n${word("status", i)}: ${word("reason", i)}`;
   const span = spanOf(i);
   return [head, `${clockOf(i)} ${digits(timeOf(i))} µs` + (span ? ` (${digits(span[0])} to ${digits(span[1])})` : " (too few rounds for an interval)"),
@@ -33,7 +33,7 @@ function show(id, items, parts, label, names) {
   for (const plot of figure.querySelectorAll(".plot")) if (plot.redraw) plot.redraw();
 }
 
-const joinKey = i => [rows.backend[i], axis("vocab", i), axis("dim", i), axis("dtype", i), axis("index_dtype", i), axis("distribution", i), axis("cache", i), axis("offset", i)].join(" ");
+const joinKey = i => [rows.backend[i], axis("table", i), axis("ids", i)].join(" ");
 function joined(items, marks) {
   const of = new Map(marks.map(one => [one.i, one]));
   return [...grouped(items.filter(i => of.has(i)), joinKey).values()].filter(some => some.length > 1)
@@ -53,7 +53,7 @@ function drawLimit() {
       const at = rows.case[i] + " " + rows.ceiling_gb_per_s[i];
       if (rows.ceiling_gb_per_s[i] === null || seen.has(at)) continue;
       seen.add(at);
-      limits.push({x: payloadBytes(i), y: rows.ceiling_gb_per_s[i], i, said: () => `ceiling: the copy of ${bytes(2 * outputBytes(i))} at ${digits(rows.ceiling_gb_per_s[i])} GB/s\n${tableName(i)} batch ${axis("batch", i)} ${lawName(i)}`});
+      limits.push({x: payloadBytes(i), y: rows.ceiling_gb_per_s[i], i, said: () => `ceiling: the copy of ${bytes(axis("ceiling_bytes", i))} at ${digits(rows.ceiling_gb_per_s[i])} GB/s\n${caseName(i)}`});
     }
     return drawChart({
       title, about: "Bandwidth over bytes moved, with the ceiling of each case", marks, limits, joins: joined(items, marks), dodge: 3,
@@ -75,7 +75,7 @@ function guidesOf(items, limits) {
     const peak = Number(median(peaks).toPrecision(4));  /* of figures of four digits each */
     guides.push({label: `theoretical peak ${digits(peak)} GB/s`, from: [low, peak], to: [high, peak], fit: true, note: true});
   }
-  const took = ({i, y}) => 2 * outputBytes(i) / y / 1e3;
+  const took = ({i, y}) => axis("ceiling_bytes", i) / y / 1e3;
   const least = limits.map(took).reduce((a, b) => Math.min(a, b));
   guides.push({label: `floor ${digits(least)} µs`, from: [low, low / least / 1e3], to: [high, high / least / 1e3], note: true});
   return guides;
@@ -97,7 +97,7 @@ function drawShare() {
     [...CASE, "row", "speed", "ceiling", "share", "shareSpan", "distinct", "remark"]);
 }
 
-const seriesOf = i => `${tableName(i)} ${lawName(i)}`;
+const seriesOf = i => `${tableName(i)} ${idsName(i)}`;
 function drawBatch() {
   const all = grouped(drawn, seriesOf), most = new Map([...all].map(([name, some]) => [name, new Set(some.map(i => axis("batch", i))).size]));
   const order = [...all.keys()].sort((a, b) => most.get(b) - most.get(a));
@@ -172,7 +172,7 @@ function drawStrip(title, items, value, format, why, label, log) {
 const SMALL = 1e6;
 const dramOf = i => rows.dram_gb_per_s[i] === null || rows.sustained_gb_per_s[i] === null ? null : rows.dram_gb_per_s[i] / rows.sustained_gb_per_s[i];
 function drawCost() {
-  const extra = i => rows.extra_memory_bytes[i] === null ? null : rows.extra_memory_bytes[i] / outputBytes(i);
+  const extra = i => rows.extra_memory_bytes[i] === null ? null : rows.extra_memory_bytes[i] / axis("rows_bytes", i);
   const figures = [
     ["energy", i => rows.joules_per_gb[i], v => tick(v) + " J/GB", "no_energy", "joules a GB of payload"],
     ["memory traffic the counters saw", dramOf, v => tick(v) + "×", "no_dram", "bytes of DRAM traffic for one declared"],
@@ -180,7 +180,7 @@ function drawCost() {
   const draw = (items, title) => {
     const name = what => [title, what].filter(Boolean).join(" · "), ok = items.filter(done);
     if (!ok.length) return [];
-    const large = ok.filter(i => outputBytes(i) >= SMALL), of = large.length ? ` (outputs from ${bytes(SMALL)})` : "";
+    const large = ok.filter(i => axis("rows_bytes", i) >= SMALL), of = large.length ? ` (outputs from ${bytes(SMALL)})` : "";
     const made = [drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "×", i => word("no_memory", i), "in outputs of the lookup", false)];
     for (const [what, value, format, missing, label] of figures) {
       if (ok.some(i => value(i) !== null)) made.push(drawStrip(name(what), items, value, format, i => word(missing, i), label, true));

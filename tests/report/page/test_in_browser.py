@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from suite.analysis import outcomes
+from suite.cases.case import AXES
 from tests.support.browser import Browser
 from tests.support.pages import CASES, EVIL, FAILURES
 
@@ -169,6 +171,37 @@ def test_the_map_says_who_wins_and_what_is_unclear(at: Any) -> None:
     cell = browser.run("document.querySelector('#figure-map tr:not(.total) td.unclear').textContent")
     assert "cupy_rawkernel" in cell
     assert "triton_gather" in cell
+
+
+def test_a_filter_that_hides_a_backend_leaves_no_verdict(at: Any) -> None:
+    """The two backends that are left share the tables; neither wins where the others are hidden."""
+    cells = "[...document.querySelectorAll('#figure-map tbody td')].map(td => td.className + td.textContent)"
+    scores = "[...document.querySelectorAll('.score th')].map(th => th.textContent)"
+    browser = at("divided", "#backend=a&backend=b")
+    shown = browser.run(cells)
+    assert len(shown) == 8
+    assert not [text for text in shown if text.startswith(("won", "unclear")) and "divided" not in text]
+    assert all("fastest shown" in text for text in shown)
+    assert browser.run(scores) == ["backend", "of 6 cases", "fastest shown", "of copy"]
+    assert browser.run("document.querySelector('.answer').textContent").startswith("Fastest shown by batch")
+    card = "getComputedStyle(document.querySelector('.verdict'), '::before').content"
+    assert browser.run(card) == '"Whole run: "'
+    browser = at("divided", "#distribution=uniform")  # of every case all is shown
+    assert "won" in " ".join(browser.run(cells)) and browser.run(scores)[2:4] == ["won", "unclear"]
+    assert at("divided").run(card) == "none"
+
+
+def test_the_page_is_given_the_bytes_of_the_one_byte_model(at: Any, folder: Path) -> None:
+    from suite.analysis import frame
+
+    results = outcomes.read([folder / "host"])
+    table = frame.frame(results)
+    browser = at("host")
+    for name in ("payload_bytes", "compulsory_bytes"):
+        assert browser.run(f"all().map(i => whole(i).{name})") == table[name].tolist()
+    assert browser.run("data.axes") == list(AXES)
+    names = [str(o.case).replace("x", "×", 1) for o in results.outcomes]
+    assert browser.run("all().map(caseName)") == names
 
 
 def test_where_most_is_unclear_nobody_is_called_the_fastest(at: Any) -> None:
