@@ -1,4 +1,4 @@
-"""JSON read several times as fast, where msgspec is installed; ``strict`` reads what is uncertain."""
+"""The fast reader of JSON, where msgspec is installed; what is uncertain is left to ``strict``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ T = TypeVar("T")
 Reader = Callable[[bytes], Any]
 Convert = Callable[[Any], Any]
 _EXACT = 2**53
+"""Larger floats may have been integers in the text."""
+_PLAIN = {int, str, bool, type(None)}
+_SHARED = 1024
+"""How many values of a dataclass are kept, to be shared."""
 
 
 def read(kind: type[T], line: bytes) -> T | None:
-    """What ``strict.parse`` and ``strict.build`` would make of a line, to the bit; None if not certain.
+    """What ``strict.parse`` and ``strict.build`` make of a line, to the bit; None if not certain.
 
-    msgspec checks names, types and numbers. Of a key that stands twice it takes the last, so the colons are
-    counted: in a line without escapes those outside of text are as many as the keys.
+    msgspec checks names, types and numbers; this checks that no key stands twice.
     """
     reader = _reader(typing.cast(Any, kind))
     return reader(line) if reader else None
@@ -37,20 +40,24 @@ def _reader(kind: type) -> Reader | None:
     decode, convert = Decoder(_struct(kind)).decode, _converter(kind)
 
     def read(line: bytes) -> Any:
+        # msgspec silently takes the last of two equal keys. Each key has one colon after it, and any other
+        # colon is within a text, so the keys and texts read say how many colons the line should have: if it
+        # has more, a key was not read. An escape can hide a colon, or the quote that ends a text, so a line
+        # with one is not certain.
         if b"\\" in line:
             return None
         try:
-            made, colons = convert(decode(line))
+            value, colons = convert(decode(line))
         except (MsgspecError, ValueError, RecursionError):
             return None
-        return made if colons == line.count(b":") else None
+        return value if colons == line.count(b":") else None
 
     return read
 
 
 @functools.cache
 def _struct(kind: Any) -> Any:
-    """A dataclass as msgspec is to read it: each field must be there, but those that may be absent."""
+    """A dataclass as msgspec reads it: every field must be there, but for those that may be absent."""
     import msgspec
 
     hints = typing.get_type_hints(kind)
@@ -72,7 +79,7 @@ def _read_as(hint: Any) -> Any:
 
 @functools.cache
 def _converter(kind: Any) -> Convert:
-    """From the struct of a dataclass to the dataclass, and the colons that were in its text."""
+    """From the struct of a dataclass to the dataclass, and to the number of colons in its text."""
     from msgspec import UNSET
     from msgspec.structs import astuple
 
@@ -80,7 +87,7 @@ def _converter(kind: Any) -> Convert:
     inner = {place: _inner(hints[field.name]) for place, field in enumerate(fields)}
     nested = [(place, convert) for place, convert in inner.items() if convert]
     absent = [(place, f.default) for place, f in enumerate(fields) if f.metadata.get("may_be_absent")]
-    make = strict.maker(kind)
+    make = _maker(kind)
 
     def convert(struct: Any) -> tuple[Any, int]:
         values = [*astuple(struct)]
@@ -99,6 +106,17 @@ def _converter(kind: Any) -> Convert:
         return make(*values), colons
 
     return convert
+
+
+@functools.cache
+def _maker(kind: Any) -> Callable[..., Any]:
+    """The constructor of a dataclass; where it holds only texts and integers, equal values share an instance.
+
+    Not where it holds floats: 0.0 and -0.0 are equal.
+    """
+    hints = typing.get_type_hints(kind)
+    plain = all(strict.json_types(hints[field.name]) <= _PLAIN for field in dataclasses.fields(kind))
+    return functools.lru_cache(_SHARED, typed=True)(kind) if plain else typing.cast(Callable[..., Any], kind)
 
 
 def _inner(hint: Any) -> Convert | None:
