@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from suite import stats
 from suite.analysis import comparison
-from suite.command import Parser, execute, refuse
+from suite.command import CHECK_FAILED, DONE, BadRequest, Parser, execute, refuse
 from suite.compare import pairs
 from suite.compare.pairs import Pair, Side
 from suite.records.store import StoreError
@@ -104,14 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         a, b, results = pairs.sides(given.run_a, given.run_b)
         hindrance = pairs.obstacle(a.environment, b.environment, given.normalized)
         if hindrance:
-            raise StoreError(f"{a} and {b}: {hindrance}")
+            raise BadRequest(f"{a} and {b}: {hindrance}")
         floor, origin = pairs.noise_floor(a.environment, b.environment)
         if given.noise_floor is not None:
             floor, origin = given.noise_floor, "as asked"
         found = pairs.pairs(a, b, results, floor, given.normalized)
         if not any(p.ratio for p in found) and not any(p.broken for p in found):
-            raise StoreError(f"{a} and {b}: no case that both completed; give runs of the same cases")
-    except StoreError as error:
+            raise BadRequest(f"{a} and {b}: no case that both completed; give runs of the same cases")
+    except (BadRequest, StoreError) as error:
         return refuse(error)
     print(plain(f"A {a}, B {b}: a ratio above 1 means that B is slower; noise floor {floor:.1%} ({origin})"))
     for line in lines(a, b, found, given.normalized):
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for note in results.notes:
         print(plain(note), file=sys.stderr)
     failed = any(p.verdict == "SLOWER" or p.broken for p in found)
-    return 1 if given.fail_on and failed else 0
+    return CHECK_FAILED if given.fail_on and failed else DONE
 
 
 if __name__ == "__main__":

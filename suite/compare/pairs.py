@@ -9,8 +9,8 @@ from suite import stats
 from suite.analysis import comparison, outcomes
 from suite.analysis.folders import distinct
 from suite.analysis.outcomes import Outcome, Results
+from suite.command import BadRequest
 from suite.records.record import Environment
-from suite.records.store import StoreError
 from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
 
 
@@ -56,24 +56,24 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     """Read the two runs meant by ``DIR`` or ``DIR:BACKEND``.
 
     Raises:
-        StoreError: a folder that is no run, or a backend that is not in it.
+        BadRequest: a folder that is no run, or a backend that is not in it. StoreError: neither is a run.
     """
     (folder_a, backend_a), (folder_b, backend_b) = _split(argument_a), _split(argument_b)
     if (backend_a is None) != (backend_b is None):
-        raise StoreError("backends: named for one run only; give RUN:BACKEND for both or for neither")
+        raise BadRequest("backends: named for one run only; give RUN:BACKEND for both or for neither")
     folders = distinct((folder_a, folder_b))
     results = outcomes.read(folders)
     names = list(results.environments)
     held = {o.run for o in results.outcomes}
     if len(names) < len(folders) or len(held) < len(folders):
-        raise StoreError("\n".join(results.notes))
+        raise BadRequest("\n".join(results.notes))
     a, b = (
         Side(names[k], each, results.environments[names[k]]) for k, each in ((0, backend_a), (-1, backend_b))
     )
     for side in (a, b):
         known = sorted({o.backend for o in results.outcomes if o.run == side.run})
         if side.backend is not None and side.backend not in known:
-            raise StoreError(f"{side}: no such backend in that run; give one of {', '.join(known)}")
+            raise BadRequest(f"{side}: no such backend in that run; give one of {', '.join(known)}")
     return a, b, results
 
 

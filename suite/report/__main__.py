@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from suite.analysis import outcomes
-from suite.command import Parser, execute, refuse
+from suite.analysis.outcomes import Results
+from suite.command import DONE, BadRequest, Parser, execute, path_of, refuse
 from suite.records.store import StoreError
 from suite.report import export, files
 from suite.report.markdown import markdown
@@ -25,66 +26,60 @@ def _export(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _file(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("no name of a file; give one, or - for standard output")
-    return text
+def _parser() -> Parser:
+    parser = Parser("python -m suite.report", description=DESCRIPTION)
+    add = parser.add_argument
+    add("run", nargs="+", help="folder of a run or of runs, or a pattern such as 'results/*'")
+    add("--baseline", metavar="B", help="the backend that others are compared with")
+    add("--csv", metavar="F", type=path_of, help="also write every record, one row each")
+    add("--markdown", metavar="F", type=path_of, help="also write the tables as Markdown")
+    add("--html", metavar="F", type=path_of, help="also write one page with plots, which needs no network")
+    add("--parquet", metavar="F", type=path_of, help="also write the CSV's columns as Parquet (pyarrow)")
+    formats = "; ".join(f"{name}: {what}" for name, what in export.FORMATS.items())
+    export_help = f"also write {formats}"
+    add("--export", metavar="FORMAT=PATH", type=_export, action="append", default=[], help=export_help)
+    return parser
 
 
 def _check_files(given: argparse.Namespace) -> list[str]:
-    """The files asked for; none of them twice, or one would be written over the other."""
-    asked = [given.csv, given.markdown, given.html, given.parquet, *(path for _, path in given.export)]
-    paths = [path for path in asked if path]
+    """The files asked for; none of them twice, or one would overwrite the other."""
+    named = [given.csv, given.markdown, given.html, given.parquet, *(path for _, path in given.export)]
+    paths = [path for path in named if path]
     for path in paths:
         if paths.count(path) > 1:
-            raise StoreError(f"{path}: asked for as more than one file; give each a name of its own")
+            raise BadRequest(f"{path}: asked for as more than one file; give each a name of its own")
+    if given.parquet:
+        files.check_parquet()
     return paths
+
+
+def _write(results: Results, given: argparse.Namespace) -> None:
+    if given.csv:
+        files.csv(results, given.csv)
+    if given.markdown:
+        files.write(given.markdown, markdown(results, given.baseline))
+    if given.html:
+        from suite.report.page import html
+
+        files.write(given.html, html.html(results, given.baseline))
+    if given.parquet:
+        files.parquet(results, given.parquet)
+    for format_name, path in given.export:
+        files.exported(results, format_name, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = Parser("python -m suite.report", description=DESCRIPTION)
-    parser.add_argument("run", nargs="+", help="folder of a run or of runs, or a pattern such as 'results/*'")
-    parser.add_argument("--baseline", metavar="B", help="the backend that others are compared with")
-    parser.add_argument("--csv", metavar="F", type=_file, help="also write every record, one row each")
-    parser.add_argument("--markdown", metavar="F", type=_file, help="also write the tables as Markdown")
-    parser.add_argument(
-        "--html", metavar="F", type=_file, help="also write one page with plots, which needs no network"
-    )
-    parser.add_argument(
-        "--parquet", metavar="F", type=_file, help="also write the CSV's columns as Parquet (pyarrow)"
-    )
-    parser.add_argument(
-        "--export",
-        metavar="FORMAT=PATH",
-        type=_export,
-        action="append",
-        default=[],
-        help="also write " + "; ".join(f"{name}: {what}" for name, what in export.FORMATS.items()),
-    )
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
         paths = _check_files(given)
-        if given.parquet:
-            files.check_parquet()
         results = outcomes.read(given.run)
-        if given.csv:
-            files.csv(results, given.csv)
-        if given.markdown:
-            files.write(given.markdown, markdown(results, given.baseline))
-        if given.html:
-            from suite.report.page import html
-
-            files.write(given.html, html.html(results, given.baseline))
-        if given.parquet:
-            files.parquet(results, given.parquet)
-        for format_name, path in given.export:
-            files.exported(results, format_name, path)
+        _write(results, given)
         if files.STDOUT not in paths:
             show(results, sys.stdout, given.baseline)
-    except StoreError as error:
+    except (BadRequest, StoreError) as error:
         return refuse(error)
-    return 0
+    return DONE
 
 
 if __name__ == "__main__":

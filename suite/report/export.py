@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcomes import Outcome, Results
+from suite.command import BadRequest
 from suite.records.record import Environment, Fact
-from suite.records.store import StoreError
 from suite.stats import Estimate
 from suite.units import digits
 
@@ -47,10 +47,10 @@ def texts(results: Results, format_name: str) -> dict[str, str]:
         format_name: one of ``FORMATS``.
 
     Raises:
-        StoreError: no backend completed a case, or asv is asked for and a run knows no commit.
+        BadRequest: no backend completed a case, or asv is asked for and a run knows no commit.
     """
     if not any(o.completed for o in results.outcomes):
-        raise StoreError(f"--export {format_name}: no backend completed a case; there is nothing to export")
+        raise BadRequest(f"--export {format_name}: no backend completed a case; there is nothing to export")
     if format_name == "asv":
         return {path: _json(tree) for path, tree in _asv(results).items()}
     return {"": _json(_bmf(results) if format_name == "bmf" else _gha(results))}
@@ -110,7 +110,7 @@ def _asv(results: Results) -> dict[str, object]:
     for run, here in by_run.items():
         environment = results.environments[run]
         if not _COMMIT.fullmatch(environment.commit):
-            raise StoreError(f"{run}: its commit is not known, and asv keeps results by commit; leave it out")
+            raise BadRequest(f"{run}: its commit is unknown, and asv keeps results by commit; leave it out")
         machine, head = _machine(environment), environment.commit[:8]
         name = NAME if f"{machine['machine']}/{head}-{NAME}.json" not in found else f"{NAME}-{_file(run)}"
         found[f"{machine['machine']}/machine.json"] = {**machine, "version": 1}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from suite.analysis import outcomes
 from suite.analysis.outcomes import Results
-from suite.records.store import StoreError
+from suite.command import BadRequest
 from suite.report import export
 from suite.text import csv_cell, plain
 
@@ -29,7 +29,7 @@ def csv(results: Results, path: Location) -> None:
     """Write a row a record; floats to seven digits, no cell that a spreadsheet takes for a formula.
 
     Raises:
-        StoreError: it can't be written.
+        BadRequest: it can't be written.
     """
     write(path, _table(results, csv_cell).to_csv(index=False, lineterminator="\n", float_format="%.7g"))
 
@@ -38,7 +38,7 @@ def parquet(results: Results, path: Location) -> None:
     """Write the columns of the CSV with their types, floats in full.
 
     Raises:
-        StoreError: pyarrow is missing, or it can't be written.
+        BadRequest: pyarrow is missing, or it can't be written.
     """
     check_parquet()
     table = _table(results, plain)
@@ -47,9 +47,9 @@ def parquet(results: Results, path: Location) -> None:
 
 
 def check_parquet() -> None:
-    """Raise StoreError where Parquet can't be written."""
+    """Raise BadRequest where Parquet can't be written."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise StoreError("--parquet: pyarrow is not installed; pip install -e '.[parquet]', or give --csv")
+        raise BadRequest("--parquet: pyarrow is not installed; pip install -e '.[parquet]', or give --csv")
 
 
 def exported(results: Results, format_name: str, path: Location) -> None:
@@ -59,10 +59,10 @@ def exported(results: Results, format_name: str, path: Location) -> None:
         path: the file; of asv the folder, in which files of the same name are written over.
 
     Raises:
-        StoreError: there is nothing to export, or it can't be written.
+        BadRequest: there is nothing to export, or it can't be written.
     """
     if format_name == "asv" and os.fspath(path) == STDOUT:
-        raise StoreError("--export asv=-: asv keeps a folder of files; give the name of one")
+        raise BadRequest("--export asv=-: asv keeps a folder of files; give the name of one")
     for name, text in export.texts(results, format_name).items():
         file = Path(path, name)
         if name:
@@ -75,7 +75,7 @@ def write(path: Location, data: str | bytes) -> None:
     """Put text, as UTF-8, or bytes into a file; ``-`` is standard output.
 
     Raises:
-        StoreError: it can't be written.
+        BadRequest: it can't be written.
     """
     data = data.encode("utf-8") if isinstance(data, str) else data
     if os.fspath(path) == STDOUT:
@@ -92,7 +92,7 @@ def _written(path: Location) -> Iterator[None]:
         yield
     except OSError as error:
         why = str(error.strerror or error).lower()
-        raise StoreError(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
+        raise BadRequest(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
 
 
 def _table(results: Results, cell: Callable[[str], str]) -> pd.DataFrame:
@@ -116,6 +116,6 @@ def write_csv(run_dirs: Paths, path: Location) -> None:
     """Write the runs as CSV, one row a record; the same runs give the same bytes.
 
     Raises:
-        StoreError: nothing to write, or it can't be written.
+        StoreError: there is nothing to write. BadRequest: it can't be written.
     """
     csv(outcomes.read(run_dirs), path)

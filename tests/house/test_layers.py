@@ -239,7 +239,6 @@ def _prints(module: ast.Module) -> bool:
 
 LONG = {
     "analysis.frame.samples": "",
-    "report.__main__.main": "",
 }
 """Functions over the limit, and why each is one thing."""
 

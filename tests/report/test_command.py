@@ -133,7 +133,7 @@ def test_a_dash_is_standard_output_without_the_tables(folder, tmp_path):
         (["--csv", "-", "--markdown", "-"], "more than one file"),
         (["--csv", "x", "--html", "x"], "more than one file"),
         (["--export", "asv=-"], "folder"),
-        (["--csv", ""], "no name"),
+        (["--csv", ""], "a name is needed"),
     ):
         code, out, error = said(tmp_path, folder, *asked)
         assert (code, out, error.count("\n")) == (2, "", 1) and word in error, asked
