@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from suite.analysis import comparison, reduce
-from suite.analysis.fields import CASE_THROTTLED, COLUMNS
+from suite.analysis.fields import COLUMNS
 from suite.analysis.outcomes import Outcome, Results
 from suite.analysis.reduce import Estimates
 from suite.cases.case import AXES
 from suite.records.device import CPU
+from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Environment, Fact
 
 NAN = math.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,89 +19,88 @@ from suite.cases.case import AXES
 from suite.records.record import Record
 from suite.records.store import Run, StoreError
 
+HEAD = ("run", "measurement", "role", "backend", "device", *AXES, "time", "round")
+"""Columns of a table of samples, before ``seconds``."""
+KINDS = {**COLUMNS, "role": "string", "time": "string", "round": "Int64"}
+
 
 def load(*patterns: Given) -> pd.DataFrame:
-    """All records of the runs that the patterns name, one row each; a failure has a reason and no numbers.
+    """All records of runs as a table, one row each; a failure has a reason and no numbers.
 
-    Units are in the names (GB = 1e9 bytes); text and flags may be missing (``pd.NA``), numbers nan. What
-    was amiss with a run is warned about, and stands in ``attrs["notes"]``.
+    Units are in the names (GB = 1e9 bytes); text and flags may be missing (``pd.NA``), numbers nan. Problems
+    with a run are warned about, and listed in ``attrs["notes"]``.
 
     Args:
         patterns: runs, folders of runs, or patterns such as ``"results/*"``; one by one or in lists.
 
     Raises:
         StoreError: nothing can be shown.
-        TypeError: something that names no file.
+        TypeError: an argument that names no file.
     """
-    return loaded(patterns, 2)
-
-
-def loaded(patterns: Iterable[Given], calls: int) -> pd.DataFrame:
-    """The same; what was amiss is warned about at the line that many calls away."""
     results = outcomes.read(patterns)
     for note in results.notes:
-        warnings.warn(note, stacklevel=calls + 1)
+        warnings.warn(note, stacklevel=2)
     return frame(results)
 
 
 def samples(*patterns: Given) -> pd.DataFrame:
-    """Every sample of the runs, in order: what it is of, ``time`` (its clock), ``round``, ``seconds``.
+    """Every sample of runs, in order: what it is of, ``time`` (its clock), ``round``, ``seconds``.
 
-    What was amiss with a run or a line is warned about.
+    Problems with a run or a line are warned about.
 
     Raises:
         StoreError: no run can be read.
     """
-    rows: list[tuple[object, ...]] = []
-    seconds: list[tuple[float, ...]] = []
-    amiss: list[str] = []
+    rounds: list[_Round] = []
+    problems: list[str] = []
     folders = expand(patterns)
     for folder, name in zip(folders, names(folders), strict=True):
         try:
             for item in Run.open(folder).read():
                 if isinstance(item, Record):
-                    axes = [getattr(item.case, axis) for axis in AXES]
-                    head = (name, item.measurement, item.role, item.backend, item.device, *axes)
-                    for clock, number, one in _rounds(item):
-                        rows.append((*head, clock, number))
-                        seconds.append(one)
+                    rounds += _rounds(name, item)
                 else:
-                    amiss.append(str(item))
+                    problems.append(str(item))
         except StoreError as error:
-            amiss.append(str(error))
-    if not rows:
-        raise StoreError(
-            "\n".join(amiss) or "no samples in what was given; give a folder that suite.run made"
-        )
-    for line in amiss:
-        warnings.warn(line, stacklevel=2)
-    named = zip(
-        ("run", "measurement", "role", "backend", "device", *AXES, "time", "round"),
-        zip(*rows, strict=True),
-        strict=True,
-    )
-    kinds = {**COLUMNS, "role": "string", "time": "string", "round": "Int64"}
-    table = pd.DataFrame({name: _series(list(values), kinds[name]) for name, values in named})
-    table = table.loc[table.index.repeat([len(one) for one in seconds])].reset_index(drop=True)
+            problems.append(str(error))
+    if not rounds:
+        raise StoreError("\n".join(problems) or "runs: no samples in them; give a folder that suite.run made")
+    for problem in problems:
+        warnings.warn(problem, stacklevel=2)
+    return _long(rounds)
+
+
+_Round = tuple[tuple[object, ...], tuple[float, ...]]
+"""The values of HEAD, and the samples."""
+
+
+def _rounds(run: str, record: Record) -> Iterator[_Round]:
+    axes = [getattr(record.case, axis) for axis in AXES]
+    head = (run, record.measurement, record.role, record.backend, record.device, *axes)
+    for time in ("settling", "kernel", "enqueue", "call"):
+        for number, seconds in enumerate(getattr(record.samples, f"{time}_s", None) or ()):
+            yield (*head, time, number), seconds
+
+
+def _long(rounds: Sequence[_Round]) -> pd.DataFrame:
+    """One row a sample."""
+    heads, seconds = zip(*rounds, strict=True)
+    parts = dict(zip(HEAD, zip(*heads, strict=True), strict=True))
+    table = pd.DataFrame({name: _series(list(values), KINDS[name]) for name, values in parts.items()})
+    table = table.loc[table.index.repeat(list(map(len, seconds)))].reset_index(drop=True)
     table["seconds"] = np.fromiter(itertools.chain.from_iterable(seconds), float)
     return table
-
-
-def _rounds(record: Record) -> Iterator[tuple[str, int, tuple[float, ...]]]:
-    for clock in ("settling", "kernel", "enqueue", "call"):
-        for number, one in enumerate(getattr(record.samples, f"{clock}_s", None) or ()):
-            yield clock, number, one
 
 
 def frame(results: Results) -> pd.DataFrame:
     """The outcomes as a table with the columns of ``COLUMNS``."""
     with outcomes.uncollected():
-        found = columns(results)
-    table = pd.DataFrame({name: _series(values, COLUMNS[name]) for name, values in found.items()})
+        values = columns(results)
+    table = pd.DataFrame({name: _series(column, COLUMNS[name]) for name, column in values.items()})
     table.attrs["notes"] = list(results.notes)
     return table
 
 
 def _series(values: Column, kind: str) -> pd.Series[Any]:
-    # Left to itself, pandas would keep texts in pyarrow where that is installed, which refuses some of ours.
+    # By default pandas keeps texts in pyarrow where that is installed, which refuses some texts of records.
     return pd.Series(values, dtype=pd.StringDtype("python") if kind == "string" else kind)

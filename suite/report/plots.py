@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import pandas as pd
@@ -58,9 +59,12 @@ def plot(source: Source, kind: str = "bandwidth") -> Figure:
 
 def _table(source: Source) -> pd.DataFrame:
     if not isinstance(source, pd.DataFrame):
-        from suite.analysis import frame
+        from suite.analysis import frame, outcomes
 
-        source = frame.loaded([source], 3)
+        results = outcomes.read([source])
+        for note in results.notes:
+            warnings.warn(note, stacklevel=3)  # where ``plot`` was called
+        source = frame.frame(results)
     lacking = sorted(COLUMNS - set(source.columns))
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""

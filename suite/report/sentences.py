@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from suite.analysis import comparison
-from suite.analysis.fields import CASE_THROTTLED
 from suite.analysis.outcomes import Outcome, Results
 from suite.cases.case import Case
+from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Fact
 from suite.report.tables import REASON_LENGTH, places
 from suite.text import cut, plain, shown

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from backends import Lookup
+from suite.records.figures import CASE_THROTTLED, CAUSES, THROTTLED
 from suite.records.record import Fact
-from suite.telemetry.nvml.figures import difference
+from suite.telemetry.nvml.figures import Counters, difference
 from suite.telemetry.nvml.gpu import Gpu
 from suite.telemetry.reading import Reading, both, facts
 from suite.telemetry.sustained import OFF, PER_ENERGY, burst
@@ -52,11 +52,10 @@ class GpuObserver:
     def watch(self) -> Callable[[], dict[str, Fact]]:
         before = self.gpu.counters()
 
-        def seen() -> dict[str, Fact]:
-            gained = difference(before, self.gpu.counters()).throttled_s
-            return facts({f"case_throttled_{cause}_s": held_down_s for cause, held_down_s in gained.items()})
+        def held_down() -> dict[str, Fact]:
+            return facts(_throttled(CASE_THROTTLED, before, self.gpu.counters()))
 
-        return seen
+        return held_down
 
     def sustained(
         self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
@@ -73,17 +72,32 @@ class GpuObserver:
             "payload_bytes_per_s": Reading(count * payload_bytes / elapsed, None),
             "dram_bytes_per_lookup": seen.dram_bytes_per_s.then(lambda rate: rate * elapsed / count),
             "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / payload_bytes * 1e9),
+            "energy_j": seen.energy_j,
+            "joules_per_lookup": seen.joules_per_lookup,
+            "mean_power_w": seen.mean_power_w,
+            "dram_utilisation_fraction": seen.dram_utilisation_fraction,
+            "dram_bytes_per_s": seen.dram_bytes_per_s,
+            "sm_utilisation_fraction": seen.sm_utilisation_fraction,
+            "sm_occupancy_fraction": seen.sm_occupancy_fraction,
+            "pcie_tx_bytes_per_s": seen.pcie_tx_bytes_per_s,
+            "pcie_rx_bytes_per_s": seen.pcie_rx_bytes_per_s,
         }
-        for field in dataclasses.fields(seen):
-            reading = getattr(seen, field.name)
-            if isinstance(reading, Reading):
-                figures[field.name] = reading
-        for name in _GAUGES:
-            figures[f"{name}_before"] = getattr(before, name)
-            figures[f"{name}_after"] = getattr(after, name)
-        for cause, held_down_s in difference(before, after).throttled_s.items():
-            figures[f"throttled_{cause}_s"] = held_down_s
-        return facts(figures)
+        gauges = _gauges(before, "before") | _gauges(after, "after")
+        return facts(figures | gauges | _throttled(THROTTLED, before, after))
+
+
+def _gauges(counters: Counters, when: str) -> dict[str, Reading[int]]:
+    return {
+        f"temperature_c_{when}": counters.temperature_c,
+        f"memory_temperature_c_{when}": counters.memory_temperature_c,
+        f"sm_clock_hz_{when}": counters.sm_clock_hz,
+        f"memory_clock_hz_{when}": counters.memory_clock_hz,
+    }
+
+
+def _throttled(prefix: str, before: Counters, after: Counters) -> dict[str, Reading[float]]:
+    held_down_s = difference(before, after).throttled_s
+    return {f"{prefix}{cause}_s": held_down_s[cause] for cause in CAUSES}
 
 
 def missing(gpu: Gpu) -> str | None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from suite.analysis import fields, frame, outcomes
+from suite.records import figures
 from suite.telemetry.host import HostObserver
 from suite.telemetry.nvidia import GpuObserver
 from suite.telemetry.nvml.fields import _THROTTLE_FIELDS
@@ -35,7 +36,7 @@ def seen_by_a_gpu() -> dict[str, object]:
 
 def test_every_figure_of_the_counters_is_named_and_no_other() -> None:
     found = {name for name in seen_by_a_gpu() if not name.endswith("_missing")}
-    assert found | OF_THE_DEVICE == set(fields.TELEMETRY)
+    assert found | OF_THE_DEVICE == set(figures.TELEMETRY)
 
 
 def test_a_cpus_figures_are_among_them(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_cpus_figures_are_among_them(tmp_path: Path) -> None:
     (zone / "energy_uj").write_text("5")
     found = HostObserver(tmp_path).sustained(CASE.payload_bytes, [lambda: None], lambda: None, 0.001)
     names = {name for name in found if not name.endswith("_missing")}
-    assert {"energy_j", "joules_per_gb"} < names <= set(fields.TELEMETRY)
+    assert {"energy_j", "joules_per_gb"} < names <= set(figures.TELEMETRY)
 
 
 @pytest.mark.parametrize("kind", schema.KINDS)

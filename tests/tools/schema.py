@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from suite.analysis import fields
 from suite.cases.case import Case
+from suite.records import figures
 from suite.records.record import Environment, Memory, Record, Samples, Traffic
 
 KINDS = (Record, Case, Samples, Memory, Traffic, Environment)
@@ -36,8 +37,8 @@ TITLES = {
 def record_fields() -> str:
     """A table for each of the dataclasses that a run writes down, and one for the telemetry's names."""
     parts = [f"**{TITLES[kind]}**\n\n{_table(_described(kind))}" for kind in KINDS]
-    figures = [(name, "number", fields.unit(name), text) for name, text in fields.TELEMETRY.items()]
-    parts.insert(-1, f"**`telemetry`**\n\n{NULLS}\n\n{_table(figures)}")
+    telemetry = [(name, "number", fields.unit(name), text) for name, text in figures.TELEMETRY.items()]
+    parts.insert(-1, f"**`telemetry`**\n\n{NULLS}\n\n{_table(telemetry)}")
     return "\n\n".join(parts)
 
 

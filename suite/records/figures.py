@@ -1,0 +1,46 @@
+"""Figures of the counters: every name that ``Record.telemetry`` may hold, with its meaning."""
+
+from __future__ import annotations
+
+CASE_THROTTLED, THROTTLED = "case_throttled_", "throttled_"
+"""Begin the names of the times for which clocks were held down: in all rounds of a case, in the phase."""
+CAUSES = {
+    "software_power_cap": "the power limit",
+    "sync_boost": "a group of GPUs that is kept alike",
+    "software_thermal": "temperature, by the driver",
+    "hardware_thermal": "temperature, by the hardware",
+    "hardware_power_brake": "the power supply",
+}
+"""Why clocks are held down."""
+TELEMETRY = {
+    "memory_before_bytes": "memory in use on the device before this process, by others (GPU)",
+    "context_bytes": "memory that the process's context took (GPU)",
+    **{
+        f"{CASE_THROTTLED}{name}_s": f"clocks held down by {why}, all rounds of the case"
+        for name, why in CAUSES.items()
+    },
+    "sustained_lookups": "lookups in the phase of nothing else in which the counters are read",
+    "sustained_s": "how long that phase took",
+    "payload_bytes_per_s": "declared bytes a second in it (GPU)",
+    "dram_bytes_per_s": "memory traffic of all who use the GPU: utilisation times peak (Hopper or newer)",
+    "dram_bytes_per_lookup": "the same, for each lookup",
+    "dram_utilisation_fraction": "memory traffic as a share of the theoretical peak, as GPM reports it",
+    "energy_j": "energy of the GPU, or of all processor packages (powercap)",
+    "joules_per_lookup": "the same, for each lookup",
+    "joules_per_gb": "the same, for each GB of payload",
+    "mean_power_w": "the same, for each second",
+    "sm_utilisation_fraction": "share of the time in which the multiprocessors had work (GPU)",
+    "sm_occupancy_fraction": "warps resident, of those that could be (GPU)",
+    "pcie_tx_bytes_per_s": "traffic to the host (GPU)",
+    "pcie_rx_bytes_per_s": "traffic from the host (GPU)",
+    "temperature_c_before": "of the GPU when the phase began",
+    "temperature_c_after": "and when it ended",
+    "memory_temperature_c_before": "of the GPU's memory when the phase began",
+    "memory_temperature_c_after": "and when it ended",
+    "sm_clock_hz_before": "clock of the multiprocessors when the phase began",
+    "sm_clock_hz_after": "and when it ended",
+    "memory_clock_hz_before": "clock of the memory when the phase began",
+    "memory_clock_hz_after": "and when it ended",
+    **{f"{THROTTLED}{name}_s": f"clocks held down by {why}, in the phase" for name, why in CAUSES.items()},
+}
+"""The figures in ``Record.telemetry``; beside a null stands ``<name>_missing``, the reason."""
