@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -140,14 +139,3 @@ def verdict(times: Estimate, noise_floor: float) -> Verdict:
 def geometric_mean(values: Sequence[float]) -> float:
     """The geometric mean of positive values; nan for none."""
     return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
-
-
-def autocorrelation(rounds: Rounds) -> float | None:
-    """Lag-1 autocorrelation of the samples within rounds; null where they don't vary or are too few."""
-    pairs = above = 0.0
-    for samples in rounds:
-        mean = sum(samples) / len(samples) if samples else 0.0
-        centred = [sample - mean for sample in samples]
-        pairs += sum(map(operator.mul, centred[1:], centred))
-        above += sum(map(operator.mul, centred, centred))
-    return pairs / above if above > 0 else None

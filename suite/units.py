@@ -1,4 +1,4 @@
-"""Numbers in words: times, bytes, shares and counts as a person reads them."""
+"""Numbers in words: times, bytes, shares and counts, written for people."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 def time_of(seconds: float) -> str:
     """3.2 ms."""
-    unit, name = next((one for one in _TIMES if seconds >= 0.9995 * one[0]), _TIMES[-1])
+    unit, name = next((unit for unit in _TIMES if seconds >= 0.9995 * unit[0]), _TIMES[-1])
     return f"{digits(seconds / unit)} {name}"
 
 
 def size_of(size: float) -> str:
     """2.10 GB; GB = 1e9 bytes."""
-    unit, name = next((one for one in _SIZES if size >= one[0]), _SIZES[-1])
+    unit, name = next((unit for unit in _SIZES if size >= unit[0]), _SIZES[-1])
     return f"{digits(size / unit)} {name}" if unit > 1 else f"{size:.0f} B"
 
 
 def share(value: float) -> str:
-    """A part of a whole in per cent: two digits, however small, and no exponent."""
+    """A share in per cent: two digits, however small, without an exponent."""
     if value >= 0.1:
         return f"{100 * value:.0f} %"
     text = f"{float(f'{100 * value:.2g}'):.12f}"
@@ -31,21 +31,19 @@ def share(value: float) -> str:
 
 
 def bounds(estimate: Estimate) -> tuple[float | None, float | None]:
-    """The ends of an interval; null for both where rounds were too few for one."""
-    if estimate.low > 0 and estimate.high < float("inf"):
-        return estimate.low, estimate.high
-    return None, None
+    """The ends of an interval; both null where there were too few rounds for one."""
+    return (estimate.low, estimate.high) if estimate.bounded else (None, None)
 
 
 def spread(estimate: Estimate) -> str:
-    """Half the interval in per cent."""
-    if bounds(estimate)[0] is None:
+    """Half the interval in per cent of the value; ±? where there were too few rounds for one."""
+    if not estimate.bounded:
         return "±?"
     return f"±{estimate.precision:.1%}" if estimate.precision < 1 else "over ±100%"
 
 
 def ids(count: float) -> str:
-    """1 id, 37 ids; two digits of it."""
+    """1 id, 37 ids; rounded to two digits."""
     about = round(float(f"{count:.2g}"))
     return "1 id" if about == 1 else f"{about:,} ids"
 
@@ -74,7 +72,7 @@ def count(number: int, noun: str) -> str:
 
 
 def digits(value: float) -> str:
-    """Three significant digits, or all before the point; thousands set apart, no exponent."""
+    """Three significant digits, or all before the point; a comma at thousands, no exponent."""
     if not value or not math.isfinite(value):
         return f"{value:g}"
     exponent = math.floor(math.log10(abs(float(f"{value:.2e}"))))

@@ -194,28 +194,3 @@ def test_the_geometric_mean_of_ratios_needs_no_base() -> None:
     values = [0.5, 2.0, 7.0, 1e-9]
     inverse = stats.geometric_mean([1 / value for value in values])
     assert inverse == pytest.approx(1 / stats.geometric_mean(values)), "of ratios it needs no base"
-
-
-def test_autocorrelation_has_the_sign_of_the_drift() -> None:
-    rng = np.random.default_rng(5)
-    alone = rng.normal(0, 1, (20, 200))
-    sticky = np.zeros_like(alone)
-    for k in range(1, 200):
-        sticky[:, k] = 0.9 * sticky[:, k - 1] + alone[:, k]
-    swinging = np.cumprod(np.full((20, 200), -1.0), axis=1) + 0.1 * alone
-    assert stats.autocorrelation(sticky.tolist()) == pytest.approx(0.9, abs=0.07)
-    assert stats.autocorrelation(alone.tolist()) == pytest.approx(0.0, abs=0.05)
-    assert stats.autocorrelation(swinging.tolist()) == pytest.approx(-1.0, abs=0.07)
-
-
-def test_autocorrelation_is_within_rounds() -> None:
-    """That rounds differ from each other says nothing of neighbours in a round."""
-    rng = np.random.default_rng(5)
-    levels = [list(100 * level + rng.normal(0, 1, 100)) for level in range(20)]
-    assert stats.autocorrelation(levels) == pytest.approx(0.0, abs=0.07)
-
-
-def test_autocorrelation_of_nothing_is_nothing() -> None:
-    assert stats.autocorrelation([]) is None
-    assert stats.autocorrelation([[], [1.0]]) is None
-    assert stats.autocorrelation([[2.0, 2.0, 2.0]]) is None

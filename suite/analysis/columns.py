@@ -122,8 +122,7 @@ def _ends(timing: str) -> tuple[str, str, str]:
 
 def _interval(estimates: Estimates, *names: str, unit: float = 1e6) -> dict[str, Column]:
     """Columns of values and bounds; an interval that reaches infinity, for want of rounds, is none."""
-    bounded = np.isfinite(estimates.high) & (estimates.low > 0)
-    low, high = np.where(bounded, estimates.low, NAN), np.where(bounded, estimates.high, NAN)
+    low, high = (np.where(estimates.bounded, end, NAN) for end in (estimates.low, estimates.high))
     values = zip(names, (estimates.value, low, high), strict=True)
     return {name: (value * unit).tolist() for name, value in values}
 

@@ -47,6 +47,13 @@ class Estimates(NamedTuple):
     high: Floats
     counts: Counts
 
+    @property
+    def bounded(self) -> NDArray[np.bool_]:
+        """As ``stats.Estimate.bounded``."""
+        import numpy as np
+
+        return np.isfinite(self.high) & (self.low > 0)
+
 
 Timings = Mapping[Timing, Reduced]
 

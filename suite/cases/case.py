@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 Cache = Literal["cold", "hot"]
@@ -20,8 +20,6 @@ MAX_SIZE = 2**40
 MAX_CASES = 100_000  # of one request: days
 MAX_OFFSET = 4095
 """A page further on, memory is aligned as it was."""
-ABSENT_BEFORE = {"may_be_absent": True}
-"""Of a field that records of earlier versions do not have; they are read as having its default."""
 
 _ZIPF = re.compile(r"zipf-(\d{1,2}(\.\d{1,4})?)")
 
@@ -49,7 +47,7 @@ class Case:
     index_dtype: str = "int64"
     distribution: str = "uniform"
     cache: str = "cold"
-    offset: int = field(default=0, metadata=ABSENT_BEFORE)
+    offset: int = 0
 
     def __post_init__(self) -> None:
         for name in ("vocab", "dim", "batch"):

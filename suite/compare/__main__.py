@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -47,10 +46,9 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
         if not (p.a and p.b) or p.a.backend == p.b.backend:
             name += f", {backend}"
         if p.ratio:
-            known_span = p.ratio.high < math.inf
-            span = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if known_span else "too few rounds"
+            ends = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if p.ratio.bounded else "too few rounds"
             times = " to ".join(digits(comparison.median(o).value * 1e6) for o in (p.a, p.b) if o)
-            yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {span:<16}  {times + ' µs':<20}  {name}"
+            yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {ends:<16}  {times + ' µs':<20}  {name}"
         else:
             reason = next((o.reason for o in (p.a, p.b) if o and o.reason), None)
             yield f"  {p.left_out:<12} {name}" + (f": {cut(reason, tables.REASON_LENGTH)}" if reason else "")

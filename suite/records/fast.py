@@ -64,7 +64,7 @@ def _struct(kind: Any) -> Any:
     named: list[Any] = []
     for field in dataclasses.fields(kind):
         of = _read_as(hints[field.name])
-        absent = field.metadata.get("may_be_absent")
+        absent = field.name in strict.ABSENT_BEFORE.get(kind.__name__, ())
         named.append((field.name, of | msgspec.UnsetType, msgspec.UNSET) if absent else (field.name, of))
     return msgspec.defstruct(kind.__name__, named, forbid_unknown_fields=True, gc=False)
 
@@ -86,7 +86,8 @@ def _converter(kind: Any) -> Convert:
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
     inner = {place: _inner(hints[field.name]) for place, field in enumerate(fields)}
     nested = [(place, convert) for place, convert in inner.items() if convert]
-    absent = [(place, f.default) for place, f in enumerate(fields) if f.metadata.get("may_be_absent")]
+    late = strict.ABSENT_BEFORE.get(kind.__name__, ())
+    absent = [(place, f.default) for place, f in enumerate(fields) if f.name in late]
     make = _maker(kind)
 
     def convert(struct: Any) -> tuple[Any, int]:

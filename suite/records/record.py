@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
-from suite.cases.case import ABSENT_BEFORE, Case
+from suite.cases.case import Case
 from suite.records import fast, strict
 
 SCHEMA = 1
@@ -18,7 +18,6 @@ METHOD = 3
 Status = Literal[
     "ok", "wrong", "unsupported", "unavailable", "out_of_memory", "timed_out", "crashed", "error"
 ]
-STATUSES: tuple[str, ...] = get_args(Status)
 Clock = Literal["kernel", "call"]
 Role = Literal["backend", "ceiling"]
 Fact = str | int | float | bool | None
@@ -48,7 +47,7 @@ class Samples:
     calls_per_sample: int = 1
     held: bool | None = None
     overhead_s: float | None = None
-    processes: tuple[int, ...] = field(default=(), metadata=ABSENT_BEFORE)
+    processes: tuple[int, ...] = ()
 
     def times(self, clock: Clock) -> Rounds:
         """The samples by one clock, by round; none where that clock was not read."""
@@ -94,7 +93,7 @@ class Traffic:
     cache_resident: bool
     rotated: int
     flushed: bool
-    huge_pages: float | None = field(default=None, metadata=ABSENT_BEFORE)
+    huge_pages: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

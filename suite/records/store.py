@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -169,8 +170,8 @@ def _write_first(folder: Path, environment: Environment) -> None:
 
 
 def _pretty(environment: Environment) -> bytes:
-    tree = json.loads(to_json(environment))
-    return _encode(json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
+    tree = dataclasses.asdict(environment)
+    return _encode(json.dumps(tree, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def _line(record: Record) -> bytes:

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
+ABSENT_BEFORE = {"Case": {"offset"}, "Samples": {"processes"}, "Traffic": {"huge_pages"}}
+"""Fields that records of earlier versions lack; they are read as having the default."""
 _LARGEST = int(sys.float_info.max)
 _BLANK = " \t\n\r"
 _UNIONS = (types.UnionType, typing.Union)
@@ -78,11 +80,9 @@ def json_types(hint: Any) -> frozenset[type]:
 def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
     """By name: type of a field, and whether it may be absent; such fields must stand last."""
     hints = typing.get_type_hints(kind)
-    fields = {
-        f.name: (hints[f.name], f.metadata.get("may_be_absent", False)) for f in dataclasses.fields(kind)
-    }
-    absent = [may_be_absent for _, may_be_absent in fields.values()]
-    if absent != sorted(absent):
+    late = ABSENT_BEFORE.get(kind.__name__, set())
+    fields = {f.name: (hints[f.name], f.name in late) for f in dataclasses.fields(kind)}
+    if late != {*list(fields)[len(fields) - len(late) :]}:
         raise TypeError(f"{kind.__name__}: a field that may be absent stands before one that may not")
     return fields
 

@@ -142,8 +142,8 @@ def _result(
         "commit_hash": environment.commit,
         "env_name": name,
         "date": made,
-        "params": {**machine, "python": _said(environment.system.get("python"))},
-        "python": _said(environment.system.get("python")),
+        "params": {**machine, "python": _fact(environment.system.get("python"))},
+        "python": _fact(environment.system.get("python")),
         "requirements": {},
         "env_vars": {},
         "result_columns": list(ASV_COLUMNS),
@@ -186,15 +186,15 @@ def _machine(environment: Environment) -> dict[str, str]:
     cpu, system = environment.cpu, environment.system
     return {
         "machine": _file(environment.machine),
-        "os": _said(system.get("distribution") or system.get("os")),
-        "arch": _said(cpu.get("architecture")),
-        "cpu": _said(cpu.get("model")),
-        "num_cpu": _said(cpu.get("logical_cores")),
-        "ram": _said(system.get("memory_total_bytes")),
+        "os": _fact(system.get("distribution")),
+        "arch": _fact(cpu.get("architecture")),
+        "cpu": _fact(cpu.get("model")),
+        "num_cpu": _fact(cpu.get("logical_cores")),
+        "ram": _fact(system.get("memory_total_bytes")),
     }
 
 
-def _said(fact: Fact) -> str:
+def _fact(fact: Fact) -> str:
     return "unknown" if fact is None else _safe(str(fact))
 
 

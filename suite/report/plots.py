@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from suite.cases.case import AXES, DTYPE_BYTES
+from suite.cases.case import AXES, DTYPE_BYTES, Case
 from suite.report.panels import SERIES, Panel, Style, figure, legend
 from suite.text import cut
 from suite.units import bytes_of, count
@@ -134,9 +134,8 @@ def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
 
 
 def _named(row: pd.Series) -> str:
-    ids = f"{row['index_dtype']} {row['distribution']} {row['cache']}"
-    offset = f" offset {row['offset']}" if row["offset"] else ""
-    return f"{row['vocab']}x{row['dim']} {row['dtype']} {ids}{offset}"
+    case = Case(*(row[axis] for axis in AXES))
+    return f"{case.table_text} {case.ids_text}"
 
 
 KINDS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {

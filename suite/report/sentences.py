@@ -12,6 +12,7 @@ from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Fact
 from suite.report.tables import REASON_LENGTH, places
+from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
 from suite.units import count, digits
 
@@ -111,7 +112,7 @@ def _positive(fact: Fact) -> float | None:
 
 PEERS = ("torch_index_select", "torch_embedding", "numpy_take")
 """What speed is compared with, unless asked otherwise: the first of these that completed a case."""
-SAME = 0.02
+SAME = ASSUMED_NOISE_FLOOR
 """Medians closer than this are called equal in a sentence."""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,15 +73,55 @@ def test_an_outcome_is_what_its_raw_samples_are(call, copy):
     assert row["median_us"] == pytest.approx(stats.median(call).value * 1e6, nan_ok=True)
 
 
+def autocorrelation(rounds) -> float | None:
+    """Lag-1, of the samples within rounds."""
+    ((_, timings),) = reduce.reduced([record(tuple(map(tuple, rounds)))])
+    return timings["call"].autocorrelation
+
+
+def by_definition(rounds) -> float | None:
+    pairs = above = 0.0
+    for samples in rounds:
+        mean = sum(samples) / len(samples) if samples else 0.0
+        centred = [sample - mean for sample in samples]
+        pairs += sum(map(operator.mul, centred[1:], centred))
+        above += sum(map(operator.mul, centred, centred))
+    return pairs / above if above > 0 else None
+
+
 @given(st.lists(st.lists(st.integers(1, 1000).map(float), max_size=6).map(tuple), max_size=6).map(tuple))
-def test_autocorrelation_is_that_of_each(rounds):
-    (_, taken), (_, double) = reduce.reduced([record(rounds), record((*rounds, *rounds))])
-    expected = stats.autocorrelation(rounds)
-    for found in (taken["call"].autocorrelation, double["call"].autocorrelation):
+def test_autocorrelation_is_as_defined(rounds):
+    expected = by_definition(rounds)
+    for found in (autocorrelation(rounds), autocorrelation((*rounds, *rounds))):
         if found is None or expected is None:  # equal samples: a sum of squares of nothing but rounding
             assert expected is None or all(len(set(one)) < 2 for one in rounds)
         else:
             assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_autocorrelation_has_the_sign_of_the_drift() -> None:
+    rng = np.random.default_rng(5)
+    alone = rng.normal(0, 1, (20, 200))
+    sticky = np.zeros_like(alone)
+    for k in range(1, 200):
+        sticky[:, k] = 0.9 * sticky[:, k - 1] + alone[:, k]
+    swinging = np.cumprod(np.full((20, 200), -1.0), axis=1) + 0.1 * alone
+    assert autocorrelation(sticky.tolist()) == pytest.approx(0.9, abs=0.07)
+    assert autocorrelation(alone.tolist()) == pytest.approx(0.0, abs=0.05)
+    assert autocorrelation(swinging.tolist()) == pytest.approx(-1.0, abs=0.07)
+
+
+def test_autocorrelation_is_within_rounds() -> None:
+    """That rounds differ from each other says nothing of neighbours in a round."""
+    rng = np.random.default_rng(5)
+    levels = [list(100 * level + rng.normal(0, 1, 100)) for level in range(20)]
+    assert autocorrelation(levels) == pytest.approx(0.0, abs=0.07)
+
+
+def test_autocorrelation_of_nothing_is_nothing() -> None:
+    assert autocorrelation([]) is None
+    assert autocorrelation([[], [1.0]]) is None
+    assert autocorrelation([[2.0, 2.0, 2.0]]) is None
 
 
 def test_each_clock_has_its_own(monkeypatch):

@@ -195,7 +195,9 @@ def test_a_failure_is_left_out_and_no_number_is_none(results, name):
 
 @pytest.mark.parametrize("name", export.FORMATS)
 def test_hostile_names_are_harmless_and_stay_apart(tmp_path, name):
-    where = replace(fabricate.ENVIRONMENT, machine="../../m", cpu={"model": EVIL[0]}, system={"os": EVIL[1]})
+    where = replace(
+        fabricate.ENVIRONMENT, machine="../../m", cpu={"model": EVIL[0]}, system={"distribution": EVIL[1]}
+    )
     run = fabricate.run(tmp_path / "r", [CASE], environment=where, speed=dict.fromkeys(EVIL, 1.0))
     found = export.texts(outcomes.read([run.path]), name)
     for path, exported in found.items():

@@ -30,8 +30,8 @@ ENVIRONMENT = Environment(
     machine="a" * 16,
     devices=("cpu",),
     packages={"numpy": "2.4.0"},
-    cpu={"model": "a processor", "cores": 4},
-    system={"os": "linux"},
+    cpu={"model": "a processor", "physical_cores": 4},
+    system={"distribution": "Some Linux 1"},
     noise_floor=0.02,
 )
 

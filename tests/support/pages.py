@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from suite.cases.case import Case
-from suite.records.record import STATUSES
+from suite.records.record import Status
 from suite.records.store import Run
 from tests.support import fabricate
 
@@ -22,7 +23,7 @@ GPU = replace(
     gpu={"name": "A GPU", "theoretical_peak_bytes_per_s": 3.35e12},
     machine="b" * 16,
 )
-FAILURES = tuple(status for status in STATUSES if status != "ok")
+FAILURES = tuple(status for status in get_args(Status) if status != "ok")
 EVIL = (
     "<script>window.evil=1</script>",
     "</script><script>window.evil=2</script>",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from suite.records.record import Environment, Fact
 from suite.report import sentences, tables
 from suite.report.page import data
 from suite.report.tables import LEGEND, Place
+from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import plain
 from suite.units import count
 
@@ -32,12 +33,13 @@ def html(results: Results, baseline: str | None = None) -> str:
     """
     import jinja2
 
+    scripts = [part(name) for name in SCRIPTS]
     loader = jinja2.FileSystemLoader(_HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html").render(
-        policy=_policy(),
+        policy=policy(scripts, part(STYLE)),
         style=part(STYLE),
-        scripts=[part(name) for name in SCRIPTS],
+        scripts=scripts,
         data=data.embedded(results),
         places=[_card(results, *place, baseline) for place in tables.places(results).items()],
         several=len(tables.places(results)) > 1,
@@ -54,13 +56,13 @@ def part(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def _policy() -> str:
-    """Nothing may run or be fetched but what this file holds; no text can become markup."""
-    scripts = " ".join(map(_hash, SCRIPTS))
+def policy(scripts: Iterable[str], style: str) -> str:
+    """A page's content security policy: it runs and loads only these texts, and no text becomes markup."""
+    hashes = " ".join(map(_hash, scripts))
     rules = (
         "default-src 'none'",
-        f"script-src {scripts}",
-        f"style-src {_hash(STYLE)}",
+        *([f"script-src {hashes}"] if hashes else []),
+        f"style-src {_hash(style)}",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
@@ -70,8 +72,8 @@ def _policy() -> str:
     return "; ".join(rules)
 
 
-def _hash(name: str) -> str:
-    digest = hashlib.sha256(part(name).encode("utf-8")).digest()
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
@@ -98,7 +100,6 @@ def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str,
     absent = {o.backend for o in here} - {o.backend for o in here if o.status != "unavailable"}
     failed = sum(not o.completed and o.backend not in absent for o in here)
     unsure = sum(o.converged is False for o in here)
-    floor = environment.noise_floor
     cases = len({o.case for o in here})
     return [
         ("case" if cases == 1 else "cases", f"{cases:,}"),
@@ -110,8 +111,17 @@ def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str,
             else []
         ),
         (f"not converged{_asked(environment)}", f"{unsure:,}"),
-        ("noise floor", "not measured; 2.0% assumed" if floor is None else f"{floor:.1%}"),
+        (
+            "noise floor",
+            _floor(environment),
+        ),
     ]
+
+
+def _floor(environment: Environment) -> str:
+    if environment.noise_floor is None:
+        return f"not measured; {ASSUMED_NOISE_FLOOR:.1%} assumed"
+    return f"{environment.noise_floor:.1%}"
 
 
 def _asked(environment: Environment) -> str:
@@ -123,15 +133,15 @@ def machine(device: str, environment: Environment) -> str:
     """The hardware in a few words, and what it ran."""
     gpu, cpu, system = environment.gpu, environment.cpu, environment.system
     if device.startswith("cpu"):
-        cores = cpu.get("physical_cores") or cpu.get("cores")
-        words = [_said(cpu.get("model")), f"{_said(cores)} cores" if cores else ""]
+        cores = cpu.get("physical_cores")
+        words = [_fact(cpu.get("model")), f"{_fact(cores)} cores" if cores else ""]
         threads = environment.settings.get("threads")
-        words += [f"{_said(threads)} threads" if threads else ""]
+        words += [f"{_fact(threads)} threads" if threads else ""]
         words += ["virtual machine" if cpu.get("hypervisor") is True else ""]
     else:
         driver = gpu.get("driver_version")
-        words = [_said(gpu.get("name")), f"driver {_said(driver)}" if driver else ""]
-    return " · ".join(filter(None, [*words, _said(system.get("distribution") or system.get("os"))]))
+        words = [_fact(gpu.get("name")), f"driver {_fact(driver)}" if driver else ""]
+    return " · ".join(filter(None, [*words, _fact(system.get("distribution"))]))
 
 
 def _environment(name: str, environment: Environment) -> dict[str, object]:
@@ -157,11 +167,11 @@ def _environment(name: str, environment: Environment) -> dict[str, object]:
         ("system", environment.system),
         ("packages", environment.packages),
     )
-    shown = [(title, [(plain(k), _said(v)) for k, v in facts.items()]) for title, facts in groups if facts]
+    shown = [(title, [(plain(k), _fact(v)) for k, v in facts.items()]) for title, facts in groups if facts]
     return {"name": plain(name), "groups": shown, "size": count(sum(len(f) for _, f in shown), "fact")}
 
 
-def _said(fact: Fact) -> str:
+def _fact(fact: Fact) -> str:
     if fact is None:
         return "–"
     if isinstance(fact, bool):
