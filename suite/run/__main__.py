@@ -92,7 +92,7 @@ def _report(run: Run) -> int:
     files.csv(results, run.path / "records.csv")
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
-    wrong = any(outcome.record.status == "wrong" for outcome in results.outcomes)
+    wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
     return CHECK_FAILED if wrong else DONE
 
 
