@@ -1,7 +1,7 @@
 """Measures embedding lookup: how fast, in which framework, and how far from the limit.
 
-``suite.load("results/*")`` is a DataFrame with a row a record; ``suite.samples(...)``, with a row a sample;
-``suite.plot(...)`` draws either the folders or such a DataFrame, in matplotlib.
+``suite.load("results/*")`` is a DataFrame, one row a record; ``suite.samples(...)``, one row a sample;
+``suite.plot(...)`` draws runs, or such a DataFrame of records, with matplotlib.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["load", "plot", "samples"]
 
 
-def __dir__() -> list[str]:  # what a notebook completes, before any of it is imported
+def __dir__() -> list[str]:  # for completion in notebooks, before anything is imported
     return list(__all__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "samples"):  # pandas is imported by those who ask for a table
+    if name in ("load", "samples"):  # imports pandas, for tables only
         from suite.analysis import frame
 
         return getattr(frame, name)
-    if name == "plot":  # and matplotlib, by those who ask for a figure
+    if name == "plot":  # imports matplotlib, for figures only
         from suite.report import plots
 
         return plots.plot

@@ -1,4 +1,4 @@
-"""Text from outside made safe to show: on a terminal, in a CSV cell, in a Markdown cell."""
+"""Text from outside, made safe to show: on a terminal, in a CSV cell, in a Markdown cell."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import unicodedata
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?", re.DOTALL)
 _SPACES = re.compile(r"\s+")
 _FORMULA = tuple("=+-@＝＋－＠")
-_UNSEEN = {"Cc": "", "Cf": ""}
+_INVISIBLE = {"Cc": "", "Cf": ""}
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _MARKUP = re.compile(r"([\\`*\[\]<>|~&])")
 
 
 def plain(text: str) -> str:
-    """One line of visible characters: no escape sequence, no control, no invisible or turned-round text."""
+    """One line of visible characters: no escape sequence, no invisible or bidirectional control."""
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
     line = _SPACES.sub(" ", _ESCAPES.sub("", text)).strip()
-    seen = (c if c.isprintable() else _UNSEEN.get(unicodedata.category(c), UNKNOWN) for c in line)
-    return " ".join("".join(seen).split())
+    visible = (c if c.isprintable() else _INVISIBLE.get(unicodedata.category(c), UNKNOWN) for c in line)
+    return " ".join("".join(visible).split())
 
 
 def shown(line: str) -> str:
-    """A line laid out by us: visible characters only, spaces as they are."""
+    """A line of this suite's own layout: visible characters only, spaces kept."""
     return " ".join(plain(word) for word in line.split(" "))
 
 
 def cut(text: str, length: int) -> str:
-    """Plain text of at most ``length`` characters; what is missing is shown as an ellipsis."""
+    """Plain text of at most ``length`` characters; an ellipsis stands for the rest."""
     line = plain(text)
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def csv_cell(text: str) -> str:
-    """Plain text that no spreadsheet takes for a formula."""
+    """Plain text that no spreadsheet reads as a formula."""
     line = plain(text)
     return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 def markdown_cell(text: str) -> str:
-    """Plain text that stays text, and in its cell."""
+    """Plain text without Markdown's markup, in one cell."""
     return _MARKUP.sub(r"\\\1", plain(text))

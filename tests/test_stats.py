@@ -16,8 +16,8 @@ from suite.stats import Estimate
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
-# Times are skewed to the right: mostly near the least one, with a tail. Each law with its median.
-LAWS: dict[str, tuple[Draw, float]] = {
+# Times are skewed to the right: mostly near the least one, with a tail. Each distribution with its median.
+DISTRIBUTIONS: dict[str, tuple[Draw, float]] = {
     "normal": (lambda rng, n: rng.normal(10, 1, n), 10.0),
     "exponential": (lambda rng, n: 1 + rng.exponential(1, n), 1 + math.log(2)),
     "lognormal": (lambda rng, n: rng.lognormal(0, 1, n), 1.0),
@@ -37,16 +37,16 @@ def covered(estimate: Callable[[np.random.Generator], Estimate], truth: float, t
     return sum(e.low <= truth <= e.high for e in found) / tries
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("n", [6, 10, 30])
-def test_the_interval_of_the_median_holds_it(law: str, n: int) -> None:
-    draw, truth = LAWS[law]
+def test_the_interval_of_the_median_holds_it(distribution: str, n: int) -> None:
+    draw, truth = DISTRIBUTIONS[distribution]
     share = covered(lambda rng: stats.median(rounds(draw(rng, n))), truth, 1200)
     assert share >= 0.93, "95 % are promised, 93 % leave room for the simulation"
     assert share < 1.0
 
 
-def test_the_ranks_are_those_of_the_binomial_law() -> None:
+def test_the_ranks_are_those_of_the_binomial_distribution() -> None:
     """The widest of the tables' ranks (Conover, table A3) for 95 %: x(r) and x(n+1-r)."""
     for n in range(1, 400):
         tails = np.cumsum([math.comb(n, k) / 2**n for k in range(n // 2 + 1)])
@@ -88,11 +88,11 @@ def test_precision_is_half_the_width() -> None:
     assert Estimate(0.0, 0.0, 0.0).precision == math.inf
 
 
-@pytest.mark.parametrize("law", ["exponential", "lognormal"])
+@pytest.mark.parametrize("distribution", ["exponential", "lognormal"])
 @pytest.mark.parametrize("n", [10, 30])
-def test_the_interval_of_a_ratio_holds_it(law: str, n: int) -> None:
+def test_the_interval_of_a_ratio_holds_it(distribution: str, n: int) -> None:
     """The rounds share a drift of 30 %; a ratio is taken within each, so that drift is not in it."""
-    draw, truth = LAWS[law]
+    draw, truth = DISTRIBUTIONS[distribution]
 
     def estimate(rng: np.random.Generator) -> Estimate:
         base = rng.lognormal(0, 0.3, n)

@@ -6,8 +6,8 @@ _TEXT, _COUNT, _NUMBER, _FLAG = "string", "Int64", "float64", "boolean"
 
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("run", _TEXT, "folder of the run"),
-    ("backend", _TEXT, "who looked up"),
-    ("status", _TEXT, "`ok`, or how it failed; a failure has no numbers"),
+    ("backend", _TEXT, "its name"),
+    ("status", _TEXT, "`ok`, or the kind of failure; a failure has no numbers"),
     ("reason", _TEXT, "why it failed"),
     ("device", _TEXT, "`cpu` or `cuda:N`"),
     ("vocab", _COUNT, "rows of the table"),
@@ -15,50 +15,54 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("dtype", _TEXT, "type of the elements"),
     ("index_dtype", _TEXT, "type of the ids"),
     ("batch", _COUNT, "ids in one lookup"),
-    ("distribution", _TEXT, "law the ids are drawn by"),
-    ("cache", _TEXT, "`cold`: ids, rows and output untouched since more than the caches hold; `hot`: again"),
+    ("distribution", _TEXT, "distribution that the ids are drawn from"),
+    (
+        "cache",
+        _TEXT,
+        "`cold`: since ids, rows and output were last touched, more was than the caches hold; `hot`: again",
+    ),
     ("offset", _COUNT, "bytes by which the table's first row lies off the start of a page"),
-    ("clock", _TEXT, "what the result is: `kernel` or `call` time"),
+    ("clock", _TEXT, "clock of the result: `kernel` or `call` time"),
     ("median_us", _NUMBER, "the result: time of one lookup by its clock, median over rounds"),
     ("ci_low_us", _NUMBER, "lower end of its 95 % interval; missing under 6 rounds"),
     ("ci_high_us", _NUMBER, "upper end"),
-    ("samples", _COUNT, "timings taken by that clock"),
-    ("rounds", _COUNT, "turns they were taken in"),
+    ("samples", _COUNT, "number of samples by that clock"),
+    ("rounds", _COUNT, "number of rounds with such samples; of 6 processes or more, the number of processes"),
     ("converged", _FLAG, "whether the interval reached the precision asked for"),
     ("enqueue_us", _NUMBER, "host time until the call returns (GPU)"),
     ("enqueue_low_us", _NUMBER, "lower end of its 95 % interval"),
     ("enqueue_high_us", _NUMBER, "upper end"),
-    ("call_us", _NUMBER, "host time until the rows are there"),
+    ("call_us", _NUMBER, "host time until the rows are complete"),
     ("call_low_us", _NUMBER, "lower end of its 95 % interval"),
     ("call_high_us", _NUMBER, "upper end"),
     ("payload_bytes", _COUNT, "batch · (index + 2 · row): every row read and written"),
     ("compulsory_bytes", _COUNT, "batch · (index + row) + distinct · row: a repeated id's row read once"),
     ("distinct_fraction", _NUMBER, "share of the ids in a batch that are distinct"),
     ("gb_per_s", _NUMBER, "payload over the result"),
-    ("ceiling_gb_per_s", _NUMBER, "what the contiguous copy of the same rows reached in the same rounds"),
+    ("ceiling_gb_per_s", _NUMBER, "speed of the contiguous copy of the same rows in the same rounds"),
     (
         "fraction_of_ceiling",
         _NUMBER,
-        "payload a second over the copy's, within rounds; above 1 caches helped",
+        "payload a second over the copy's bytes a second, within rounds; above 1 caches helped",
     ),
     ("fraction_of_ceiling_low", _NUMBER, "lower end of its 95 % interval"),
     ("fraction_of_ceiling_high", _NUMBER, "upper end"),
     ("fraction_of_peak", _NUMBER, "payload a second over the memory's theoretical peak (GPU)"),
-    ("prepare_memory_bytes", _COUNT, "what preparing added: library, kernels, pools"),
-    ("extra_memory_bytes", _COUNT, "the most that the first lookup held beyond that and its operands"),
+    ("prepare_memory_bytes", _COUNT, "memory that `prepare` added: library, kernels, pools"),
+    ("extra_memory_bytes", _COUNT, "peak of the first lookup beyond that and its operands"),
     ("allocates", _FLAG, "whether the lookup returned memory of its own instead of the given tensor"),
     ("touched_bytes", _COUNT, "distinct rows, ids and output of one lookup"),
     ("cache_bytes", _COUNT, "last-level cache"),
     ("cache_resident", _FLAG, "whether the whole table fits there"),
-    ("huge_pages_fraction", _NUMBER, "share of the table that lies on huge pages (CPU)"),
+    ("huge_pages_fraction", _NUMBER, "share of the table on huge pages (CPU)"),
     ("autocorrelation", _NUMBER, "lag-1, of samples within rounds"),
-    ("held", _FLAG, "whether the queue was full in every kernel sample (GPU)"),
+    ("held", _FLAG, "whether the queue was full during every kernel sample (GPU)"),
     (
         "sustained_gb_per_s",
         _NUMBER,
-        "payload a second over the phase in which the counters were read: lookups on end, nothing swept",
+        "payload a second over the phase in which the counters were read: lookups on end, no cache flushed",
     ),
-    ("dram_gb_per_s", _NUMBER, "memory traffic that the counters saw in that phase, of all who use the GPU"),
+    ("dram_gb_per_s", _NUMBER, "memory traffic by the counters in that phase, of all processes on the GPU"),
     ("dram_bytes_per_lookup", _NUMBER, "the same, for each lookup"),
     ("dram_missing", _TEXT, "why those two are missing"),
     ("joules_per_lookup", _NUMBER, "energy of GPU or processor package in that phase, for each lookup"),
@@ -67,13 +71,17 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("energy_missing", _TEXT, "why the energy is missing"),
     ("sm_clock_before_mhz", _NUMBER, "clock of the multiprocessors when that phase began"),
     ("sm_clock_after_mhz", _NUMBER, "and when it ended"),
-    ("throttled_s", _NUMBER, "how long the GPU's clocks were held down while the case was measured"),
-    ("measurement", _TEXT, "the rounds it took part in, shared by those that took turns"),
+    (
+        "throttled_s",
+        _NUMBER,
+        "longest time for which one cause held the GPU's clocks down in the rounds of the case",
+    ),
+    ("measurement", _TEXT, "name of the rounds it took part in, shared by the backends that took turns"),
 )
 COLUMNS = {name: kind for name, kind, _ in _COLUMNS}
-"""The columns of the table and of records.csv, in order, and the pandas type of each."""
+"""The columns of the table and of records.csv, in order, with their pandas types."""
 MEANINGS = {name: text for name, _, text in _COLUMNS}
-"""What each of them holds."""
+"""Meaning of each column."""
 
 _UNITS = {
     "_fraction": "of 1",
@@ -94,7 +102,7 @@ _UNITS = {
 
 
 def unit(name: str) -> str:
-    """The unit of a quantity, from its name; nothing for text, flags and counts."""
+    """The unit of a quantity, from its name; empty for text, flags and counts."""
     stem = name.removesuffix("_before").removesuffix("_after")
     if name.startswith("fraction_of_"):
         return _UNITS["_fraction"]

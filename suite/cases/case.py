@@ -31,7 +31,7 @@ class Case:
     Attributes:
         vocab: rows of the table. dim: elements of a row. dtype: their type.
         batch: number of ids in one lookup. index_dtype: their type.
-        distribution: the law of the ids (see ``suite.cases.ids``), or ``file:NAME``.
+        distribution: the distribution of the ids (see ``suite.cases.ids``), or ``file:NAME``.
         cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
             the same ids again.
         offset: bytes by which the table's first row lies off the start of a page (GPU: of an allocation).

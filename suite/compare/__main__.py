@@ -1,4 +1,4 @@
-"""Run against run, or backend against backend: python -m suite.compare RUN_A RUN_B"""
+"""Compare run with run, or backend with backend: python -m suite.compare RUN_A RUN_B"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERDICTS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "UNCLEAR", "SAME")
 
 
 def lines(a: Side, b: Side, found: Sequence[Pair], normalized: bool) -> Iterator[str]:
-    """The comparison as text: the verdicts, what stands apart, the overall line."""
+    """The comparison as text: verdicts, what did not converge, what is left out, the overall line."""
     compared = [p for p in found if p.ratio]
     yield from _listed([p for p in compared if p.converged])
     for title, apart in (
@@ -56,12 +56,12 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
 
 def _overall(a: Side, b: Side, found: Sequence[Pair], normalized: bool) -> str:
     ratios = [p.ratio.value for p in found if p.ratio]
-    said = sentences.times(stats.geometric_mean(ratios), 0.005) if ratios else "not comparable to"
-    what = "relative to each one's ceiling, " if normalized else ""
+    relation = sentences.times(stats.geometric_mean(ratios), 0.005) if ratios else "not comparable to"
+    basis = "relative to each one's ceiling, " if normalized else ""
     out = Counter(p.left_out for p in found if p.left_out)
     why = f" ({', '.join(f'{n} {reason}' for reason, n in sorted(out.items()))})" if out else ""
     mean = f"geometric mean over {count(len(ratios), 'case')} that both completed"
-    return f"overall: {what}{b} is {said} {a}: {mean}; {sum(out.values())} left out{why}"
+    return f"overall: {basis}{b} is {relation} {a}: {mean}; {sum(out.values())} left out{why}"
 
 
 def _share(text: str) -> float:
@@ -89,9 +89,9 @@ def _options() -> Parser:
     parser.add_argument(
         "--normalized",
         action="store_true",
-        help="compare fractions of each machine's own ceiling, so that machines may differ",
+        help="compare shares of each machine's own ceiling, so that machines may differ",
     )
-    parser.add_argument("--noise-floor", type=_share, metavar="X%", help="differences below it are none")
+    parser.add_argument("--noise-floor", type=_share, metavar="X%", help="differences below it do not count")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Two runs, or two backends, set against each other case by case: ratios and verdicts."""
+"""Pairs of outcomes: two runs, or two backends, case by case, with ratios and verdicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two compared: the name of its run, and the backend if only one is meant."""
+    """One of the two sides: the name of its run, and its backend if only one is compared."""
 
     run: str
     backend: str | None
@@ -28,11 +28,11 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One case on both sides; ``ratio`` is the time of B in times of A, above 1 where B is slower.
+    """One case on both sides.
 
     Attributes:
-        ratio: null where one side completed nothing to compare. verdict: what it says.
-        left_out: why it is null.
+        ratio: time of B over time of A, above 1 where B is slower; null where they can't be compared.
+        verdict: of the ratio. left_out: why there is none.
     """
 
     a: Outcome | None
@@ -43,7 +43,7 @@ class Pair:
 
     @property
     def converged(self) -> bool:
-        """Whether both sides reached the precision asked of them."""
+        """Whether both sides reached the precision asked for."""
         return not any(o is not None and o.converged is False for o in (self.a, self.b))
 
     @property
@@ -53,7 +53,7 @@ class Pair:
 
 
 def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
-    """Read the two runs meant by ``DIR`` or ``DIR:BACKEND``.
+    """Read the two runs named by ``DIR`` or ``DIR:BACKEND``.
 
     Raises:
         BadRequest: a folder that is no run, or a backend that is not in it. StoreError: neither is a run.
@@ -64,11 +64,12 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     folders = distinct((folder_a, folder_b))
     results = outcomes.read(folders)
     names = list(results.environments)
-    held = {o.run for o in results.outcomes}
-    if len(names) < len(folders) or len(held) < len(folders):
+    with_outcomes = {o.run for o in results.outcomes}
+    if len(with_outcomes) < len(folders):
         raise BadRequest("\n".join(results.notes))
     a, b = (
-        Side(names[k], each, results.environments[names[k]]) for k, each in ((0, backend_a), (-1, backend_b))
+        Side(names[k], backend, results.environments[names[k]])
+        for k, backend in ((0, backend_a), (-1, backend_b))
     )
     for side in (a, b):
         known = sorted({o.backend for o in results.outcomes if o.run == side.run})
@@ -85,9 +86,9 @@ def _split(argument: str) -> tuple[Path, str | None]:
 
 
 def obstacle(a: Environment, b: Environment, normalized: bool) -> str | None:
-    """Why times of the two can't be compared; null if they can."""
+    """Why times of the two runs can't be compared; null if they can."""
     if a.method != b.method:
-        return f"times were taken by method {a.method} and {b.method}; measure both with one version"
+        return f"times were measured by method {a.method} and {b.method}; measure both with one version"
     if normalized:
         return None
     facts: dict[str, tuple[object, object]] = {
@@ -102,17 +103,17 @@ def obstacle(a: Environment, b: Environment, normalized: bool) -> str | None:
 
 
 def pairs(a: Side, b: Side, results: Results, noise_floor: float, normalized: bool = False) -> list[Pair]:
-    """Every case of either side, with the verdict where both completed it."""
+    """Every case of either side; with a verdict where both completed it."""
     of_a, of_b = (_by_key(side, results, normalized) for side in (a, b))
     return [_pair(of_a.get(key), of_b.get(key), noise_floor, normalized) for key in {**of_a, **of_b}]
 
 
 def _by_key(side: Side, results: Results, normalized: bool) -> dict[tuple[object, ...], Outcome]:
-    found = [o for o in results.outcomes if o.run == side.run and side.backend in (None, o.backend)]
-    # Of different machines, cuda:0 and cuda:1 are alike; and so are any two if a side has only one.
-    only = normalized and len({o.device for o in found}) == 1
+    own = [o for o in results.outcomes if o.run == side.run and side.backend in (None, o.backend)]
+    # On different machines, cuda:0 may be compared with cuda:1, and any two devices if a side has only one.
+    only = normalized and len({o.device for o in own}) == 1
     keys: dict[tuple[object, ...], Outcome] = {}
-    for o in found:
+    for o in own:
         device = "" if only else o.device.partition(":")[0] if normalized else o.device
         keys[device, None if side.backend else o.backend, o.case] = o
     return keys
@@ -121,8 +122,8 @@ def _by_key(side: Side, results: Results, normalized: bool) -> dict[tuple[object
 def _pair(a: Outcome | None, b: Outcome | None, noise_floor: float, normalized: bool) -> Pair:
     if a is None or b is None:
         return Pair(a, b, left_out="only in A" if a else "only in B")
-    for name, one in (("A", a), ("B", b)):
-        if not one.completed:
+    for name, outcome in (("A", a), ("B", b)):
+        if not outcome.completed:
             return Pair(a, b, left_out=f"failed in {name}")
     if normalized:
         of_a, of_b = comparison.fraction_of_ceiling(a), comparison.fraction_of_ceiling(b)
@@ -135,7 +136,7 @@ def _pair(a: Outcome | None, b: Outcome | None, noise_floor: float, normalized: 
 
 
 def noise_floor(a: Environment, b: Environment) -> tuple[float, str]:
-    """The larger of the two machines' noise floors, and where it is from."""
+    """The larger of the two machines' noise floors, and its origin."""
     measured = [e.noise_floor for e in (a, b) if e.noise_floor is not None]
     if len(measured) == 2:
         return max(measured), "measured"

@@ -6,7 +6,7 @@ CASE_THROTTLED, THROTTLED = "case_throttled_", "throttled_"
 """Begin the names of the times for which clocks were held down: in all rounds of a case, in the phase."""
 CAUSES = {
     "software_power_cap": "the power limit",
-    "sync_boost": "a group of GPUs that is kept alike",
+    "sync_boost": "a group of GPUs with synchronised clocks",
     "software_thermal": "temperature, by the driver",
     "hardware_thermal": "temperature, by the hardware",
     "hardware_power_brake": "the power supply",
@@ -14,15 +14,15 @@ CAUSES = {
 """Why clocks are held down."""
 TELEMETRY = {
     "memory_before_bytes": "memory in use on the device before this process, by others (GPU)",
-    "context_bytes": "memory that the process's context took (GPU)",
+    "context_bytes": "memory of the process's context (GPU)",
     **{
         f"{CASE_THROTTLED}{name}_s": f"clocks held down by {why}, all rounds of the case"
         for name, why in CAUSES.items()
     },
-    "sustained_lookups": "lookups in the phase of nothing else in which the counters are read",
-    "sustained_s": "how long that phase took",
+    "sustained_lookups": "number of lookups in the phase of nothing else, in which the counters are read",
+    "sustained_s": "length of that phase",
     "payload_bytes_per_s": "declared bytes a second in it (GPU)",
-    "dram_bytes_per_s": "memory traffic of all who use the GPU: utilisation times peak (Hopper or newer)",
+    "dram_bytes_per_s": "memory traffic of all on the GPU: utilisation times peak (Hopper or newer)",
     "dram_bytes_per_lookup": "the same, for each lookup",
     "dram_utilisation_fraction": "memory traffic as a share of the theoretical peak, as GPM reports it",
     "energy_j": "energy of the GPU, or of all processor packages (powercap)",
@@ -30,7 +30,7 @@ TELEMETRY = {
     "joules_per_gb": "the same, for each GB of payload",
     "mean_power_w": "the same, for each second",
     "sm_utilisation_fraction": "share of the time in which the multiprocessors had work (GPU)",
-    "sm_occupancy_fraction": "warps resident, of those that could be (GPU)",
+    "sm_occupancy_fraction": "resident warps as a share of the most possible (GPU)",
     "pcie_tx_bytes_per_s": "traffic to the host (GPU)",
     "pcie_rx_bytes_per_s": "traffic from the host (GPU)",
     "temperature_c_before": "of the GPU when the phase began",

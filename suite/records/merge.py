@@ -32,7 +32,7 @@ def by_process(medians: Sequence[float], processes: Sequence[int]) -> tuple[floa
     return tuple(values)
 
 
-def together(parts: Sequence[Sequence[Record]], precision: float) -> list[Record]:
+def merged(parts: Sequence[Sequence[Record]], precision: float) -> list[Record]:
     """One record of each backend, and of each ceiling that took part in the same rounds of every process.
 
     Args:
@@ -70,15 +70,15 @@ def _merged(own: Sequence[Record], measurement: str, precision: float) -> Record
         reason = record.reason if everywhere else f"in process {number} of {len(own)}: {record.reason}"
         return replace(record, measurement=measurement, reason=reason)
     samples = _chained([record.samples for record in own if record.samples])
-    merged = replace(
+    record = replace(
         own[0],
         backend=" or ".join(dict.fromkeys(record.backend for record in own)),
         measurement=measurement,
         samples=samples,
     )
-    medians = [stats.order_statistics(times).value for times in merged.rounds]
+    medians = [stats.order_statistics(times).value for times in record.rounds]
     values = by_process(medians, samples.processes)
-    return replace(merged, converged=stats.order_statistics(values).precision <= precision)
+    return replace(record, converged=stats.order_statistics(values).precision <= precision)
 
 
 def _chained(parts: Sequence[Samples]) -> Samples:

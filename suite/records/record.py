@@ -1,4 +1,4 @@
-"""What a run writes down: samples, records, the environment; to and from JSON, strictly."""
+"""Records of a run: samples, memory, traffic, the environment; to JSON and back, strictly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from suite.cases.case import Case
 from suite.records import fast, strict
 
 SCHEMA = 1
-"""Version of the fields below. A reader refuses what it does not know."""
+"""Version of the fields below; a reader refuses any other."""
 METHOD = 3
-"""Version of how times are taken; results/README.md has the changelog."""
+"""Version of how times are measured; results/README.md has the changelog."""
 
 Status = Literal[
     "ok", "wrong", "unsupported", "unavailable", "out_of_memory", "timed_out", "crashed", "error"
@@ -30,14 +30,14 @@ class Samples:
     """Raw timings of one lookup, in seconds, in the order taken, one inner tuple a round; none dropped.
 
     Attributes:
-        kernel_s: device time, the queue held full so that dispatch is not in it (CUDA).
+        kernel_s: device time, with the queue kept full so that it includes no dispatch (CUDA).
         enqueue_s: host time until the call returns (CUDA).
-        call_s: host time until the rows are there.
-        settling_s: the first calls of each turn, set apart: they pay for the turn before.
+        call_s: host time until the rows are complete.
+        settling_s: the warm-up: the first calls of each turn, kept apart, as the turn before slows them.
         calls_per_sample: lookups between two readings of the clock; times are already divided by it.
-        held: whether the queue was full in every kernel sample; null where there is no queue.
-        overhead_s: what reading the clock costs, included in every sample (divided by calls_per_sample).
-        processes: how many of the rounds each process took, where several measured; empty of one.
+        held: whether the queue was full during every kernel sample; null where there is no queue.
+        overhead_s: time to read the clock, included in every sample (divided by calls_per_sample).
+        processes: number of rounds of each process, where several measured; empty for one.
     """
 
     call_s: Rounds
@@ -59,9 +59,9 @@ class Memory:
     """Memory of a case and of one backend's lookups, in bytes; null where it was not measured.
 
     Attributes:
-        table_bytes: the table as allocated: its resident pages; on a GPU what came into use with it.
-        prepare_bytes: what ``prepare`` added: library, kernels, pools.
-        extra_bytes: the most that the first lookup held beyond that and its operands.
+        table_bytes: the table as allocated: its resident pages; on a GPU the growth of memory in use.
+        prepare_bytes: memory that ``prepare`` added: library, kernels, pools.
+        extra_bytes: the peak of the first lookup beyond that and its operands.
         allocates: whether the lookup returned memory of its own instead of ``out``.
         reason: why a null is null.
     """
@@ -75,16 +75,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the lookups of a case touch, in bytes, against the cache they go through.
+    """Bytes that the lookups of a case touch, against the cache they go through.
 
     Attributes:
-        distinct: distinct ids in a batch, the median over the batches rotated.
+        distinct: distinct ids in a batch, the median over the batches in rotation.
         touched_bytes: distinct rows, ids and output of one lookup.
         cache_bytes: the last-level cache (CPU: with the level above it; GPU: L2).
         cache_resident: whether the whole table fits there.
-        rotated: how many batches of distinct ids took turns.
-        flushed: whether the caches were swept before each turn because rotation could not do it.
-        huge_pages: the share of the table that lies on huge pages (CPU); null where it was not seen.
+        rotated: number of batches of ids in rotation.
+        flushed: whether the caches were flushed before each turn because rotation was not enough.
+        huge_pages: the share of the table on huge pages (CPU); null where unknown.
     """
 
     distinct: int
@@ -101,21 +101,21 @@ class Record:
     """The outcome of one backend on one case. Status and numbers never share a field.
 
     Attributes:
-        backend: who looked up; of a ceiling, how it was copied.
+        backend: its name; of a ceiling, the kind of copy.
         device: ``cpu`` or ``cuda:N``.
-        case: what was looked up.
-        status: ``ok``, or how it failed.
-        reason: why, in words; null if it is ok.
-        measurement: the rounds it took part in; ratios are taken between records that share one.
+        case: the table and the ids of the lookup.
+        status: ``ok``, or the kind of failure.
+        reason: why it failed; null if it is ok.
+        measurement: name of the rounds it took part in; ratios are taken between records that share it.
         role: ``ceiling`` for the contiguous copy of the same bytes that took turns with the backends.
         clock: which of the times is the result: ``kernel`` or ``call``; null without samples.
         samples: every timing taken; null of a failure.
         converged: whether the median's interval reached the asked precision; null without samples.
-        traffic: what the lookups touch; null where the case was never set up.
-        memory: what was held for it.
-        telemetry: what NVML or the host's counters saw, each figure a value or null, the reason beside it.
+        traffic: bytes that the lookups touch; null where the case was never set up.
+        memory: memory held for it.
+        telemetry: figures of NVML or of the host's counters, each a value, or null with a reason beside it.
         schema: version of these fields.
-        method: version of how times are taken.
+        method: version of how times are measured.
     """
 
     backend: str
@@ -150,25 +150,25 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where and how a run was made; one a run.
+    """Where and how a run was made; one for each run.
 
     Attributes:
         created: when, in UTC (ISO 8601).
         argv: the arguments as given.
-        seed: what ids and orders were drawn from.
-        plan: a digest of the cases, backends and settings planned, so that a run is resumed as it began.
-        commit: of the suite.
-        dirty: whether its code differed from that; null where that is not known.
-        machine: a digest of the host's name and hardware: runs of one machine share it.
-        devices: those measured.
-        packages: versions of what backends need; null where it is not installed.
-        cpu: the processor as the kernel tells it: model, caches, clocks, what this process may use.
-        system: kernel, libraries, memory, load when it began.
-        gpu: the GPU as NVML tells it: name, driver, clocks, limits, theoretical peak; empty without one.
-        settings: what bounds the measuring: precision, budgets, threads, the counters' phase.
-        noise_floor: the relative difference this machine showed between a backend and itself, if known.
+        seed: the seed of ids and orders.
+        plan: a digest of the planned cases, backends and settings; a run is resumed only under the same plan.
+        commit: the commit of the suite.
+        dirty: whether its code differed from that; null where unknown.
+        machine: a digest of the host's name and hardware, the same in all runs of one machine.
+        devices: the devices measured.
+        packages: versions of the packages that backends need; null where not installed.
+        cpu: the processor as the kernel reports it: model, caches, clocks, what this process may use.
+        system: kernel, libraries, memory, load at the start.
+        gpu: the GPU as NVML reports it: name, driver, clocks, limits, theoretical peak; empty without one.
+        settings: limits of the measurement: precision, budgets, threads, the counters' phase.
+        noise_floor: the relative difference that this machine showed in an A/A test; null if not measured.
         schema: version of these fields.
-        method: version of how times are taken.
+        method: version of how times are measured.
     """
 
     created: str

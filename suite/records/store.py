@@ -1,4 +1,4 @@
-"""A run directory: one environment, and its records, appended a measurement at a time."""
+"""A run on disk: one environment, and its records, appended a measurement at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 from suite.records.record import Environment, Record, from_json, to_json
 
 MAX_LINE_BYTES = 8 * 2**20
-"""No record is longer; a line that is, is not ours."""
+"""The longest record; a longer line is none."""
 READ_BYTES = 2**20
 
 _ENVIRONMENT = "environment.json"
@@ -30,7 +30,7 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A line of records.jsonl that is not a record, and why; line_number counts from 1."""
+    """A line of records.jsonl that is no record, and why; line_number counts from 1."""
 
     path: Path
     line_number: int
@@ -42,21 +42,21 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run on disk: ``environment.json``, written once, and ``records.jsonl``, only ever appended to."""
+    """One run on disk: ``environment.json``, replaced as a whole, and ``records.jsonl``, only appended to."""
 
     path: Path
     environment: Environment
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], environment: Environment) -> Run:
-        """Make the folder of a new run.
+        """Create the folder of a new run.
 
         Args:
-            path: what does not exist yet, or is an empty folder.
+            path: a folder that does not exist yet or is empty.
             environment: written at once, whole or not at all.
 
         Raises:
-            StoreError: there is something already, or it can't be written.
+            StoreError: the folder is not empty, or can't be written.
         """
         folder = Path(path)
         try:
@@ -90,7 +90,7 @@ class Run:
             raise StoreError(f"{folder / _ENVIRONMENT}: {error}; {action}") from None
 
     def amended(self, noise_floor: float | None) -> Run:
-        """The run with its noise floor written into the environment.
+        """Write the noise floor into the environment; returns the run with it.
 
         Raises:
             StoreError: it can't be written.
@@ -103,7 +103,7 @@ class Run:
         return Run(self.path, environment)
 
     def append(self, records: Iterable[Record]) -> None:
-        """Put the records of a measurement on disk: all of them, safely there when this returns, or none.
+        """Write the records of a measurement to disk: all of them, synced when this returns, or none.
 
         Raises:
             StoreError: the disk is full or broken; the file is as it was before.
@@ -120,7 +120,7 @@ class Run:
         return StoreError(f"{self.path}: {_why(error)}; see to it, then go on with --resume")
 
     def read(self) -> Iterator[Record | Refused]:
-        """Every line in order, one in memory at a time: a record, or why it is none. No line raises.
+        """Read every line in order, one in memory at a time: a record, or why it is none. No line raises.
 
         Raises:
             StoreError: the file itself can't be read.
@@ -139,7 +139,7 @@ class Run:
             raise StoreError(f"{path}: can't be read ({_why(error)}); check its permissions") from None
 
     def records(self) -> tuple[list[Record], list[Refused]]:
-        """The whole run in memory: the records in order, and the lines that are none."""
+        """The whole run in memory: the records in order, and the lines that are no records."""
         items = list(self.read())
         return [i for i in items if isinstance(i, Record)], [i for i in items if isinstance(i, Refused)]
 
@@ -156,7 +156,7 @@ def _check_run(folder: Path) -> None:
         raise StoreError(f"{folder}: no such folder; give one that suite.run made")
     if not folder.is_dir():
         raise StoreError(f"{folder}: is no folder; give one that suite.run made")
-    for name in (_ENVIRONMENT, _RECORDS):  # a pipe or a device there would hold us up for ever
+    for name in (_ENVIRONMENT, _RECORDS):  # a pipe or a device there would block for ever
         if not (folder / name).is_file():
             raise StoreError(f"{folder}: is no run, {name} is missing; give a folder that suite.run made")
 
@@ -165,7 +165,7 @@ def _write_first(folder: Path, environment: Environment) -> None:
     try:
         _write_whole(folder / _ENVIRONMENT, _pretty(environment))
     except OSError:
-        (folder / _RECORDS).unlink()  # our own, and empty: what is left can be tried again
+        (folder / _RECORDS).unlink()  # just created and empty: without it, the folder can be tried again
         raise
 
 
@@ -183,7 +183,7 @@ def _line(record: Record) -> bytes:
 
 
 def _encode(text: str) -> bytes:
-    # Undecodable bytes of a message arrive as lone surrogates; as JSON escapes they survive the round trip.
+    # Undecodable bytes of a message arrive as lone surrogates; written as JSON escapes they can be read back.
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -197,7 +197,7 @@ def _decode(kind: type[_Kind], line: bytes) -> _Kind:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Lines with their newline; of one that is too long, only the beginning."""
+    """Lines with their newline; of a line that is too long, only the beginning."""
     while line := file.readline(MAX_LINE_BYTES + 1):
         rest = line
         while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
@@ -208,7 +208,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 def _append(fd: int, block: bytes) -> None:
     length = os.fstat(fd).st_size
     if length and os.pread(fd, 1, length - 1) != b"\n":
-        block = b"\n" + block  # a run killed while writing left half a line: let it be a line of its own
+        block = b"\n" + block  # a run killed while writing left half a line: end that line
     try:
         _write_all(fd, block)
         os.fsync(fd)
@@ -226,7 +226,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that whoever looks finds all of it or nothing, after a power cut too."""
+    """Write a file so that a reader finds all of it or nothing, even after a power cut."""
     draft = path.with_name(f".{path.name}.draft")
     try:
         with draft.open("wb") as file:

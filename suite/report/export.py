@@ -1,4 +1,4 @@
-"""Results in the formats of services that follow speed over time: Bencher, github-action-benchmark, asv."""
+"""Results in the formats of services that track speed: Bencher, github-action-benchmark, asv."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FORMATS = {
 }
 NAME = "embedding-lookup-suite"
 LONGEST_NAME = 190
-"""Of a part of a name: five of them and their digests make one that Bencher takes, of up to 1,024."""
+"""Of a part of a name; five parts and their digests fit the 1,024 characters that Bencher allows."""
 ASV_CONFIDENCE = 0.99
-"""Of the interval that asv keeps."""
+"""Confidence of the interval that asv keeps."""
 ASV_COLUMNS = (
     *("result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b"),
     *("stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples", "profile"),
@@ -38,10 +38,10 @@ _COMMIT = re.compile(r"[0-9a-f]{8,64}")
 
 
 def texts(results: Results, format_name: str) -> dict[str, str]:
-    """What an export consists of: text by relative path, or one text under "" where the format is one file.
+    """The texts of an export by relative path; where the format is one file, one text under "".
 
-    Failures are left out, or null where the format has a place for them; they are never a number. Of names
-    only letters, digits, spaces and ``._:/+-`` are kept; one that loses some gets a digest of all it was.
+    Failures are left out, or null where the format has a place for them. Names keep only letters, digits,
+    spaces and ``._:/+-``; one that loses characters gets a digest of the original.
 
     Args:
         format_name: one of ``FORMATS``.
@@ -62,13 +62,14 @@ def _json(tree: object) -> str:
 
 def _bmf(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """https://bencher.dev/docs/reference/bencher-metric-format; its measure ``latency`` is in ns."""
-    found = {}
+    tree = {}
     for outcome in _done(results):
-        found[_label(results, outcome)] = {"latency": _metric(comparison.median(outcome), 1e9)}
+        metrics = {"latency": _metric(comparison.median(outcome), 1e9)}
         share = comparison.fraction_of_ceiling(outcome)
         if share:
-            found[_label(results, outcome)]["fraction-of-ceiling"] = _metric(share, 1.0)
-    return found
+            metrics["fraction-of-ceiling"] = _metric(share, 1.0)
+        tree[_label(results, outcome)] = metrics
+    return tree
 
 
 def _metric(estimate: Estimate, unit: float) -> dict[str, float]:
@@ -137,30 +138,30 @@ def _result(
     benchmarks: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in here:
         benchmarks[_benchmark(outcome)].append(outcome)
-    made = _milliseconds(environment)
+    created = _milliseconds(environment)
     return {
         "commit_hash": environment.commit,
         "env_name": name,
-        "date": made,
+        "date": created,
         "params": {**machine, "python": _fact(environment.system.get("python"))},
         "python": _fact(environment.system.get("python")),
         "requirements": {},
         "env_vars": {},
         "result_columns": list(ASV_COLUMNS),
-        "results": {benchmark: _row(of, made) for benchmark, of in benchmarks.items()},
+        "results": {benchmark: _row(of, created) for benchmark, of in benchmarks.items()},
         "durations": {},
         "version": 2,
     }
 
 
-def _row(of: Sequence[Outcome], made: int) -> list[object]:
+def _row(of: Sequence[Outcome], created: int) -> list[object]:
     """One benchmark's results, in the order of ASV_COLUMNS; each a list with a place for each case."""
     value, *spread, samples = map(list, zip(*map(_figures, of), strict=True))
-    return [value, [_cases(of)], str(of[0].method), made, None, *spread, samples, None]
+    return [value, [_cases(of)], str(of[0].method), created, None, *spread, samples, None]
 
 
 def _figures(outcome: Outcome) -> tuple[object, ...]:
-    """Time in seconds, its interval's ends, quartiles, calls a sample, rounds, and their medians."""
+    """Time in seconds, ends of its interval, quartiles, calls a sample, number and medians of the rounds."""
     medians = [median for median in outcome.rounds if not math.isnan(median)]
     time, calls = stats.order_statistics(medians, ASV_CONFIDENCE), outcome.calls_per_sample
     if not time.bounded:
@@ -174,7 +175,7 @@ def _done(results: Results) -> list[Outcome]:
 
 
 def _cases(of: Sequence[Outcome]) -> list[str]:
-    """As asv keeps the values of a parameter: as Python writes them."""
+    """The values of the parameter as asv keeps them: as Python's ``repr``."""
     return [repr(_safe(str(outcome.case))) for outcome in of]
 
 
@@ -199,36 +200,36 @@ def _fact(fact: Fact) -> str:
 
 
 def _milliseconds(environment: Environment) -> int:
-    """When the run was made, since 1970; 0 if that can't be read."""
+    """When the run was made, in milliseconds since 1970; 0 if that can't be read."""
     try:
-        made = datetime.datetime.fromisoformat(environment.created)
+        created = datetime.datetime.fromisoformat(environment.created)
     except ValueError:
         return 0
-    return int((made if made.tzinfo else made.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
+    return int((created if created.tzinfo else created.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
 
 
 def _label(results: Results, outcome: Outcome) -> str:
-    """A name that is the same in every run of the same thing; of several runs, it names the run too."""
+    """A name that is the same in every run; where there are several runs, it begins with the run."""
     parts = (outcome.backend, outcome.device, str(outcome.clock), str(outcome.case))
     return "/".join(map(_safe, (outcome.run, *parts) if len(results.environments) > 1 else parts))
 
 
 def _safe(text: str) -> str:
-    """A name that nothing takes for markup, a path or a command, and that no other text has."""
-    return _told_apart(_UNSAFE.sub("_", text)[:LONGEST_NAME], text)
+    """A name without markup, path or command in it, and unlike that of any other text."""
+    return _distinct(_UNSAFE.sub("_", text)[:LONGEST_NAME], text)
 
 
 def _file(text: str) -> str:
     """The same for a part of a path, or of a Python name."""
-    return _told_apart(re.sub(r"[^A-Za-z0-9_-]", "_", text)[: LONGEST_NAME // 2], text)
+    return _distinct(re.sub(r"[^A-Za-z0-9_-]", "_", text)[: LONGEST_NAME // 2], text)
 
 
-def _told_apart(kept: str, text: str) -> str:
+def _distinct(kept: str, text: str) -> str:
     if kept == text and text:
         return text
     return f"{kept}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def _rounded(value: float) -> float:
-    """Seven digits: as many as the CSV has."""
+    """Seven digits, as in the CSV."""
     return float(f"{value:.7g}")

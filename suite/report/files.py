@@ -1,4 +1,4 @@
-"""Results as files: CSV, Parquet, the formats of other tools; the same results give the same bytes."""
+"""Files of results: CSV, Parquet, formats of other tools; the same results give the same bytes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import contextlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.analysis import outcomes
 from suite.analysis.outcomes import Results
 from suite.command import BadRequest
 from suite.report import export
@@ -26,7 +25,7 @@ STDOUT = "-"
 
 
 def csv(results: Results, path: Location) -> None:
-    """Write a row a record; floats to seven digits, no cell that a spreadsheet takes for a formula.
+    """Write one row a record; floats to seven digits, no cell that a spreadsheet reads as a formula.
 
     Raises:
         BadRequest: it can't be written.
@@ -56,7 +55,7 @@ def exported(results: Results, format_name: str, path: Location) -> None:
     """Write the results in one of ``export.FORMATS``.
 
     Args:
-        path: the file; of asv the folder, in which files of the same name are written over.
+        path: the file; for asv the folder, in which files of the same name are overwritten.
 
     Raises:
         BadRequest: there is nothing to export, or it can't be written.
@@ -72,7 +71,7 @@ def exported(results: Results, format_name: str, path: Location) -> None:
 
 
 def write(path: Location, data: str | bytes) -> None:
-    """Put text, as UTF-8, or bytes into a file; ``-`` is standard output.
+    """Write text, as UTF-8, or bytes to a file; ``-`` is standard output.
 
     Raises:
         BadRequest: it can't be written.
@@ -96,7 +95,7 @@ def _written(path: Location) -> Iterator[None]:
 
 
 def _table(results: Results, cell: Callable[[str], str]) -> pd.DataFrame:
-    """The frame, each of its texts made safe."""
+    """The frame, with every text made safe."""
     import pandas as pd
 
     from suite.analysis import fields, frame
@@ -107,15 +106,3 @@ def _table(results: Results, cell: Callable[[str], str]) -> pd.DataFrame:
             safe = {text: cell(text) for text in table[name].dropna().unique()}
             table[name] = pd.Series([safe.get(text) for text in table[name]], dtype=table[name].dtype)
     return table
-
-
-Paths = Iterable[Location]
-
-
-def write_csv(run_dirs: Paths, path: Location) -> None:
-    """Write the runs as CSV, one row a record; the same runs give the same bytes.
-
-    Raises:
-        StoreError: there is nothing to write. BadRequest: it can't be written.
-    """
-    csv(outcomes.read(run_dirs), path)

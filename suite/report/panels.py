@@ -1,4 +1,4 @@
-"""What the figures are made of: axes side by side, marks with whiskers, the legend, what failed."""
+"""Panels of the figures: axes side by side, marks with whiskers, the legend, failures."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from suite.text import cut, plain
 Floats = NDArray[np.float64]
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", None, "#d9c400")
-"""Okabe and Ito's eight, told apart by the colour-blind; the one that is none is the text's."""
+"""The eight of Okabe and Ito, which the colour-blind can distinguish; null: the colour of text."""
 MARKERS = "os^DvPH*"
 SERIES = [axis for axis in AXES if axis != "batch"]
-"""What points that a line joins have in common."""
+"""Axes that points joined by a line have in common."""
 MOST_COLUMNS = 3
 MOST_NAMED = 8
 CLOSEST = 1.3
-"""Ticks nearer than by this factor would write over each other."""
+"""Ticks closer than this factor would overlap."""
 BESIDE = 1.035
-"""By how much a backend's marks stand beside the next one's, where many share a place."""
+"""Factor between the marks of one backend and the next, where many share a place."""
 LINE_LENGTH, MOST_NAME = 75, 28
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One set of axes: its rows of the table, and which columns are drawn: x, and y with its interval."""
+    """One set of axes: its rows of the table, and the columns drawn: x, and y with its interval."""
 
     title: str
     rows: pd.DataFrame
@@ -51,8 +51,8 @@ class Style:
     """How axes are labelled and filled.
 
     Attributes:
-        ticks: the places on x that are named; null for decades. show_x, show_y: how numbers are written.
-        joined: whether the batches of one table are joined. dodged: whether backends stand side by side.
+        ticks: where x has ticks; null for decades. show_x, show_y: how numbers are written.
+        joined: whether lines join the batches of a table. dodged: whether backends stand side by side.
     """
 
     x: str
@@ -66,7 +66,7 @@ class Style:
 
 
 class Shown(Figure):
-    """A figure that a notebook shows without pyplot."""
+    """A figure that notebooks show without pyplot."""
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -75,11 +75,11 @@ class Shown(Figure):
 
 
 def figure(table: pd.DataFrame, panels: Sequence[Panel], style: Style) -> tuple[Figure, list[Axes]]:
-    """Panels on one scale, their marks drawn; below them what failed; the axes in the order of the panels."""
+    """Draw panels on one scale, with the failures below; returns the axes in the order of the panels."""
     columns = min(MOST_COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
-    made = Shown(figsize=(2.5 + 5 * columns, 1 + 3.5 * lines), layout="constrained")
-    grid = list(made.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
+    drawn = Shown(figsize=(2.5 + 5 * columns, 1 + 3.5 * lines), layout="constrained")
+    grid = list(drawn.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
     looks = _looks(table)
     for axes, panel in zip(grid, panels, strict=False):
         _frame(axes, panel.title, style)
@@ -93,8 +93,8 @@ def figure(table: pd.DataFrame, panels: Sequence[Panel], style: Style) -> tuple[
                 axes.plot(*_joined(rows, panel), color=looks[name][0], lw=0.8, alpha=0.4)
     for axes in grid[len(panels) :]:
         axes.remove()
-    made.supxlabel(_failures(table, LINE_LENGTH * columns), fontsize="small", parse_math=False)
-    return made, grid[: len(panels)]
+    drawn.supxlabel(_failures(table, LINE_LENGTH * columns), fontsize="small", parse_math=False)
+    return drawn, grid[: len(panels)]
 
 
 def _frame(axes: Axes, title: str, style: Style) -> None:
@@ -112,15 +112,15 @@ def _frame(axes: Axes, title: str, style: Style) -> None:
 
 
 def _apart(ticks: Sequence[float]) -> list[float]:
-    found: list[float] = []
+    kept: list[float] = []
     for tick in sorted(set(ticks)):
-        if not found or tick >= CLOSEST * found[-1]:
-            found.append(tick)
-    return found
+        if not kept or tick >= CLOSEST * kept[-1]:
+            kept.append(tick)
+    return kept
 
 
 def _joined(rows: pd.DataFrame, panel: Panel) -> tuple[Floats, Floats]:
-    """The points in the order in which lines join them, nan between one line and the next."""
+    """The points in the order of the lines that join them, nan between lines."""
     rows = rows.sort_values([*SERIES, panel.x])
     breaks = np.flatnonzero(np.diff(rows.groupby(SERIES).ngroup())) + 1
     x, y = (np.insert(rows[name].to_numpy("float64"), breaks, np.nan) for name in (panel.x, panel.y[0]))
@@ -140,13 +140,13 @@ def _marks(
     colour, marker = look
     whiskers = np.array([value - low, high - value])
     x = rows[panel.x].to_numpy("float64") * aside
-    made = axes.errorbar(x, value, whiskers, fmt=marker, color=colour, elinewidth=1.2, markersize=5.5)
-    made.lines[0].set(zorder=3, markerfacecolor="none" if hollow else colour)
-    made.set_label(name)
+    bars = axes.errorbar(x, value, whiskers, fmt=marker, color=colour, elinewidth=1.2, markersize=5.5)
+    bars.lines[0].set(zorder=3, markerfacecolor="none" if hollow else colour)
+    bars.set_label(name)
 
 
 def _looks(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Colour and mark of each backend, as on the page: by its place in the alphabet."""
+    """Colour and mark of each backend by its place in the alphabet, as on the page."""
     ink = rcParams["text.color"]
     return {
         name: (COLOURS[k % 8] or ink, MARKERS[(k + k // 8) % 8])
@@ -155,7 +155,7 @@ def _looks(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def legend(figure: Figure, table: pd.DataFrame, lines: Sequence[Line2D] = ()) -> None:
-    """Name the backends that completed something, and the lines given by their labels."""
+    """Draw the legend: backends that completed a case, and the lines given, by their labels."""
     done = set(table["backend"][table["status"] == "ok"])
     looks = {name: look for name, look in _looks(table).items() if name in done}
     marks = [Line2D([], [], color=colour, marker=mark, ls="none") for colour, mark in looks.values()]
@@ -163,8 +163,8 @@ def legend(figure: Figure, table: pd.DataFrame, lines: Sequence[Line2D] = ()) ->
         f" {name}" if name.startswith("_") else name for name in (cut(name, MOST_NAME) for name in looks)
     ]
     handles, labels = [*marks, *lines], [*names, *(str(line.get_label()) for line in lines)]
-    made = figure.legend(handles, labels, loc="outside right upper", frameon=False)
-    for text in made.get_texts():
+    box = figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    for text in box.get_texts():
         text.set_parse_math(False)
 
 
@@ -173,9 +173,9 @@ def _failures(table: pd.DataFrame, length: int) -> str:
     names: dict[str, set[str]] = defaultdict(set)
     for status, backend in zip(failed["status"], failed["backend"], strict=True):
         names[status].add(cut(backend, MOST_NAME))
-    said = []
+    parts = []
     for status, some in sorted(names.items()):
         more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
-        said.append(f"{plain(status)}: {', '.join(sorted(some)[:MOST_NAMED])}{more}")
-    line = f"not drawn, {'; '.join(said)}" if said else ""
+        parts.append(f"{plain(status)}: {', '.join(sorted(some)[:MOST_NAMED])}{more}")
+    line = f"not drawn, {'; '.join(parts)}" if parts else ""
     return "\n".join(textwrap.wrap(line, length))

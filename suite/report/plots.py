@@ -1,4 +1,4 @@
-"""Figures for notebooks, of matplotlib: bandwidth, time by batch, share of the ceiling."""
+"""Figures for notebooks, in matplotlib: bandwidth, time by batch, share of the ceiling."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ COLUMNS = {
     *("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high", "fraction_of_peak"),
     *(name for names in CLOCKS.values() for name in names),
 }
-"""What a table must have to be drawn."""
+"""Columns a table must have to be drawn."""
 
 
 def plot(source: Source, kind: str = "bandwidth") -> Figure:
-    """Draw results; runs and devices stand side by side, nothing is averaged.
+    """Draw results; runs and devices stand side by side and are never averaged.
 
     Args:
-        source: a table of ``suite.load``, all of it or the rows chosen; or folders of runs, or patterns.
+        source: a table of ``suite.load`` or some of its rows; or folders of runs, or patterns.
         kind: ``bandwidth``: GB/s of payload over the bytes of a lookup, with the ceiling of each case;
-            ``batch``: time over batch by each clock, of the table with the most batches in the source;
-            ``fraction``: part of the ceiling over the bytes of a row.
+            ``batch``: time over batch by each clock, for the table with the most batches in the source;
+            ``fraction``: share of the ceiling over the bytes of a row.
 
     Returns:
-        A figure that pyplot does not know of: ``figure.savefig("a.svg")``, ``figure.axes`` to change it.
-        Whiskers are 95 % intervals, hollow marks hot; what failed is named below and not drawn.
+        A figure outside pyplot: ``figure.savefig("a.svg")`` saves it, ``figure.axes`` change it. Whiskers
+        are 95 % intervals, hollow marks hot; failures are named below and not drawn.
 
     Raises:
-        ValueError: no such kind, no table of results, or nothing in it that completed.
+        ValueError: no such kind, no table of results, or no record in it that completed.
         StoreError: as ``suite.load``.
     """
     if kind not in KINDS:
@@ -80,7 +80,7 @@ def _table(source: Source) -> pd.DataFrame:
 def _bandwidth(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     y = ("gb_per_s", "gb_low", "gb_high")
     panels = [Panel(title, rows, "payload_bytes", y) for title, rows in _places(done)]
-    made, drawn = figure(table, panels, Style("payload of one lookup", "GB/s of payload", bytes_of))
+    picture, drawn = figure(table, panels, Style("payload of one lookup", "GB/s of payload", bytes_of))
     ink, lines = rcParams["text.color"], {}
     for axes, panel in zip(drawn, panels, strict=True):
         limits = panel.rows.dropna(subset=["ceiling_gb_per_s"]).drop_duplicates([*AXES, "ceiling_gb_per_s"])
@@ -90,8 +90,8 @@ def _bandwidth(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
         peaks = (panel.rows["gb_per_s"] / panel.rows["fraction_of_peak"]).dropna()
         if len(peaks):
             lines["peak"] = axes.axhline(peaks.median(), color=ink, lw=1, ls="--", label="theoretical peak")
-    legend(made, table, list(lines.values()))
-    return made
+    legend(picture, table, list(lines.values()))
+    return picture
 
 
 def _fraction(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
@@ -104,12 +104,12 @@ def _fraction(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
         joined=False,
         dodged=True,
     )
-    made, drawn = figure(table, panels, style)
+    picture, drawn = figure(table, panels, style)
     for axes in drawn:
         axes.set_ylim(bottom=0)
         line = axes.axhline(1, color=rcParams["text.color"], lw=1, ls="--", label="a copy of the same rows")
-    legend(made, table, [line])
-    return made
+    legend(picture, table, [line])
+    return picture
 
 
 def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
@@ -125,12 +125,12 @@ def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     ]
     ticks = [float(batch) for batch in done["batch"].unique()]
     style = Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks)
-    made, _ = figure(table, panels, style)
+    picture, _ = figure(table, panels, style)
     others = f"\n({count(left, 'other')} not drawn: choose rows)" if left else ""
     title = cut(_named(chosen), 2 * MOST_TITLE) + others  # on the left, out of the way of the legend
-    made.suptitle(title, x=0.01, ha="left", fontsize="medium", parse_math=False)
-    legend(made, table)
-    return made
+    picture.suptitle(title, x=0.01, ha="left", fontsize="medium", parse_math=False)
+    legend(picture, table)
+    return picture
 
 
 def _named(row: pd.Series) -> str:
@@ -146,6 +146,6 @@ KINDS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {
 
 
 def _places(done: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each device of each run, in the order met."""
+    """The rows of each device of each run, in the order of the table."""
     for (run, device), rows in done.groupby(["run", "device"], sort=False):
         yield cut(f"{run} · {device}", MOST_TITLE), rows

@@ -1,4 +1,4 @@
-"""Sentences of the report: who is fastest by how much, what failed, what is not known well enough."""
+"""Sentences of the report: the fastest and by how much, failures, what did not converge, counters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from suite.units import count, digits
 
 MOST_NAMED = 8
 HELD_DOWN_S = 0.1
-"""The driver counts about so finely how long clocks were held down."""
+"""About the resolution with which the driver counts how long clocks were held down."""
 SERVED = 0.95
-"""Counters are taken at their word to 5 %: from this share of the declared bytes on nothing is missing."""
+"""Counters are trusted to 5 %: from this share of the declared bytes on, none count as missing."""
 
 
 def counter_sentences(here: Sequence[Outcome]) -> list[str]:
@@ -30,25 +30,25 @@ def counter_sentences(here: Sequence[Outcome]) -> list[str]:
 
 
 def _traffic(counted: Sequence[Outcome]) -> list[str]:
-    """Bytes declared against bytes that memory moved: caches serve the difference, or waste makes it.
+    """Declared bytes against bytes that memory moved, which caches reduce and partly used lines increase.
 
-    The copy that took turns with the one that is named went through the same counters. Its bytes are known,
-    so it tells how far the counters can be trusted.
+    The copy that took turns with the outcome named was read by the same counters. Its bytes are known, so it
+    shows how far the counters can be trusted.
     """
-    found = []
+    rows = []
     for outcome in counted:
         rates = _rates(outcome)
         if rates:
-            found.append((outcome.case.payload_bytes, *rates, outcome))
-    if not found:
+            rows.append((outcome.case.payload_bytes, *rates, outcome))
+    if not rows:
         return []
-    _, declared, seen, outcome = max(found, key=lambda one: one[:3])
-    line = f"lookups on end: counters saw {digits(seen / 1e9)} GB/s of DRAM traffic where "
+    _, declared, moved, outcome = max(rows, key=lambda row: row[:3])
+    line = f"lookups on end: counters saw {digits(moved / 1e9)} GB/s of DRAM traffic where "
     line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.backend} on {outcome.case})"
     copy = _rates(outcome.ceiling) if outcome.ceiling else None
     if copy:
         line += f", and for the plain copy beside it {digits(copy[1] / copy[0])}x its known bytes"
-    ratios = [seen / declared for _, declared, seen, _ in found]
+    ratios = [moved / declared for _, declared, moved, _ in rows]
     if len(ratios) > 1:
         span = f"{digits(min(ratios))}x to {digits(max(ratios))}x"
         middle = digits(statistics.median(ratios))
@@ -57,14 +57,14 @@ def _traffic(counted: Sequence[Outcome]) -> list[str]:
 
 
 def _rates(outcome: Outcome) -> tuple[float, float] | None:
-    """Bytes a second: those declared and those the counters saw; nothing where either is missing."""
+    """Bytes a second, declared and by the counters; null where either is missing."""
     declared = _positive(outcome.telemetry.get("payload_bytes_per_s"))
-    seen = _positive(outcome.telemetry.get("dram_bytes_per_s"))
-    return (declared, seen) if declared and seen else None
+    moved = _positive(outcome.telemetry.get("dram_bytes_per_s"))
+    return (declared, moved) if declared and moved else None
 
 
 def _energy(counted: Sequence[Outcome]) -> list[str]:
-    """Joules for a GB of payload, over the cases in which all that have any were read."""
+    """Joules for a GB of payload, over the cases in which they are known of every backend named."""
     joules: dict[str, dict[Case, float]] = defaultdict(dict)
     for outcome in counted:
         spent = _positive(outcome.telemetry.get("joules_per_gb"))
@@ -79,19 +79,18 @@ def _energy(counted: Sequence[Outcome]) -> list[str]:
         return []
     middle = {name: statistics.median(of[case] for case in common) for name, of in named.items()}
     order = sorted(middle, key=lambda name: (middle[name], name))
-    said = ", ".join(f"{name} {digits(middle[name])} J" for name in order[:MOST_NAMED])
+    joules_of = ", ".join(f"{name} {digits(middle[name])} J" for name in order[:MOST_NAMED])
     more = f" and {len(order) - MOST_NAMED} more" if len(order) > MOST_NAMED else ""
-    return [f"energy for a GB of payload at the median over {count(len(common), 'case')}: {said}{more}"]
+    return [f"energy for a GB of payload at the median over {count(len(common), 'case')}: {joules_of}{more}"]
 
 
 def _clocks(counted: Sequence[Outcome]) -> list[str]:
     causes: dict[str, int] = defaultdict(int)
     slowed = 0
     for outcome in counted:
-        seen = outcome.telemetry
         held = [
             name.removeprefix(CASE_THROTTLED).removesuffix("_s").replace("_", " ")
-            for name, fact in seen.items()
+            for name, fact in outcome.telemetry.items()
             if name.startswith(CASE_THROTTLED) and (_positive(fact) or 0.0) > HELD_DOWN_S
         ]
         slowed += bool(held)
@@ -99,7 +98,8 @@ def _clocks(counted: Sequence[Outcome]) -> list[str]:
             causes[cause] += 1
     if not slowed:
         return []
-    why = ", ".join(f"{cause} {n}" for cause, n in sorted(causes.items(), key=lambda one: (-one[1], one[0])))
+    order = sorted(causes.items(), key=lambda item: (-item[1], item[0]))
+    why = ", ".join(f"{cause} {n}" for cause, n in order)
     of = count(len(counted), "result")
     return [f"clocks were held down while {slowed} of {of} were measured: {why}"]
 
@@ -111,13 +111,13 @@ def _positive(fact: Fact) -> float | None:
 
 
 PEERS = ("torch_index_select", "torch_embedding", "numpy_take")
-"""What speed is compared with, unless asked otherwise: the first of these that completed a case."""
+"""The baseline, unless one is named: the first of these that completed a case."""
 SAME = ASSUMED_NOISE_FLOOR
 """Medians closer than this are called equal in a sentence."""
 
 
 def sentences(results: Results, baseline: str | None) -> list[str]:
-    """Who won and by how much, what failed and what did not converge: for each run and device."""
+    """The fastest and by how much, failures and what did not converge: for each run and device."""
     lines: list[str] = []
     known = {o.backend for o in results.outcomes}
     if baseline is not None and baseline not in known:
@@ -125,10 +125,10 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
         baseline = None
     all_places = places(results)
     for place, here in all_places.items():
-        found = [*_compared(here, baseline), *counter_sentences(here), *_failures(here), *_unconverged(here)]
+        own = [*_compared(here, baseline), *counter_sentences(here), *_failures(here), *_unconverged(here)]
         if len(all_places) > 1:
-            found = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in found)]
-        lines += found
+            own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
+        lines += own
     return [shown(line) for line in lines]
 
 
@@ -148,7 +148,7 @@ def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
     for name in done.keys() - {base}:
         common = [case for case in done[base] if case in done[name]]
         slower[name] = [comparison.slowdown(done[name][case], done[base][case]).value for case in common]
-    # One that completed only a few cases may be listed as faster, but it has not won.
+    # A backend that completed only a few cases may be listed as faster, but is not called the fastest.
     enough = [name for name, ratios in slower.items() if 2 * len(ratios) >= len(done[base])]
     order = sorted(
         (n for n in slower if slower[n]), key=lambda n: (n not in enough, statistics.median(slower[n]), n)
@@ -179,7 +179,7 @@ def times(ratio: float, same: float = SAME) -> str:
 
 
 def _failures(here: Sequence[Outcome]) -> list[str]:
-    """A line for each way in which a backend failed; those that were never there share one."""
+    """A line for each way in which a backend failed; those not available anywhere share one."""
     failed = Counter(
         (o.backend, o.status, cut(o.reason or "", REASON_LENGTH)) for o in here if not o.completed
     )
@@ -190,8 +190,8 @@ def _failures(here: Sequence[Outcome]) -> list[str]:
         if name not in absent
     ]
     why = {name: reason for name, _, reason in failed if name in absent}
-    said = "; ".join(f"{name} ({reason})" for name, reason in why.items())
-    return [*lines, f"not available: {said}"] if why else lines
+    each = "; ".join(f"{name} ({reason})" for name, reason in why.items())
+    return [*lines, f"not available: {each}"] if why else lines
 
 
 def _unconverged(here: Sequence[Outcome]) -> list[str]:
@@ -199,5 +199,5 @@ def _unconverged(here: Sequence[Outcome]) -> list[str]:
     done = sum(o.completed for o in here)
     if not names:
         return []
-    who = ", ".join(f"{name} {n}" for name, n in names.items())
-    return [f"{sum(names.values())} of {done} results did not converge: {who}; give them more time"]
+    each = ", ".join(f"{name} {n}" for name, n in names.items())
+    return [f"{sum(names.values())} of {done} results did not converge: {each}; give them more time"]

@@ -17,9 +17,9 @@ from suite.units import digits
 DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
 REASON_LENGTH = 120
 LEGEND = (
-    "* fastest, or not told from it: the interval of their ratio reaches the machine's noise floor · "
-    "± half the 95 % interval of the median · "
-    "GB = 1e9 bytes of payload · of copy: against a contiguous copy of the same rows in the same rounds"
+    "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor · "
+    "± half the 95 % interval of the median · GB = 1e9 bytes of payload · "
+    "of copy: share of the speed of a contiguous copy of the same rows in the same rounds"
 )
 
 Place = tuple[str, str]
@@ -43,15 +43,15 @@ class Table:
 
 
 def places(results: Results) -> dict[Place, tuple[Outcome, ...]]:
-    """The devices of each run, in the order met, with their outcomes."""
-    found: dict[Place, list[Outcome]] = defaultdict(list)
+    """The outcomes of each device of each run, in the order of the results."""
+    groups: dict[Place, list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
-        found[outcome.run, outcome.device].append(outcome)
-    return {place: tuple(here) for place, here in found.items()}
+        groups[outcome.run, outcome.device].append(outcome)
+    return {place: tuple(group) for place, group in groups.items()}
 
 
 def table(results: Results) -> Table:
-    """One run in detail; several of them side by side, a column a run and device."""
+    """One run in detail; several runs side by side, a column for each run and device."""
     return _side_by_side(results) if len(results.environments) > 1 else _detail(results)
 
 
@@ -67,7 +67,7 @@ def _detail(results: Results) -> Table:
 def _section(group: Sequence[Outcome], several_devices: bool, floor: float) -> Section:
     ranked, best = rank(group, floor)
     mixed = len({o.clock for o in group if o.clock}) > 1
-    # What is not installed is so in every case; the sentences below the table say it once.
+    # Unavailable backends are so in every case; the sentences below the tables name them once.
     rows = [
         (("*" if o.key in best else ""), o.backend, *_numbers(o), _remark(o, mixed))
         for o in ranked

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from suite.analysis import outcomes
 from suite.analysis.outcomes import Results
 from suite.report import sentences, tables
-from suite.report.files import Paths
 from suite.text import plain
 
 if TYPE_CHECKING:
@@ -20,33 +17,26 @@ if TYPE_CHECKING:
 
 MAX_TERMINAL_ROWS = 2000
 PLAIN_WIDTH = 200
-"""Columns assumed where the output is no terminal and nobody says how wide it is."""
+"""Columns assumed where the output is no terminal and its width is unknown."""
 DISPENSABLE = ("extra MB", "±", "of copy")
 """Left out in this order where the terminal is too narrow; CSV and Markdown have them."""
 NUMERIC = ("µs", "±", "GB/s", "of copy", "extra MB")
 NOTE_WIDTH = 24
 MIN_CELL = 12
 MIN_NOTE = 10
-"""Remarks are left out where they would be narrower."""
-
-
-def print_summary(run_dirs: Paths, file: TextIO | None = None, baseline: str | None = None) -> None:
-    """Print the report of the runs, in colour and to the width of a terminal, plainly elsewhere.
-
-    Args:
-        file: standard output by default. baseline: the backend that others are compared with.
-
-    Raises:
-        StoreError: nothing can be shown.
-    """
-    show(outcomes.read(run_dirs), file or sys.stdout, baseline)
+"""Remarks are left out below this width."""
 
 
 def show(results: Results, file: TextIO, baseline: str | None) -> None:
+    """Print the report, in colour and to the width of a terminal, plainly elsewhere.
+
+    Args:
+        baseline: the backend that others are compared with.
+    """
     from rich.console import Console
     from rich.text import Text
 
-    text = io.StringIO()  # rendered first: rich would end the process by itself where the pipe is closed
+    text = io.StringIO()  # not to the file at once: where a pipe is closed, rich ends the process itself
     width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
     console = Console(file=text, width=width, highlight=False, force_terminal=file.isatty())
     if len(results.outcomes) > MAX_TERMINAL_ROWS:

@@ -201,7 +201,7 @@ def _measure(launch: Launch, run: Run, supervisor: Supervisor, budget: Budget) -
 
 def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget) -> list[Record]:
     """The records of a task, by one worker or by as many new ones as were asked for."""
-    from suite.records.merge import together
+    from suite.records.merge import merged
 
     parts, request = [], launch.request
     for number in range(request.processes):
@@ -209,7 +209,7 @@ def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget
             supervisor.close()
         parts.append(supervisor.measure(launch.job(task, budget.next_limit_s(), counted=number == 0)))
         budget.finished()
-    return together(parts, request.precision)
+    return merged(parts, request.precision)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from suite import stats
 from suite.analysis import comparison, outcomes
 from suite.cases.case import Case
-from suite.records.merge import FEWEST, by_process, together
+from suite.records.merge import FEWEST, by_process, merged
 from suite.records.record import Record, from_json, to_json
 from suite.records.store import Run
 from suite.run.__main__ import main
@@ -50,9 +50,9 @@ def test_rounds_of_few_processes_stay_rounds_and_many_become_units() -> None:
     assert found == pytest.approx((1.0, 4.0, *[empty] * 4), nan_ok=True)
 
 
-def test_together_all_samples_are_kept_in_order_and_the_first_is_observed() -> None:
+def test_merged_all_samples_are_kept_in_order_and_the_first_is_observed() -> None:
     parts = [part(number) for number in range(3)]
-    a, b, copy = together(parts, 0.01)
+    a, b, copy = merged(parts, 0.01)
     assert [r.backend for r in (a, b, copy)] == ["a", "b", "copy_numpy"]
     assert {r.measurement for r in (a, b, copy)} == {"m0"}
     assert a.samples is not None
@@ -60,12 +60,12 @@ def test_together_all_samples_are_kept_in_order_and_the_first_is_observed() -> N
     assert a.samples.processes == tuple(len(p[0].samples.call_s) for p in parts)  # type: ignore[union-attr]
     assert (a.memory, a.telemetry) == (parts[0][0].memory, parts[0][0].telemetry)
     assert from_json(Record, to_json(a).encode()) == a
-    assert together(parts[:1], 0.01) == parts[0], "one process alone is as it was"
+    assert merged(parts[:1], 0.01) == parts[0], "one process alone is as it was"
 
 
 def test_processes_that_differ_widen_the_interval_that_rounds_would_give() -> None:
     parts = [part(number) for number in range(8)]
-    (a, *_) = together(parts, 0.01)
+    (a, *_) = merged(parts, 0.01)
     assert a.samples is not None
     over_rounds = stats.median(a.samples.call_s)
     medians = stats.round_medians(a.samples.call_s)
@@ -73,25 +73,25 @@ def test_processes_that_differ_widen_the_interval_that_rounds_would_give() -> No
     assert over_processes.precision > 1.5 * over_rounds.precision
     assert over_processes.value == pytest.approx(1.35e-4, rel=0.05)
     assert a.converged is False
-    (a, *_) = together(parts, 0.5)
+    (a, *_) = merged(parts, 0.5)
     assert a.converged is True
 
 
 def test_a_failure_in_one_process_is_the_outcome_and_says_where() -> None:
     parts = [part(number) for number in range(3)]
     parts[1] = [dead(parts[1][0]), *parts[1][1:]]
-    a, b, copy = together(parts, 0.01)
+    a, b, copy = merged(parts, 0.01)
     assert (a.status, a.reason, a.samples) == ("crashed", "in process 2 of 3: ended by signal 11", None)
     assert b.status == copy.status == "ok"
     parts = [[replace(dead(one), status="unsupported", reason="no") for one in p[:1]] + p[1:] for p in parts]
-    assert together(parts, 0.01)[0].reason == "no", "as it is, where it is so everywhere"
+    assert merged(parts, 0.01)[0].reason == "no", "as it is, where it is so everywhere"
 
 
 def test_who_was_measured_apart_shares_no_rounds() -> None:
     parts = [part(number) for number in range(2)]
     alone = replace(parts[1][1], measurement="m1-b")
     parts[1] = [parts[1][0], alone, parts[1][2]]
-    records = {record.backend: record for record in together(parts, 0.01)}
+    records = {record.backend: record for record in merged(parts, 0.01)}
     assert records["a"].measurement == records["copy_numpy"].measurement == "m0"
     assert records["b"].measurement == "m0-b"
 
@@ -99,13 +99,13 @@ def test_who_was_measured_apart_shares_no_rounds() -> None:
 def test_ceilings_of_two_kinds_are_both_named() -> None:
     parts = [part(number) for number in range(2)]
     parts[1][2] = replace(parts[1][2], backend="copy_rows")
-    assert together(parts, 0.01)[2].backend == "copy_numpy or copy_rows"
+    assert merged(parts, 0.01)[2].backend == "copy_numpy or copy_rows"
 
 
 @pytest.mark.parametrize("count", [FEWEST - 1, FEWEST])
 def test_a_reader_goes_by_processes_where_they_are_enough(tmp_path: Path, count: int) -> None:
     parts = [part(number) for number in range(count)]
-    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(together(parts, 0.01))
+    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(merged(parts, 0.01))
     a, b = outcomes.read([tmp_path / "r"]).outcomes
     assert a.completed and a.ceiling
     rounds = sum(len(p[0].samples.call_s) for p in parts)  # type: ignore[union-attr]

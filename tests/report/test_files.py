@@ -17,7 +17,7 @@ from tests.support.reports import pipes, printed
 
 def test_csv_reads_back_and_is_the_same_every_time(folder, tmp_path):
     for name in ("1.csv", "2.csv"):
-        files.write_csv([folder], tmp_path / name)
+        files.csv(outcomes.read([folder]), tmp_path / name)
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
     read, table = pd.read_csv(tmp_path / "1.csv"), suite.load(folder)
     assert list(read.columns) == list(table.columns)
@@ -44,7 +44,7 @@ HOSTILE = [
 def test_hostile_reasons_are_harmless_everywhere(tmp_path, text):
     failed = fabricate.failure(text, fabricate.CASE, "m0", reason=text, status="error")
     run = fabricate.run(tmp_path / "r", [fabricate.CASE], extra=[failed])
-    files.write_csv([run.path], tmp_path / "r.csv")
+    files.csv(outcomes.read([run.path]), tmp_path / "r.csv")
     rows = list(csv.reader((tmp_path / "r.csv").read_text().splitlines()))
     assert len({len(row) for row in rows}) == 1 and len(rows) == 5
     cells = [cell for row in rows for cell in row]

@@ -189,7 +189,7 @@ def test_terminal_and_page_name_the_same_as_not_told_apart(tmp_path, floor, told
     found = best if isinstance(best, list) else [best] * 3
     assert [name for name, mark in zip(speed, found, strict=True) if mark == 0] == told
     file = io.StringIO()
-    terminal.print_summary([path], file)
+    terminal.show(results, file, None)
     assert "the interval of their ratio reaches the machine's noise floor" in file.getvalue()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 
+from suite.analysis import outcomes
 from suite.report import terminal
 
 
 def printed(*paths, baseline=None):
     file = io.StringIO()
-    terminal.print_summary(paths, file, baseline)
+    terminal.show(outcomes.read(paths), file, baseline)
     return file.getvalue()
 
 

@@ -29,12 +29,11 @@ def presets() -> str:
         cases = plan(sweeps)
         tables = {case.table for case in cases}
         batches = sorted({case.batch for case in cases})
-        laws = sorted({case.distribution for case in cases})
+        distributions = sorted({case.distribution for case in cases})
         sizes = [case.table_bytes for case in cases]
         span = f"{len(tables)}, of {_size(min(sizes))} to {_size(max(sizes))}"
-        rows.append(
-            f"| `{name}` | {len(cases)} | {span} | {', '.join(map(str, batches))} | {', '.join(laws)} |"
-        )
+        cells = (f"`{name}`", len(cases), span, ", ".join(map(str, batches)), ", ".join(distributions))
+        rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 
 

@@ -20,9 +20,9 @@ HEADINGS = ("name", "type", "unit", "meaning")
 WORDS: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 PANDAS = {"string": "text", "Int64": "integer", "float64": "number", "boolean": "boolean"}
 NULLS = (
-    "What counters saw, read between timed samples and never during one; most of it over a phase after them\n"
-    "in which the backend's lookups and nothing else runs. Beside a null stands `<name>_missing`, the\n"
-    "reason. On a CPU there are only energy, power and the phase's length."
+    "Figures of counters, read between timed samples and never during one; most over a phase after the\n"
+    "samples in which only the backend's lookups run. Beside a null, `<name>_missing` has the reason. On\n"
+    "a CPU there are only energy, power and the phase's length."
 )
 TITLES = {
     Record: "A line of `records.jsonl`",

@@ -1,5 +1,5 @@
 "use strict";
-/* The data by column, words and numbers for people, elements made without markup, the state of the page. */
+/* Data by column, numbers in words, elements without markup, the state of the page. */
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const rows = {};
@@ -79,26 +79,26 @@ const median = values => {
 };
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 function grouped(items, key) {
-  const found = new Map();
+  const groups = new Map();
   for (const item of items) {
     const name = key(item);
-    if (found.has(name)) found.get(name).push(item); else found.set(name, [item]);
+    if (groups.has(name)) groups.get(name).push(item); else groups.set(name, [item]);
   }
-  return found;
+  return groups;
 }
 
-/* Text goes in as text nodes only; nothing here makes markup of a string. */
+/* Text goes in as text nodes only; no string becomes markup. */
 const SVG = "http://www.w3.org/2000/svg";
 const DRAWN = new Set(["svg", "path", "text", "g", "line", "rect"]);
 function el(name, attributes = {}, ...inside) {
-  const made = DRAWN.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+  const element = DRAWN.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== null && value !== false) made.setAttribute(key, value);
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value === true) element.setAttribute(key, "");
+    else if (value !== null && value !== false) element.setAttribute(key, value);
   }
-  made.append(...inside.flat(Infinity).filter(one => one !== null && one !== undefined));
-  return made;
+  element.append(...inside.flat(Infinity).filter(one => one !== null && one !== undefined));
+  return element;
 }
 
 const round = value => Math.round(value * 10) / 10;
@@ -124,7 +124,7 @@ const mark = backend => el("svg", {class: "mark " + colour(backend), viewBox: "-
 const named = backend => [mark(backend), words.backend[backend]];
 const byLook = (a, b) => looks[a].order - looks[b].order;
 
-/* What the reader chose; it stands in the address behind #, so that a link shows the same. */
+/* The choices of the reader; they are in the address after #, so that a link shows the same. */
 const state = {chosen: {}, sort: "", page: 0, theme: "", table: ""};
 const REST = ["sort", "theme", "table"];
 function readState(dimensions) {
@@ -134,9 +134,9 @@ function readState(dimensions) {
   state.page = Math.max(0, (parseInt(given.get("page"), 10) || 1) - 1);
 }
 function writeState() {
-  const said = new URLSearchParams();
-  for (const [key, values] of Object.entries(state.chosen)) for (const value of values) said.append(key, value);
-  for (const name of REST) if (state[name]) said.set(name, state[name]);
-  if (state.page) said.set("page", state.page + 1);
-  history.replaceState(null, "", "#" + said);
+  const params = new URLSearchParams();
+  for (const [key, values] of Object.entries(state.chosen)) for (const value of values) params.append(key, value);
+  for (const name of REST) if (state[name]) params.set(name, state[name]);
+  if (state.page) params.set("page", state.page + 1);
+  history.replaceState(null, "", "#" + params);
 }

@@ -1,8 +1,8 @@
 "use strict";
-/* One set of axes with marks, whiskers, limits and failures; what lies under the pointer is told in words. */
+/* One set of axes with marks, whiskers, limits and failures; the mark under the pointer is described in words. */
 
 const MOST_MARKS = 1500, BINS = 24, HEIGHT = 300;
-const LETTER = 7;  /* pixels that a letter takes at most, of names as they are */
+const LETTER = 7;  /* widest letter of the usual names, in pixels */
 const fitted = (text, pixels) => text.length * LETTER <= pixels ? text : text.slice(0, Math.max(1, Math.floor(pixels / LETTER) - 1)) + "…";
 
 function scale(values, {log, zero, pad = .05}) {
@@ -41,7 +41,7 @@ function ticks({low, high, log}, wanted) {
   return found.filter(value => value >= low && value <= high);
 }
 
-/* Where there are too many to draw, a mark is the median of those in a bin, its whisker 10 to 90 % of them. */
+/* Of too many marks to draw, one for each bin: at the median, with a whisker from 10 to 90 %. */
 function binned(marks, x) {
   const low = Math.log10(x.low), wide = (Math.log10(x.high) - low) / BINS;
   const bin = one => Math.floor((Math.log10(one.x) - low) / wide);
@@ -49,13 +49,13 @@ function binned(marks, x) {
   for (const some of grouped(marks, one => `${one.backend} ${one.hollow} ${bin(one)}`).values()) {
     const ys = some.map(one => one.y).sort((a, b) => a - b);
     made.push({...some[0], x: 10 ** (low + (bin(some[0]) + .5) * wide), y: median(ys), low: quantile(ys, .1), high: quantile(ys, .9),
-      said: () => `${some[0].limit ? "ceiling" : words.backend[some[0].backend]}: median of ${many(some.length, "record")}, whisker 10–90 %`});
+      text: () => `${some[0].limit ? "ceiling" : words.backend[some[0].backend]}: median of ${many(some.length, "record")}, whisker 10–90 %`});
   }
   return made;
 }
 
-/* Args: spec: {title, about, x: {label, log, show, ticks?}, y: {…}, marks: [{x, y, low, high, backend, hollow, said}],
-   joins: [[mark]], limits: [{x, y}], guides: [{label, from: [x, y], to: [x, y], fit, note, last}], failed: [{x, backend, said}], names} */
+/* Args: spec: {title, about, x: {label, log, show, ticks?}, y: {…}, marks: [{x, y, low, high, backend, hollow, text}],
+   joins: [[mark]], limits: [{x, y}], guides: [{label, from: [x, y], to: [x, y], fit, note, last}], failed: [{x, backend, text}], names} */
 function drawChart(spec) {
   const box = el("div", {class: "plot"}), tip = el("div", {class: "tip", role: "status", hidden: true});
   if (spec.title) box.append(el("h4", {}, spec.title));
@@ -68,7 +68,7 @@ function drawChart(spec) {
   const svg = el("svg", {height: HEIGHT, tabindex: "0", role: "img", "aria-label": `${spec.about}; the numbers are in the table below; arrow keys go from mark to mark`});
   box.append(svg, tip);
   if (crowded || limits.length > MOST_MARKS) {
-    box.append(el("p", {class: "note"}, `${many(spec.marks.length, "point")} here: each mark stands for those of its part of the axis, at their median; whiskers hold the middle 80 %.`));
+    box.append(el("p", {class: "note"}, `${many(spec.marks.length, "point")} here: each mark is the median of the points in its part of the axis; whiskers span the middle 80 %.`));
   }
   const named = guides.filter(one => one.label && one.note).map(one => one.label);
   if (named.length) box.append(el("p", {class: "note"}, "┄ " + named.join(" · ")));
@@ -148,9 +148,9 @@ function paint(box, svg, tip, spec, {x, y, marks, limits, guides, failed, crowde
   const halo = el("path", {class: "halo"});
   svg.replaceChildren(...parts, ...labels, halo);
 
-  const spots = [...marks.map(one => ({at: [dx(one), held(one.y)], said: one.said})),
-    ...limits.map(one => ({at: [px(one.x), py(one.y)], said: one.said})),
-    ...failed.map(one => ({at: [px(one.x), laneAt(one.backend)], said: one.said}))].sort((a, b) => a.at[0] - b.at[0]);
+  const spots = [...marks.map(one => ({at: [dx(one), held(one.y)], text: one.text})),
+    ...limits.map(one => ({at: [px(one.x), py(one.y)], text: one.text})),
+    ...failed.map(one => ({at: [px(one.x), laneAt(one.backend)], text: one.text}))].sort((a, b) => a.at[0] - b.at[0]);
   pointed(svg, tip, halo, spots, width);
 }
 
@@ -174,7 +174,7 @@ function endNames(joins, px, py, right, top, bottom, room) {
   });
 }
 
-/* Tell of the mark nearest to the pointer, or step through the marks by the arrow keys. */
+/* Describe the mark nearest to the pointer, or step through the marks by the arrow keys. */
 function pointed(svg, tip, halo, spots, width) {
   let here = -1;
   const tell = k => {
@@ -183,7 +183,7 @@ function pointed(svg, tip, halo, spots, width) {
     tip.hidden = !spot;
     halo.setAttribute("d", spot ? markPath(0, spot.at[0], spot.at[1], 8) : "");
     if (!spot) return;
-    tip.textContent = spot.said();
+    tip.textContent = spot.text();
     const [x, y] = spot.at;
     tip.style.left = x > width / 2 ? "auto" : `${x + 12}px`;
     tip.style.right = x > width / 2 ? `${width - x + 12}px` : "auto";

@@ -1,4 +1,4 @@
-"""What the page holds: the figures of every record by column, small enough for a hundred thousand of them."""
+"""Data of the page: every record's figures by column, compact enough for a hundred thousand records."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def embedded(results: Results) -> str:
 
 
 def figures(results: Results) -> dict[str, object]:
-    """All the page shows that depends on the records.
+    """All data of the page that depends on the records.
 
     Returns:
         ``axes``: their names. ``cases``: by axis, and by figure or text of a case, a list with a place for
@@ -149,7 +149,7 @@ def _spread(name: str, value: Floats, low: Floats, high: Floats) -> dict[str, Co
 
 
 def _plain(column: Column) -> Column:
-    """Numbers of a few digits, null for nan and infinity."""
+    """Numbers rounded to a few digits, null for nan and infinity."""
     if float not in {*map(type, column)}:
         return column
     return [float(f"{v:.{DIGITS}g}") if math.isfinite(v) else None for v in column]

@@ -1,5 +1,5 @@
 "use strict";
-/* Which records are shown: a chip a value, dimmed where the other choices leave it no record. */
+/* Filters: a chip for each value, dimmed where the other choices leave no record with it. */
 
 const byWord = name => i => word(name, i);
 const byAxis = name => i => axis(name, i);
@@ -26,7 +26,7 @@ for (const dimension of DIMENSIONS) {
   dimension.order = [...dimension.values.keys()].sort((a, b) => dimension.values[a] < dimension.values[b] ? -1 : 1);
 }
 
-let shown = [], drawn = [];  /* what is listed, and of it what has a place in the plots */
+let shown = [], drawn = [];  /* records listed, and those of them drawn in plots */
 function choose() {
   const wanted = DIMENSIONS.map(({key, values}) => {
     const chosen = state.chosen[key];
@@ -66,7 +66,7 @@ function drawFilters(changed) {
       const look = key === "backend" ? mark(words.backend.indexOf(value)) : null;
       return el("button", {
         type: "button", class: "chip" + (counts[code] ? "" : " empty"), id: `chip-${k}-${code}`, "aria-pressed": String(pressed),
-        title: counts[code] ? null : "nothing of it with the other choices", onclick: toggle,
+        title: counts[code] ? null : "no such record with the other choices", onclick: toggle,
       }, look, value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
     });
     fields.push(el("fieldset", {}, el("legend", {}, label), chips));

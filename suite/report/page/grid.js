@@ -3,7 +3,7 @@
 
 const LINES = 50;
 
-/* Order items by a column; what has no value comes last either way, equals keep their order. */
+/* Order items by a column; those without a value come last either way, equal ones keep their order. */
 function sorted(items, column, down) {
   if (!column) return items;
   const keys = new Map(items.map(item => [item, column.value(item)]));
@@ -15,7 +15,7 @@ function sorted(items, column, down) {
   });
 }
 
-/* Args: columns: {key, label, value(item), show(item)?, number?, long?}; own: {sort, page} that remembers;
+/* Args: columns: {key, label, value(item), show(item)?, number?, long?}; own: {sort, page}, kept between draws;
    changed: called after the reader sorted or turned a page. */
 function drawGrid(box, label, columns, items, own, changed) {
   const down = own.sort.startsWith("-"), key = own.sort.replace(/^-/, "");
@@ -30,7 +30,7 @@ function drawGrid(box, label, columns, items, own, changed) {
   };
   const heading = one => {
     const sort = one === column ? (down ? "descending" : "ascending") : "none";
-    /* Numbers begin with the largest, words with the first; a third press takes the order back. */
+    /* Numbers begin with the largest, words with the first; a third press restores the order. */
     const first = one.number ? "-" : "", second = one.number ? "" : "-";
     const next = own.sort === first + one.key ? second + one.key : own.sort === second + one.key ? "" : first + one.key;
     const press = () => { own.sort = next; own.page = 0; again(one.key); };
@@ -58,7 +58,7 @@ function drawGrid(box, label, columns, items, own, changed) {
   frame.scrollLeft = scrolled;
 }
 
-/* The numbers of a plot, made only when somebody asks for them. */
+/* The numbers of a plot, drawn when they are opened. */
 function numbersOf(figure, label, columns, items) {
   const own = {sort: "", page: 0}, inside = el("div"), id = figure.id + "-numbers";
   const open = figure.querySelector("details") ? figure.querySelector("details").open : false;
@@ -75,12 +75,12 @@ const COLUMNS = {
   dtype: {key: "dtype", label: "dtype", value: i => axis("dtype", i)},
   batch: {key: "batch", label: "batch", value: i => axis("batch", i), show: i => axis("batch", i).toLocaleString("en-US"), number: true},
   index: {key: "index", label: "ids", value: i => axis("index_dtype", i)},
-  distribution: {key: "distribution", label: "drawn", value: i => axis("distribution", i)},
+  distribution: {key: "distribution", label: "distribution", value: i => axis("distribution", i)},
   cache: {key: "cache", label: "cache", value: i => axis("cache", i)},
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf},
   time: {key: "time", label: "µs", value: i => timeOf(i), show: i => digits(timeOf(i)), number: true, about: "by the record's own clock"},
-  precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? (spanOf(i) ? "±" + percent(precisionOf(i)) : "±?") : "", number: true, about: "half the 95 % interval; ? for want of rounds"},
+  precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? (spanOf(i) ? "±" + percent(precisionOf(i)) : "±?") : "", number: true, about: "half the 95 % interval; ? where there were too few rounds"},
   speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
   share: {key: "share", label: "of copy", value: shareOf, show: i => percent(shareOf(i)), number: true},
@@ -93,11 +93,11 @@ const COLUMNS = {
   prepared: {key: "prepared", label: "prepare MB", value: i => rows.prepare_memory_bytes[i], show: i => rows.prepare_memory_bytes[i] === null ? "" : digits(rows.prepare_memory_bytes[i] / 1e6), number: true, about: "memory that preparing added: library, kernels, pools"},
   energy: {key: "energy", label: "J/GB", value: i => rows.joules_per_gb[i], show: i => digits(rows.joules_per_gb[i]), number: true},
   power: {key: "power", label: "W", value: i => rows.mean_power_w[i], show: i => digits(rows.mean_power_w[i]), number: true},
-  missing: {key: "missing", label: "energy not known", value: i => word("no_energy", i), long: true},
-  sustained: {key: "sustained", label: "declared GB/s", value: i => rows.sustained_gb_per_s[i], show: i => digits(rows.sustained_gb_per_s[i]), number: true, about: "payload a second while the counters were read: lookups on end, so not quite that of the samples"},
-  dram: {key: "dram", label: "DRAM GB/s", value: i => rows.dram_gb_per_s[i], show: i => digits(rows.dram_gb_per_s[i]), number: true, about: "memory traffic the counters saw meanwhile: NVML's share of the peak times the peak"},
+  missing: {key: "missing", label: "energy unknown", value: i => word("no_energy", i), long: true},
+  sustained: {key: "sustained", label: "declared GB/s", value: i => rows.sustained_gb_per_s[i], show: i => digits(rows.sustained_gb_per_s[i]), number: true, about: "payload a second while the counters were read: lookups on end, so not exactly that of the samples"},
+  dram: {key: "dram", label: "DRAM GB/s", value: i => rows.dram_gb_per_s[i], show: i => digits(rows.dram_gb_per_s[i]), number: true, about: "memory traffic by the counters meanwhile: NVML's share of the peak times the peak"},
   dramShare: {key: "dramShare", label: "DRAM / declared", value: i => dramOf(i), show: i => dramOf(i) === null ? "" : digits(dramOf(i)) + "×", number: true},
-  dramMissing: {key: "dramMissing", label: "DRAM traffic not known", value: i => word("no_dram", i), long: true},
+  dramMissing: {key: "dramMissing", label: "DRAM traffic unknown", value: i => word("no_dram", i), long: true},
   status: {key: "status", label: "status", value: i => word("status", i)},
   remark: {key: "remark", label: "remark", value: remark, long: true},
 };
@@ -118,7 +118,7 @@ const shows = {
   place: places.length > 1, offset: data.cases.offset.some(Boolean), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
   dramMissing: known("dram_gb_per_s"), sustained: known("sustained_gb_per_s"), energy: known("joules_per_gb"), power: known("mean_power_w"),
 };
-/* A phone shows two or three columns before one has to scroll: those that answer. */
+/* A phone shows two or three columns without scrolling: the most important ones. */
 const FIRST = matchMedia("(max-width: 640px)").matches ? ["backend", "time", "share"] : [];
 const columns = (...names) => [...FIRST.filter(name => names.includes(name)), ...names.filter(name => !FIRST.includes(name))]
   .filter(name => shows[name] !== false).map(name => COLUMNS[name]);

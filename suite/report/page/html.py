@@ -1,4 +1,4 @@
-"""The page: one HTML file that shows runs side by side and asks nothing of anybody."""
+"""The page: one HTML file that shows runs side by side and fetches nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STYLE = "style.css"
 SCRIPTS = ("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "map.js", "main.js")
 """In the order in which the page runs them."""
 FIRST_LINES = 6
-"""How many more sentences of a place are shown before one has to ask for the rest."""
+"""Sentences of a place that are shown; the rest is folded."""
 
 
 def html(results: Results, baseline: str | None = None) -> str:
@@ -52,7 +52,7 @@ def html(results: Results, baseline: str | None = None) -> str:
 
 @cache
 def part(name: str) -> str:
-    """One of the page's own files, which stand in it whole."""
+    """The text of one of the page's own files."""
     return (_HERE / name).read_text(encoding="utf-8")
 
 
@@ -80,7 +80,7 @@ def _hash(text: str) -> str:
 def _card(
     results: Results, place: Place, here: tuple[Outcome, ...], baseline: str | None
 ) -> dict[str, object]:
-    """What the page says of one device of one run before any plot."""
+    """The card of one device of one run, above the plots."""
     run, device = place
     environment = results.environments[run]
     first, *more = sentences.sentences(Results({run: environment}, here, ()), baseline)
@@ -130,7 +130,7 @@ def _asked(environment: Environment) -> str:
 
 
 def machine(device: str, environment: Environment) -> str:
-    """The hardware in a few words, and what it ran."""
+    """The hardware and the operating system in a few words."""
     gpu, cpu, system = environment.gpu, environment.cpu, environment.system
     if device.startswith("cpu"):
         cores = cpu.get("physical_cores")
@@ -145,10 +145,10 @@ def machine(device: str, environment: Environment) -> str:
 
 
 def _environment(name: str, environment: Environment) -> dict[str, object]:
-    """All that is known of where a run was made, as groups of names and values."""
+    """The environment of a run as groups of names and values."""
     dirty = {True: " and changes not committed", False: "", None: " (changes unknown)"}[environment.dirty]
     run: dict[str, Fact] = {
-        "made": environment.created,
+        "created": environment.created,
         "arguments": " ".join(environment.argv),
         "seed": environment.seed,
         "commit": environment.commit + dirty,

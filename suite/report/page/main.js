@@ -1,7 +1,7 @@
 "use strict";
-/* What the reader can do: choose, sort, look at the failures, take the data away, change the theme. */
+/* Actions of the reader: filter, sort, look at failures, download the data, change the theme. */
 
-/* A column that says the same everywhere is left out. */
+/* A column with one value everywhere is left out. */
 const varies = name => rows[name].some(value => value !== rows[name][0]);
 const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", "enqueue", "call", "extra", "energy", "remark")
   .filter(one => one.key !== "enqueue" || rows.enqueue_us.some(value => value !== null))
@@ -18,7 +18,7 @@ function drawRecords() {
 const failuresSort = {sort: "", page: 0};
 function drawFailures() {
   const box = document.getElementById("grid-failures"), failed = shown.filter(i => !done(i));
-  if (!failed.length) { box.replaceChildren(el("p", {}, "Nothing, of the records shown.")); return; }
+  if (!failed.length) { box.replaceChildren(el("p", {}, "Nothing among the records shown.")); return; }
   const kinds = [...grouped(failed, i => [placeOf[i], rows.backend[i], rows.status[i], rows.reason[i]].join(" ")).values()];
   const of = (key, label, value, more) => ({key, label, value, ...more});
   const own = [
@@ -34,7 +34,7 @@ function drawFailures() {
 
 const LARGE = 20000;
 let turn = 0;
-/* A large run is drawn part by part, so that a press in between is answered. */
+/* A large run is drawn part by part, so that the page answers in between. */
 function drawAll() {
   const mine = ++turn, left = [drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
   const next = () => {
@@ -50,7 +50,7 @@ function drawAll() {
   next();
 }
 
-/* The data as files, made here; no cell can be taken for a formula. */
+/* The data as files; no cell can be read as a formula. */
 const TEXTS = ["run", "backend", "status", "reason", "device", "clock"];
 const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
 const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
@@ -85,7 +85,7 @@ document.getElementById("csv-shown").onclick = () => save("records-shown.csv", "
 document.getElementById("csv-all").onclick = () => save("records.csv", "text/csv", csv(all()));
 document.getElementById("json-all").onclick = () => save("records.json", "application/json", JSON.stringify(all().map(whole)) + "\n");
 
-/* The theme goes round: as the system, light, dark. */
+/* Themes in turn: the system's, light, dark. */
 const THEMES = ["", "light", "dark"];
 const theme = document.getElementById("theme");
 function showTheme() {

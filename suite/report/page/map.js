@@ -57,10 +57,10 @@ function drawScores(contests) {
     const all = here.length, few = order.slice(0, 12);
     if (!all) { box.replaceChildren(el("p", {class: "note"}, "No record shown.")); continue; }
     const bar = ({backend, won, tied}) => {
-      const made = el("div", {class: "bar " + colour(backend), title: part ? `fastest shown in ${won} of ${all}` : `${won} won, ${tied} unclear of ${all}`}, el("i"), el("i", {class: "tied"}));
-      made.children[0].style.width = 100 * won / all + "%";
-      made.children[1].style.width = 100 * tied / all + "%";
-      return made;
+      const bars = el("div", {class: "bar " + colour(backend), title: part ? `fastest shown in ${won} of ${all}` : `${won} won, ${tied} unclear of ${all}`}, el("i"), el("i", {class: "tied"}));
+      bars.children[0].style.width = 100 * won / all + "%";
+      bars.children[1].style.width = 100 * tied / all + "%";
+      return bars;
     };
     const line = score => el("tr", {}, el("td", {}, named(score.backend)), el("td", {class: "wide"}, bar(score)), el("td", {class: "number"}, String(score.won)),
       part ? null : el("td", {class: "number"}, String(score.tied)), el("td", {class: "number"}, score.shares.length ? percent(median(score.shares), 0) : ""),
@@ -69,7 +69,7 @@ function drawScores(contests) {
     box.replaceChildren(...[distance(here), byBatch(here), forAll(here)].filter(Boolean), el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Score of the backends"}, el("table", {},
       el("thead", {}, el("tr", {}, head.map(([text, kind]) => el("th", {scope: "col", class: ("plain " + (kind || "")).trim()}, text)))),
       el("tbody", {}, few.map(line)))),
-      el("p", {class: "note"}, "of copy: the median of its speeds in parts of a contiguous copy's" + (order.length > few.length ? `; ${order.length - few.length} more backends in the table of all records` : "") + "."));
+      el("p", {class: "note"}, "of copy: the median of its speeds as shares of a contiguous copy's" + (order.length > few.length ? `; ${order.length - few.length} more backends in the table of all records` : "") + "."));
   }
 }
 
@@ -82,8 +82,8 @@ function cellOf(one) {
   }
   const first = best[0], share = shareOf(first);
   const failed = items.filter(i => !done(i)).length;
-  const about = [next && best.length === 1 ? part ? `next takes ${digits(next)}×` : `next is ${digits(next)}× slower` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
-  const title = items.map(i => saidOf(i)).join("\n\n");
+  const about = [next && best.length === 1 ? `next takes ${digits(next)}×` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
+  const title = items.map(i => textOf(i)).join("\n\n");
   if (one.alone || part) return el("td", {title}, named(rows.backend[first]), [one.alone ? "alone" : "fastest shown", ...about].map(text => el("small", {}, text)));
   if (best.length === 1) {
     return el("td", {class: "won " + colour(rows.backend[first]), title}, named(rows.backend[first]), about.map(text => el("small", {}, text)));
@@ -101,7 +101,7 @@ function totalOf(all) {
   if (some.every(({best}) => !best.length)) return {text: "none completed", about: many(some.length, "case")};
   const unbeaten = [...new Set(some.flatMap(({best}) => best))].map(i => rows.backend[i]);
   const never = [...new Set(unbeaten)].filter(b => some.every(({best}) => best.some(i => rows.backend[i] === b))).sort(byLook);
-  if (2 * most <= some.length) {  /* nobody wins most of them */
+  if (2 * most <= some.length) {  /* no backend wins most of them */
     const unclear = some.filter(({best}) => best.length > 1).length;
     if (never.length === 1) return {never, text: "not beaten", about: `wins ${wins.get(never[0]) || 0} of ${some.length}, ${unclear} unclear`};
     if (2 * unclear > some.length) return {never, text: "unclear", about: `${unclear} of ${many(some.length, "case")}`};
@@ -139,7 +139,7 @@ function byBatch(here) {
       backend === undefined ? [(never || []).slice(0, 3).map(one => el("span", {class: "one"}, named(one))), el("i", {}, text)] : named(backend))));
 }
 
-/* The answer for one backend in all cases: the one whose largest factor over the fastest is the smallest. */
+/* The best single backend for all cases: the one whose largest factor over the fastest is the smallest. */
 function forAll(here) {
   const some = here.filter(({best, alone}) => best.length && !alone), worst = new Map();
   for (const {items, best} of some) {
@@ -167,7 +167,7 @@ function drawMap() {
     left += Math.max(0, lines.length - mapLines);
     const of = (list, batch) => list.filter(({items}) => axis("batch", items[0]) === batch);
     const label = batch => `batch ${batch.toLocaleString("en-US")}`;
-    const labelled = (cell, batch) => { cell.dataset.label = label(batch); return cell; };  /* read where there is no room for headings */
+    const labelled = (cell, batch) => { cell.dataset.label = label(batch); return cell; };  /* shown where there is no room for headings */
     const about = i => [tableName(i), el("small", {}, idsName(i) + ", " + bytes(size(i)))];
     const head = el("tr", {}, el("th", {scope: "col", class: "plain"}, "table"), batches.map(batch => el("th", {scope: "col", class: "plain"}, label(batch))));
     const total = el("tr", {class: "total"}, el("th", {scope: "row"}, "all tables", el("small", {}, "most often fastest")), batches.map(batch => labelled(totalCell(of(some, batch)), batch)));

@@ -1,9 +1,9 @@
 "use strict";
-/* The plots, each for the records shown: what is drawn of them, and the numbers beside it. */
+/* The plots of the records shown, each with its numbers. */
 
 const MOST_PANELS = 8;
 
-function saidOf(i, more = []) {
+function textOf(i, more = []) {
   const head = `${word("backend", i)}${places.length > 1 ? " · " + places[placeOf[i]].name : ""}\n${caseName(i)}`;
   if (!done(i)) return `${head}\n${word("status", i)}: ${word("reason", i)}`;
   const span = spanOf(i);
@@ -17,7 +17,7 @@ function key(items) {
   return el("div", {class: "key"}, some.map(backend => el("span", {}, named(backend))));
 }
 
-/* Panels side by side, one a place; too many are left out and said to be. */
+/* Panels side by side, one for each place; those that are too many are counted below. */
 function panels(items, draw) {
   const all = [...grouped(items, i => placeOf[i])], few = all.slice(0, MOST_PANELS);
   const made = few.flatMap(([place, some]) => draw(some, all.length > 1 ? places[place].name : ""));
@@ -27,7 +27,7 @@ function panels(items, draw) {
 
 function show(id, items, parts, label, names) {
   const figure = document.getElementById("figure-" + id);
-  if (!items.length) { figure.replaceChildren(el("p", {}, "Nothing of the records shown.")); return; }
+  if (!items.length) { figure.replaceChildren(el("p", {}, "Nothing among the records shown.")); return; }
   const numbers = numbersOf(figure, label, columns(...names), items);
   figure.replaceChildren(...parts.filter(Boolean), numbers);
   for (const plot of figure.querySelectorAll(".plot")) if (plot.redraw) plot.redraw();
@@ -41,19 +41,19 @@ function joined(items, marks) {
 }
 const marked = (items, x, y, span, more) => items.filter(i => done(i) && y(i) !== null).map(i => {
   const [low, high] = span(i) || [null, null];
-  return {i, x: x(i), y: y(i), low, high, backend: rows.backend[i], hollow: axis("cache", i) === "hot", said: () => saidOf(i, more ? more(i) : [])};
+  return {i, x: x(i), y: y(i), low, high, backend: rows.backend[i], hollow: axis("cache", i) === "hot", text: () => textOf(i, more ? more(i) : [])};
 });
-const crossed = (items, x) => items.filter(i => !done(i)).map(i => ({i, x: x(i), backend: rows.backend[i], said: () => saidOf(i)}));
+const crossed = (items, x) => items.filter(i => !done(i)).map(i => ({i, x: x(i), backend: rows.backend[i], text: () => textOf(i)}));
 
 function drawLimit() {
   const speedSpan = i => spanOf(i) ? spanOf(i).map(time => payloadBytes(i) / time / 1e3).reverse() : null;
   const draw = (items, title) => {
-    const marks = marked(items, payloadBytes, speedOf, speedSpan), limits = [], seen = new Set();
+    const marks = marked(items, payloadBytes, speedOf, speedSpan), limits = [], drawnLimits = new Set();
     for (const i of items) {
       const at = rows.case[i] + " " + rows.ceiling_gb_per_s[i];
-      if (rows.ceiling_gb_per_s[i] === null || seen.has(at)) continue;
-      seen.add(at);
-      limits.push({x: payloadBytes(i), y: rows.ceiling_gb_per_s[i], i, said: () => `ceiling: the copy of ${bytes(axis("ceiling_bytes", i))} at ${digits(rows.ceiling_gb_per_s[i])} GB/s\n${caseName(i)}`});
+      if (rows.ceiling_gb_per_s[i] === null || drawnLimits.has(at)) continue;
+      drawnLimits.add(at);
+      limits.push({x: payloadBytes(i), y: rows.ceiling_gb_per_s[i], i, text: () => `ceiling: the copy of ${bytes(axis("ceiling_bytes", i))} at ${digits(rows.ceiling_gb_per_s[i])} GB/s\n${caseName(i)}`});
     }
     return drawChart({
       title, about: "Bandwidth over bytes moved, with the ceiling of each case", marks, limits, joins: joined(items, marks), dodge: 3,
@@ -66,7 +66,7 @@ function drawLimit() {
     [...CASE, "payload", "time", "precision", "speed", "ceiling", "share", "shareSpan", "peak", "remark"]);
 }
 
-/* The memory's peak by its data sheet, and the time below which not even the smallest copy gets. */
+/* The memory's peak by its data sheet, and the least time of the smallest copy. */
 function guidesOf(items, limits) {
   if (!limits.length) return [];
   const guides = [], xs = items.map(payloadBytes), low = xs.reduce((a, b) => Math.min(a, b)), high = xs.reduce((a, b) => Math.max(a, b));
@@ -81,7 +81,7 @@ function guidesOf(items, limits) {
   return guides;
 }
 
-/* The sizes that occur, as ticks; decades where they are too many. */
+/* The sizes that occur as ticks; null, for decades, where they are too many. */
 const few = sizes => sizes.length > 12 ? null : sizes.sort((a, b) => a - b);
 
 function drawShare() {
@@ -122,7 +122,7 @@ function drawBatch() {
   show("batch", items, [chooser, key(items), ...panels(items, draw)], "Times in numbers", [...CASE, "kernel", "enqueue", "call", "remark"]);
 }
 
-/* One line a backend, a dot a case, a bar at the median; why a figure is missing stands in its place. */
+/* One line for each backend, a dot for each case, a bar at the median; a missing figure is replaced by its reason. */
 function drawStrip(title, items, value, format, why, label, log) {
   const box = el("div", {class: "plot"}, el("h4", {}, title));
   const backends = [...grouped(items.filter(done), i => rows.backend[i])].sort((a, b) => byLook(a[0], b[0]));
@@ -146,18 +146,18 @@ function drawStrip(title, items, value, format, why, label, log) {
     backends.forEach(([backend, some], line) => {
       const y = line * 44 + 30, known = some.filter(i => value(i) !== null), {shape} = looks[backend];
       const missing = some.length - known.length, reason = missing ? why(some.find(i => value(i) === null)) || "not measured" : "";
-      const beside = !known.length ? `: not known, ${reason}` : `: median ${format(median(known.map(value)))}` + (missing ? `; ${missing} not known, ${reason}` : "");
+      const beside = !known.length ? `: unknown, ${reason}` : `: median ${format(median(known.map(value)))}` + (missing ? `; ${missing} unknown, ${reason}` : "");
       parts.push(el("path", {class: "dot " + colour(backend), d: markPath(shape, left + 2, y - 16, 4.4)}),
         el("text", {class: "name", x: left + 13, y: y - 12}, fitted(words.backend[backend] + beside, width - left - 14)));
       if (!known.length) return;
       const sorted = known.map(value).sort((a, b) => a - b);
       if (known.length > MOST_MARKS / 5) {
         parts.push(el("path", {class: "whisker " + colour(backend), "stroke-width": 6, d: `M${round(px(quantile(sorted, .1)))} ${y}H${round(px(quantile(sorted, .9)))}`}));
-        spots.push({at: [px(median(sorted)), y], said: () => `${words.backend[backend]}: ${many(known.length, "record")}, line from 10 to 90 %`});
+        spots.push({at: [px(median(sorted)), y], text: () => `${words.backend[backend]}: ${many(known.length, "record")}, line from 10 to 90 %`});
       } else {
         const at = known.map((i, k) => [px(value(i)), y + ((k * 7) % 11 - 5) * .9]);
         parts.push(el("path", {class: "dot " + colour(backend), "fill-opacity": .55, d: at.map(([a, b]) => markPath(shape, a, b, 3.6)).join("")}));
-        known.forEach((i, k) => spots.push({at: at[k], said: () => saidOf(i, [`${title}: ${format(value(i))}`])}));
+        known.forEach((i, k) => spots.push({at: at[k], text: () => textOf(i, [`${title}: ${format(value(i))}`])}));
       }
       parts.push(el("path", {class: "median", d: `M${round(px(median(sorted)))} ${y - 8}v16`}));
     });
@@ -168,28 +168,28 @@ function drawStrip(title, items, value, format, why, label, log) {
   return box;
 }
 
-/* Beside small outputs, what an allocator takes at least would be told of and not the backend. */
+/* For smaller outputs, the least an allocator takes would hide what the backend does. */
 const SMALL = 1e6;
 const dramOf = i => rows.dram_gb_per_s[i] === null || rows.sustained_gb_per_s[i] === null ? null : rows.dram_gb_per_s[i] / rows.sustained_gb_per_s[i];
 function drawCost() {
   const extra = i => rows.extra_memory_bytes[i] === null ? null : rows.extra_memory_bytes[i] / axis("rows_bytes", i);
   const figures = [
     ["energy", i => rows.joules_per_gb[i], v => tick(v) + " J/GB", "no_energy", "joules a GB of payload"],
-    ["memory traffic the counters saw", dramOf, v => tick(v) + "×", "no_dram", "bytes of DRAM traffic for one declared"],
+    ["memory traffic by the counters", dramOf, v => tick(v) + "×", "no_dram", "bytes of DRAM traffic for one declared"],
   ];
   const draw = (items, title) => {
     const name = what => [title, what].filter(Boolean).join(" · "), ok = items.filter(done);
     if (!ok.length) return [];
     const large = ok.filter(i => axis("rows_bytes", i) >= SMALL), of = large.length ? ` (outputs from ${bytes(SMALL)})` : "";
-    const made = [drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "×", i => word("no_memory", i), "in outputs of the lookup", false)];
+    const strips = [drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "×", i => word("no_memory", i), "in outputs of the lookup", false)];
     for (const [what, value, format, missing, label] of figures) {
-      if (ok.some(i => value(i) !== null)) made.push(drawStrip(name(what), items, value, format, i => word(missing, i), label, true));
+      if (ok.some(i => value(i) !== null)) strips.push(drawStrip(name(what), items, value, format, i => word(missing, i), label, true));
       else if (what === "energy" || !word("device", ok[0]).startsWith("cpu")) {
         const reasons = [...grouped(ok, i => word(missing, i))].map(([why, some]) => el("li", {}, `${why} (${many(some.length, "record")})`));
-        made.push(el("div", {class: "plot"}, el("h4", {}, name(what)), el("p", {}, "Not known:"), el("ul", {}, reasons)));
+        strips.push(el("div", {class: "plot"}, el("h4", {}, name(what)), el("p", {}, "Unknown:"), el("ul", {}, reasons)));
       }
     }
-    return made;
+    return strips;
   };
   show("cost", drawn, [key(drawn), ...panels(drawn, draw)], "Memory and energy in numbers",
     [...CASE, "extra", "prepared", "sustained", "dram", "dramShare", "energy", "power", "missing", "dramMissing", "status"]);

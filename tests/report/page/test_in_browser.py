@@ -287,7 +287,7 @@ def test_declared_bytes_stand_beside_those_the_counters_saw(at: Any) -> None:
     assert [title.partition(" (")[0] for title in titles] == [
         "extra memory of a lookup",
         "energy",
-        "memory traffic the counters saw",
+        "memory traffic by the counters",
     ]
     text = browser.run("document.getElementById('figure-cost').textContent")
     assert "cupy_rawkernel: median 0.1 J/GB" in text and "cupy_rawkernel: median 0.5×" in text
