@@ -31,23 +31,23 @@ _NOT_READ = {**NONE, "dram_missing": UNREAD, "energy_missing": UNREAD}
 
 def figures(outcome: Outcome) -> Mapping[str, object]:
     """Its counters' figures, nan where missing, and why; none of a failure, whose status has the reason."""
-    seen = outcome.telemetry
+    counters = outcome.telemetry
     if not outcome.completed:
         return NONE
-    if not seen:
+    if not counters:
         return _NOT_READ
-    counted = {name: _number(seen.get(name)) for name in _COUNTED}
-    lookups, elapsed_s = _number(seen.get("sustained_lookups")), _number(seen.get("sustained_s"))
+    counted = {name: _number(counters.get(name)) for name in _COUNTED}
+    lookups, elapsed_s = _number(counters.get("sustained_lookups")), _number(counters.get("sustained_s"))
     payload = outcome.case.payload_bytes
-    held_down = [_number(value) for name, value in seen.items() if name.startswith(CASE_THROTTLED)]
+    held_down = [_number(value) for name, value in counters.items() if name.startswith(CASE_THROTTLED)]
     return {
         **counted,
         "sustained_gb_per_s": lookups * payload / elapsed_s / 1e9 if elapsed_s > 0 else NAN,
-        "dram_gb_per_s": _number(seen.get("dram_bytes_per_s")) / 1e9,
-        "dram_missing": _why(counted["dram_bytes_per_lookup"], seen, "dram_bytes_per_s"),
-        "energy_missing": _why(counted["joules_per_lookup"], seen, "joules_per_lookup", "energy_j"),
-        "sm_clock_before_mhz": _number(seen.get("sm_clock_hz_before")) / 1e6,
-        "sm_clock_after_mhz": _number(seen.get("sm_clock_hz_after")) / 1e6,
+        "dram_gb_per_s": _number(counters.get("dram_bytes_per_s")) / 1e9,
+        "dram_missing": _why(counted["dram_bytes_per_lookup"], counters, "dram_bytes_per_s"),
+        "energy_missing": _why(counted["joules_per_lookup"], counters, "joules_per_lookup", "energy_j"),
+        "sm_clock_before_mhz": _number(counters.get("sm_clock_hz_before")) / 1e6,
+        "sm_clock_after_mhz": _number(counters.get("sm_clock_hz_after")) / 1e6,
         "throttled_s": max((one for one in held_down if one >= 0), default=NAN),
     }
 
@@ -56,11 +56,11 @@ def _number(fact: Fact) -> float:
     return float(fact) if isinstance(fact, int | float) and not isinstance(fact, bool) else NAN
 
 
-def _why(value: float, seen: Mapping[str, Fact], *names: str) -> str | None:
+def _why(value: float, counters: Mapping[str, Fact], *names: str) -> str | None:
     """The reason that stands beside the first of the missing figures that has one."""
     if not math.isnan(value):
         return None
-    return next((str(seen[f"{n}_missing"]) for n in names if seen.get(f"{n}_missing")), UNREAD)
+    return next((str(counters[f"{n}_missing"]) for n in names if counters.get(f"{n}_missing")), UNREAD)
 
 
 Column = list[Any]

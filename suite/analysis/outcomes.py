@@ -64,8 +64,8 @@ class Outcome:
     @classmethod
     def of(cls, run: str, record: Record, timings: Timings) -> Outcome:
         """The outcome of a record, without the ceiling beside it."""
-        taken, head = record.samples, timings.get(record.clock) if record.clock else None
-        processes = taken.processes if taken else ()
+        samples, head = record.samples, timings.get(record.clock) if record.clock else None
+        processes = samples.processes if samples else ()
         return cls(
             run=run,
             backend=record.backend,
@@ -83,8 +83,8 @@ class Outcome:
             medians={timing: by_process(one.medians, processes) for timing, one in timings.items()},
             samples=head.samples if head else 0,
             autocorrelation=head.autocorrelation if head else None,
-            calls_per_sample=taken.calls_per_sample if taken else None,
-            held=taken.held if taken else None,
+            calls_per_sample=samples.calls_per_sample if samples else None,
+            held=samples.held if samples else None,
         )
 
     @property
@@ -130,14 +130,14 @@ def read(patterns: Iterable[Given]) -> Results:
         try:
             run = Run.open(folder)
             with uncollected():
-                found = _outcomes(run, name, notes)
+                own = _outcomes(run, name, notes)
         except StoreError as error:
             notes.append(str(error))
             continue
-        if not found:
+        if not own:
             notes.append(f"{folder}: holds no records; nothing of it to show")
         environments[name] = run.environment
-        outcomes += found
+        outcomes += own
     if not outcomes:
         raise StoreError("\n".join(notes) or "no run given; give a folder that suite.run made")
     return Results(environments, tuple(outcomes), tuple(notes))
@@ -181,14 +181,12 @@ def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
         )
-    found = [
-        _beside(outcome, ceilings.get((outcome.measurement, outcome.device))) for outcome in last.values()
-    ]
-    if bare := sum(o.completed and o.ceiling is None for o in found):
+    own = [_beside(outcome, ceilings.get((outcome.measurement, outcome.device))) for outcome in last.values()]
+    if bare := sum(o.completed and o.ceiling is None for o in own):
         notes.append(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
-    return found
+    return own
 
 
 def _beside(outcome: Outcome, ceiling: Outcome | None) -> Outcome:
@@ -233,6 +231,6 @@ NAME = "replay"
 
 def outcomes_of(records: Sequence[Record]) -> dict[str, Outcome]:
     """The outcomes of one measurement's records, by backend, each with the ceiling beside it."""
-    found = [(record.role, Outcome.of(NAME, record, timings)) for record, timings in reduce.reduced(records)]
-    copy = next((outcome for role, outcome in found if role == "ceiling" and outcome.completed), None)
-    return {outcome.backend: _beside(outcome, copy) for role, outcome in found if role == "backend"}
+    own = [(record.role, Outcome.of(NAME, record, timings)) for record, timings in reduce.reduced(records)]
+    copy = next((outcome for role, outcome in own if role == "ceiling" and outcome.completed), None)
+    return {outcome.backend: _beside(outcome, copy) for role, outcome in own if role == "backend"}

@@ -21,20 +21,20 @@ from suite.units import count, digits
 VERDICTS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "UNCLEAR", "SAME")
 
 
-def lines(a: Side, b: Side, found: Sequence[Pair], normalized: bool) -> Iterator[str]:
+def lines(a: Side, b: Side, listed: Sequence[Pair], normalized: bool) -> Iterator[str]:
     """The comparison as text: verdicts, what did not converge, what is left out, the overall line."""
-    compared = [p for p in found if p.ratio]
+    compared = [p for p in listed if p.ratio]
     yield from _listed([p for p in compared if p.converged])
     for title, apart in (
         ("not converged, read with care:", [p for p in compared if not p.converged]),
-        ("left out:", [p for p in found if not p.ratio]),
+        ("left out:", [p for p in listed if not p.ratio]),
     ):
         if apart:
             yield title
             yield from _listed(apart)
     number = Counter(p.verdict for p in compared)
     yield ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS)
-    yield _overall(a, b, found, normalized)
+    yield _overall(a, b, listed, normalized)
 
 
 def _listed(some: Sequence[Pair]) -> Iterator[str]:
@@ -54,11 +54,11 @@ def _listed(some: Sequence[Pair]) -> Iterator[str]:
             yield f"  {p.left_out:<12} {name}" + (f": {cut(reason, tables.REASON_LENGTH)}" if reason else "")
 
 
-def _overall(a: Side, b: Side, found: Sequence[Pair], normalized: bool) -> str:
-    ratios = [p.ratio.value for p in found if p.ratio]
+def _overall(a: Side, b: Side, listed: Sequence[Pair], normalized: bool) -> str:
+    ratios = [p.ratio.value for p in listed if p.ratio]
     relation = sentences.times(stats.geometric_mean(ratios), 0.005) if ratios else "not comparable to"
     basis = "relative to each one's ceiling, " if normalized else ""
-    out = Counter(p.left_out for p in found if p.left_out)
+    out = Counter(p.left_out for p in listed if p.left_out)
     why = f" ({', '.join(f'{n} {reason}' for reason, n in sorted(out.items()))})" if out else ""
     mean = f"geometric mean over {count(len(ratios), 'case')} that both completed"
     return f"overall: {basis}{b} is {relation} {a}: {mean}; {sum(out.values())} left out{why}"
@@ -106,17 +106,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         floor, origin = pairs.noise_floor(a.environment, b.environment)
         if given.noise_floor is not None:
             floor, origin = given.noise_floor, "as asked"
-        found = pairs.pairs(a, b, results, floor, given.normalized)
-        if not any(p.ratio for p in found) and not any(p.broken for p in found):
+        listed = pairs.pairs(a, b, results, floor, given.normalized)
+        if not any(p.ratio for p in listed) and not any(p.broken for p in listed):
             raise BadRequest(f"{a} and {b}: no case that both completed; give runs of the same cases")
     except (BadRequest, StoreError) as error:
         return refuse(error)
     print(plain(f"A {a}, B {b}: a ratio above 1 means that B is slower; noise floor {floor:.1%} ({origin})"))
-    for line in lines(a, b, found, given.normalized):
+    for line in lines(a, b, listed, given.normalized):
         print(shown(line))
     for note in results.notes:
         print(plain(note), file=sys.stderr)
-    failed = any(p.verdict == "SLOWER" or p.broken for p in found)
+    failed = any(p.verdict == "SLOWER" or p.broken for p in listed)
     return CHECK_FAILED if given.fail_on and failed else DONE
 
 

@@ -104,7 +104,7 @@ def _asv(results: Results) -> dict[str, object]:
     for outcome in _done(results):
         benchmarks[_benchmark(outcome)].append(outcome)
     described = {name: _described(name, of) for name, of in benchmarks.items()}
-    found: dict[str, object] = {"benchmarks.json": {**described, "version": 2}}
+    tree: dict[str, object] = {"benchmarks.json": {**described, "version": 2}}
     by_run: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in _done(results):
         by_run[outcome.run].append(outcome)
@@ -113,10 +113,10 @@ def _asv(results: Results) -> dict[str, object]:
         if not _COMMIT.fullmatch(environment.commit):
             raise BadRequest(f"{run}: its commit is unknown, and asv keeps results by commit; leave it out")
         machine, head = _machine(environment), environment.commit[:8]
-        name = NAME if f"{machine['machine']}/{head}-{NAME}.json" not in found else f"{NAME}-{_file(run)}"
-        found[f"{machine['machine']}/machine.json"] = {**machine, "version": 1}
-        found[f"{machine['machine']}/{head}-{name}.json"] = _result(here, environment, machine, name)
-    return found
+        name = NAME if f"{machine['machine']}/{head}-{NAME}.json" not in tree else f"{NAME}-{_file(run)}"
+        tree[f"{machine['machine']}/machine.json"] = {**machine, "version": 1}
+        tree[f"{machine['machine']}/{head}-{name}.json"] = _result(here, environment, machine, name)
+    return tree
 
 
 def _described(name: str, of: Sequence[Outcome]) -> dict[str, object]:

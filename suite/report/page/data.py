@@ -91,25 +91,25 @@ def figures(results: Results) -> dict[str, object]:
 
 def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     cases = {case: place for place, case in enumerate(dict.fromkeys(o.case for o in results.outcomes))}
-    found = columns(results)
-    rows = {name: _plain(found[name]) for name in COPIED}
-    rows["compulsory_bytes"] = found["compulsory_bytes"]
-    clocks = np.array(found["clock"], object)
-    headline = [np.array(found[name]) for name in HEADLINE]
+    table = columns(results)
+    rows = {name: _plain(table[name]) for name in COPIED}
+    rows["compulsory_bytes"] = table["compulsory_bytes"]
+    clocks = np.array(table["clock"], object)
+    headline = [np.array(table[name]) for name in HEADLINE]
     none = [math.nan] * len(results.outcomes)
     for clock in CLOCKS:
         names = (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
         ends = [
-            np.where(clocks == clock, head, found.get(name, none))
+            np.where(clocks == clock, head, table.get(name, none))
             for head, name in zip(headline, names, strict=True)
         ]
         rows[f"{clock}_us"] = _plain(ends[0].tolist())
         rows |= _spread(clock, *ends)
-    share = [np.array(found[f"fraction_of_ceiling{end}"]) for end in ("", "_low", "_high")]
+    share = [np.array(table[f"fraction_of_ceiling{end}"]) for end in ("", "_low", "_high")]
     rows["share"] = _plain(share[0].tolist())
     rows |= _spread("share", *share)
-    rows |= {name: _plain([v if v > 0 else math.nan for v in found[name]]) for name in COUNTED}
-    rows |= {"no_energy": found["energy_missing"], "no_dram": found["dram_missing"]}
+    rows |= {name: _plain([v if v > 0 else math.nan for v in table[name]]) for name in COUNTED}
+    rows |= {"no_energy": table["energy_missing"], "no_dram": table["dram_missing"]}
     rows["no_memory"] = list(map(_no_memory, results.outcomes))
     rows["case"] = [cases[o.case] for o in results.outcomes]
     best = _best(results)
@@ -123,12 +123,12 @@ def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
     for outcome in results.outcomes:
         if outcome.completed:
             groups[outcome.run, outcome.device, outcome.case].append(outcome)
-    found: dict[tuple[str, str, str, Case], int] = {}
+    best: dict[tuple[str, str, str, Case], int] = {}
     for (run, _, _), group in groups.items():
-        ranked, best = comparison.rank(group, comparison.noise_floor(results.environments[run]))
-        found |= {(run, *key): TIED for key in best}
-        found[(run, *ranked[0].key)] = FASTEST
-    return found
+        ranked, tied = comparison.rank(group, comparison.noise_floor(results.environments[run]))
+        best |= {(run, *key): TIED for key in tied}
+        best[(run, *ranked[0].key)] = FASTEST
+    return best
 
 
 def _no_memory(outcome: Outcome) -> str | None:

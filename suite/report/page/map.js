@@ -82,7 +82,7 @@ function cellOf(one) {
   }
   const first = best[0], share = shareOf(first);
   const failed = items.filter(i => !done(i)).length;
-  const about = [next && best.length === 1 ? `next takes ${digits(next)}×` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
+  const about = [next && best.length === 1 ? `next takes ${digits(next)}× as long` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
   const title = items.map(i => textOf(i)).join("\n\n");
   if (one.alone || part) return el("td", {title}, named(rows.backend[first]), [one.alone ? "alone" : "fastest shown", ...about].map(text => el("small", {}, text)));
   if (best.length === 1) {
