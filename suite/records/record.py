@@ -189,7 +189,7 @@ class Environment:
     method: int = METHOD
 
 
-T = TypeVar("T")
+T = TypeVar("T", Record, Environment)
 
 
 def to_json(value: Record | Environment) -> str:
@@ -198,19 +198,19 @@ def to_json(value: Record | Environment) -> str:
 
 
 def from_json(kind: type[T], line: bytes) -> T:
-    """Read a dataclass from a line of UTF-8; of the kinds that have a schema, only this one's.
+    """Read what ``to_json`` wrote, as UTF-8.
 
     Raises:
         ValueError: not UTF-8, not JSON, another schema, an unknown, missing or doubled key, a wrong type,
             NaN, or nested too deep; the message says which.
     """
     value = fast.read(kind, line)
-    if value is not None and getattr(value, "schema", SCHEMA) == SCHEMA:
+    if value is not None and value.schema == SCHEMA:
         return value
     try:
         tree = strict.parse(line.decode())
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
-    if "schema" in kind.__annotations__ and tree.get("schema") != SCHEMA:
+    if tree.get("schema") != SCHEMA:
         raise ValueError(f"schema {tree.get('schema')!r}, this reader knows {SCHEMA}")
     return strict.build(kind, tree)

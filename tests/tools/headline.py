@@ -1,4 +1,4 @@
-"""What README.md says first: the newest published run of each machine, GPUs leading: a table and a plot."""
+"""The headline of README.md: a table and a plot of the newest published run of each machine, GPUs first."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from suite.units import count, digits
 
 PICTURE = "results/headline.svg"
 MODELS = "torch_embedding"
-"""What a model calls, and the fastest is compared with."""
+"""What models call; the fastest is compared with it."""
 BINS = (1, 2, 100, 1000, 10_000, 100_000)
-"""Batches from one of these to the next share a line."""
+"""Batches from one of these up to the next share a line."""
 INK = "#797979"
-"""Of one contrast with white and with black, so that the picture is read in either theme."""
+"""Of equal contrast with white and black, so that the picture can be read in either theme."""
 STYLE = {
     "svg.hashsalt": "headline",
     "svg.fonttype": "none",
@@ -36,15 +36,15 @@ STYLE = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
 }
 MEANING = (
-    "Medians, and from least to most where they differ, over tables, types, ids, cold and hot. A case\n"
-    "counts for each backend that nothing tells from its fastest."
+    "Medians over tables, types, ids, cold and hot, with the range where values differ. A case counts for\n"
+    "its fastest backend and for each that is tied with it."
 )
 NOTHING = "No run is published yet."
 
 
 @dataclass(frozen=True)
 class Place:
-    """A device of a published run, and what came of each case on it, fastest first."""
+    """A device of a published run, and its outcomes."""
 
     folder: Path
     device: str
@@ -64,7 +64,7 @@ class Place:
 def places(root: Path) -> list[Place]:
     """The newest run of each device of each machine: GPUs first, then the newest first.
 
-    The CPU beside a GPU in one run is its reference, and no place of its own.
+    A CPU beside a GPU in one run is its reference, not a place of its own.
     """
     found: dict[tuple[str, str], Place] = {}
     folders = [path.parent for path in root.glob("results/*/environment.json")]
@@ -111,7 +111,7 @@ def _machine(place: Place) -> str:
 
 
 def _rows(place: Place) -> Iterator[tuple[str, ...]]:
-    """A line for each size of batch: who is fastest there, how fast, and how far from a copy."""
+    """A line for each range of batches: the fastest, how fast, and how far from a copy."""
     bins: dict[int, list[tuple[list[Outcome], set[outcomes.Key]]]] = defaultdict(list)
     for ranked, best in place.contests():
         batch = ranked[0].case.batch
@@ -136,12 +136,8 @@ def _rows(place: Place) -> Iterator[tuple[str, ...]]:
 
 
 def _against(ranked: Sequence[Outcome]) -> list[float]:
-    """How many times longer what a model calls takes than the fastest of a case; nothing if it failed."""
+    """How many times longer what models call takes than the fastest of a case; empty if it failed."""
     return [comparison.slowdown(one, ranked[0]).value for one in ranked if one.backend == MODELS]
-
-
-def _times(ratio: float) -> str:
-    return f"{digits(ratio)}x"
 
 
 def _middle(values: Sequence[float], show: Callable[[float], str]) -> str:
@@ -159,7 +155,7 @@ def _span(values: Sequence[float], show: Callable[[float], str]) -> str:
 
 
 def _provenance(place: Place, root: Path) -> str:
-    """Where, when, from what code, and what differences mean nothing there."""
+    """Where, when, by which code, and below which noise floor differences mean nothing."""
     where, floor = place.environment, comparison.noise_floor(place.environment)
     known = "measured" if where.noise_floor is not None else "assumed"
     folder = place.folder.relative_to(root).as_posix()
@@ -189,7 +185,7 @@ def _named(table: pd.DataFrame) -> str:
 
 
 def _drawn(place: Place) -> pd.DataFrame:
-    """The rows of one table: the one measured at most batches, the largest of several."""
+    """The rows of one table: the one with most batches, the largest of several."""
     table = frame.frame(Results({place.folder.name: place.environment}, place.outcomes, ()))
     table = table[table["status"] == "ok"]
     size = table["vocab"] * table["dim"]
@@ -199,7 +195,7 @@ def _drawn(place: Place) -> pd.DataFrame:
 
 
 def picture(root: Path) -> bytes:
-    """The plot of the leading place as SVG; nothing where no run is published."""
+    """The plot of the first place as SVG; empty where no run is published."""
     found = places(root)
     if not found:
         return b""
