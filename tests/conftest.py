@@ -8,15 +8,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.stand_ins.nvml_stub.build import build
-from tests.support import measured
+from tests.support import commands, measured
 from tests.support.nvml import ON_HOST, Child
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+"""How many tests of each kind were left out."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,14 +49,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests or measurements, not both unless asked; and without a GPU none of what needs one."""
+    measures = {item for item in items if "benchmark" in getattr(item, "fixturenames", ())}
     if config.getoption("benchmark_only", False):
-        others = [item for item in items if "benchmark" not in getattr(item, "fixturenames", ())]
+        others = [item for item in items if item not in measures]
+    else:
+        others = [] if measured.wanted(config) else [item for item in items if item in measures]
+    if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
-    if not measured.wanted(config):
-        for item in items:
-            if "benchmark" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.skip(reason="a measurement; give --benchmark-only"))
     _skip_without_gpu([item for item in items if item.get_closest_marker("gpu")])
 
 
@@ -65,6 +69,33 @@ def _skip_without_gpu(items: list[pytest.Item]) -> None:
     if isinstance(found, str):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"no GPU: {found}"))
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what is left out, for the last lines."""
+    for item in items:
+        left_out = item.config.stash.setdefault(LEFT_OUT, Counter())
+        left_out["slow"] += item.get_closest_marker("slow") is not None
+        measures = "benchmark" in getattr(item, "fixturenames", ()) and not measured.wanted(item.config)
+        left_out["measurement"] += measures
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
+    """Say at the end what was left out, and the command that runs it."""
+    yield
+    config = terminalreporter.config
+    left_out = config.stash.get(LEFT_OUT, Counter())
+    lines = {
+        "slow: python -m pytest -m '' runs them too": left_out["slow"],
+        "measurements: python -m pytest --benchmark-only takes them": left_out["measurement"],
+        "skipped for the reasons above: .ci/run installs all but a GPU": len(
+            terminalreporter.stats.get("skipped", ())
+        ),
+    }
+    for why, count in lines.items():
+        if count:
+            terminalreporter.write_line(f"left out, {count} {why}")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,6 +132,15 @@ def pytest_benchmark_compare_machine_info(
 def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds the stand-in for NVML's library."""
     return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two small cases, not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    done = commands.command(*commands.FINISHED, "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture(scope="module")

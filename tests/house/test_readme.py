@@ -59,15 +59,10 @@ def test_claims_commands_parse() -> None:
 
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small real run in results/RUN of a folder of its own."""
     folder = tmp_path_factory.mktemp("read me")
-    command = (
-        f"{shlex.quote(sys.executable)} -m suite.run --vocab 500 --dim 8 --batch 4 --time-budget 2s"
-        " --threads 1 --out results/RUN --backend torch_index_select numba_cpu"
-    )
-    done = subprocess.run(words(command), cwd=folder, env=environ(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    shutil.copytree(finished_run, folder / "results" / "RUN")
     return folder
 
 
@@ -101,7 +96,7 @@ def test_benchmark_commands_choose_their_tests(command: str, tmp_path: Path) -> 
     argv = [sys.executable, *words(command)[1:], *more]
     done = subprocess.run(argv, cwd=ROOT, env=environ(), capture_output=True, text=True)
     if "--gpu" in argv and "gpu 0: not there" in done.stderr:
-        pytest.skip(done.stderr.strip())
+        pytest.skip(f"no GPU: {done.stderr.strip()}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_lookup[" in done.stdout
 

@@ -10,7 +10,8 @@ import random
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,47 @@ class Session:
         self.done = benchmark(*backends, *saving)
 
 
+def nothing_measured(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A session whose only backend is absent, asked to compare and to save."""
+    absent = folder / "absent.py"
+    absent.write_text(PLUGIN)
+    where = (f"--benchmark-storage={folder}", f"--benchmark-json={folder / 'none.json'}")
+    return benchmark("--backend", str(absent), *where, "--benchmark-compare")
+
+
+def of_known_records(folder: Path) -> tuple[dict[str, dict[str, Any]], Record]:
+    """What pytest-benchmark made of known records, by test and backend, and the record of a real one."""
+    (folder / "test_shown.py").write_text(SHOWN)
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    given = ("--benchmark-only", "--benchmark-json=saved.json", "-p", "no:cacheprovider")
+    done = python("-m", "pytest", *given, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    saved = json.loads((folder / "saved.json").read_text())["benchmarks"]
+    record = from_json(Record, (folder / "record.json").read_bytes())
+    return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, record
+
+
+SESSIONS: dict[str, Callable[[Path], Any]] = {
+    "measured": Session,
+    "nothing": nothing_measured,
+    "known": of_known_records,
+    "no GPU": lambda _: benchmark("--gpu", "1023"),
+    "plain": lambda _: python("-m", "pytest", "-p", "no:cacheprovider", "tests/run/test_benchmarks.py"),
+}
+
+
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return Session(tmp_path_factory.mktemp("benchmark"))
+def result_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
+    """The result of each of the sessions, which are run once, two at a time."""
+    folders = {name: tmp_path_factory.mktemp("session") for name in SESSIONS}
+    with ThreadPoolExecutor(2) as pool:
+        began = {name: pool.submit(one, folders[name]) for name, one in SESSIONS.items()}
+        yield lambda name: began[name].result()
+
+
+@pytest.fixture
+def session(result_of: Callable[[str], Any]) -> Session:
+    return result_of("measured")
 
 
 def test_a_case_is_one_group_measured_in_turns(session: Session) -> None:
@@ -180,11 +219,8 @@ def test_another_machine_is_named_in_one_line(session: Session, tmp_path: Path) 
     assert "differs in: embedding_lookup.cpu.l2_cache_bytes\n" in done.stderr
 
 
-def test_nothing_to_compare_with_and_nothing_to_save_is_said(tmp_path: Path) -> None:
-    absent = tmp_path / "absent.py"
-    absent.write_text(PLUGIN)
-    where = (f"--benchmark-storage={tmp_path}", f"--benchmark-json={tmp_path / 'none.json'}")
-    done = benchmark("--backend", str(absent), *where, "--benchmark-compare")
+def test_nothing_to_compare_with_and_nothing_to_save_is_said(result_of: Callable[[str], Any]) -> None:
+    done = result_of("nothing")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Can't compare. No benchmark files" in done.stderr
     assert "Not saving anything" in done.stdout + done.stderr
@@ -198,18 +234,9 @@ def test_a_histogram_is_drawn(tmp_path: Path) -> None:
     assert [path.read_text().count("<svg") for path in tmp_path.glob("drawn*.svg")] == [1]
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, Any]], Record]:
-    """What pytest-benchmark made of known records, by test and backend, and the record of a real one."""
-    folder = tmp_path_factory.mktemp("shown")
-    (folder / "test_shown.py").write_text(SHOWN)
-    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    given = ("--benchmark-only", "--benchmark-json=saved.json", "-p", "no:cacheprovider")
-    done = python("-m", "pytest", *given, cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    saved = json.loads((folder / "saved.json").read_text())["benchmarks"]
-    record = from_json(Record, (folder / "record.json").read_bytes())
-    return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, record
+@pytest.fixture
+def shown(result_of: Callable[[str], Any]) -> tuple[dict[str, dict[str, Any]], Record]:
+    return result_of("known")
 
 
 def exactly(one: dict[str, Any], rounds: Sequence[Sequence[float]]) -> None:
@@ -314,8 +341,8 @@ def test_what_cannot_be_carried_out_is_refused_in_a_line(
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_a_gpu_that_is_not_there_is_refused_in_a_line() -> None:
-    done = benchmark("--gpu", "1023")
+def test_a_gpu_that_is_not_there_is_refused_in_a_line(result_of: Callable[[str], Any]) -> None:
+    done = result_of("no GPU")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     (line,) = done.stderr.split("\n\n")[0].splitlines()
     assert line.startswith("ERROR: gpu 1023: not there, ")
@@ -334,11 +361,11 @@ def test_tests_have_names_that_another_gpu_shares() -> None:
     assert "torch_embedding-cuda-50257x768-float32-batch-512-int64-uniform-hot" in named[0]
 
 
-def test_a_plain_run_of_the_tests_measures_nothing() -> None:
-    done = python("-m", "pytest", "-p", "no:cacheprovider", "tests/run/test_benchmarks.py")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "a measurement; give --benchmark-only" in done.stdout
-    assert "skipped in" in done.stdout and "passed" not in done.stdout
+def test_a_plain_run_of_the_tests_measures_nothing(result_of: Callable[[str], Any]) -> None:
+    done = result_of("plain")
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout + done.stderr
+    assert "110 measurements: python -m pytest --benchmark-only takes them" in done.stdout
+    assert "deselected in" in done.stdout and "passed" not in done.stdout
 
 
 @pytest.mark.slow

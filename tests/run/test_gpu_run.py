@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ from suite.telemetry.nvidia import GIVEN_BACK
 from suite.telemetry.nvml.calls import NOT_INSTALLED
 from suite.telemetry.nvml.fields import OF_OLD_DRIVER
 from suite.telemetry.sustained import OFF
-from tests.support import ROOT
 from tests.support.nvml import NO_LIBRARY, ON_HOST, Child
 
 UNTOLD = "memory, energy, clocks, temperature, memory temperature, throttling, DRAM traffic"
@@ -220,43 +221,69 @@ class Mine(Backend):
 '''
 
 
-def run(
-    tmp_path: Path, nvml_library: Path, settings: dict[str, Any] | None = None, **environ: str
-) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
-    """What the command says on standard error, its environment and its records."""
-    (tmp_path / "settings").write_text("".join(f"{k}={v}\n" for k, v in (settings or WELL).items()))
-    (tmp_path / "mine.py").write_text(BACKEND)
-    variables = {
-        **os.environ,
-        "PYTHONPATH": ON_HOST,
-        "LD_LIBRARY_PATH": str(nvml_library),
-        "NVML_STUB": str(tmp_path / "settings"),
-        **environ,
-    }
-    case = ("--vocab", "5000", "--dim", "33", "--batch", "40", "--sustain", "0.4", "--time-budget", "1s")
-    command = [
-        sys.executable,
-        "-m",
-        "suite.run",
-        "--gpu",
-        "0",
-        "--threads",
-        "1",
-        *case,
-        "--backend",
-        "mine.py",
-        "--out",
-        "run",
-    ]
-    done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+class Stubbed:
+    """A command on tensors of the host with the stand-in for NVML, its settings, and what is amiss."""
+
+    def __init__(
+        self, *argv: str, driver: bool = True, settings: dict[str, Any] | None = None, **environ: str
+    ):
+        self.argv, self.driver, self.settings, self.environ = argv, driver, settings or {}, environ
+
+    def ended(self, folder: Path, nvml_library: Path) -> subprocess.CompletedProcess[str]:
+        """What it printed, run in this folder."""
+        (folder / "settings").write_text("".join(f"{k}={v}\n" for k, v in self.settings.items()))
+        (folder / "mine.py").write_text(BACKEND)
+        variables = {
+            **os.environ,
+            "PYTHONPATH": ON_HOST,
+            "LD_LIBRARY_PATH": str(nvml_library if self.driver else folder),
+            "NVML_STUB": str(folder / "settings"),
+            **self.environ,
+        }
+        command = [sys.executable, "-m", *self.argv, "--gpu", "0"]
+        return subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+RUN = (
+    *("suite.run", "--threads", "1", "--vocab", "5000", "--dim", "33", "--batch", "40"),
+    *("--sustain", "0.4", "--time-budget", "1s", "--backend", "mine.py", "--out", "run"),
+)
+DOCTOR = ("suite.doctor", "--no-noise")
+COMMANDS = {
+    "doctor, hung": Stubbed(*DOCTOR, settings={"nvmlDeviceGetPowerUsage": "hang"}),
+    "run": Stubbed(*RUN, settings=WELL),
+    "run, no library": Stubbed(*RUN, driver=False, settings=WELL),
+    "run, no pynvml": Stubbed(*RUN, driver=False, settings=WELL, NVML_STUB_BLOCK="1"),
+    "run, refused": Stubbed(*RUN, settings={"every": 4}),
+    "doctor": Stubbed(*DOCTOR),
+    "doctor, in part": Stubbed(*DOCTOR, settings={"nvmlGpmSampleGet": 4, "nvmlDeviceGetMemoryInfo_v2": 3}),
+    "doctor, no library": Stubbed(*DOCTOR, driver=False),
+    "doctor, mismatch": Stubbed(*DOCTOR, settings={"nvmlInitWithFlags": 18}),
+    "doctor, no GPU": Stubbed(*DOCTOR, settings={"count": 0}),
+}
+Ended = Callable[[str], tuple[subprocess.CompletedProcess[str], Path]]
+
+
+@pytest.fixture(scope="module")
+def ended(nvml_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+    """What each of the commands printed, and its folder; they run once, two at a time."""
+    folders = {name: tmp_path_factory.mktemp("gpu") for name in COMMANDS}
+    with ThreadPoolExecutor(2) as pool:
+        began = {name: pool.submit(one.ended, folders[name], nvml_library) for name, one in COMMANDS.items()}
+        yield lambda name: (began[name].result(), folders[name])
+
+
+def results(ended: Ended, name: str) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
+    """What a run says on standard error, its environment and its records."""
+    done, folder = ended(name)
     assert done.returncode == 0, done.stderr
-    lines = (tmp_path / "run" / "records.jsonl").read_text().splitlines()
-    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    lines = (folder / "run" / "records.jsonl").read_text().splitlines()
+    environment = json.loads((folder / "run" / "environment.json").read_text())
     return done.stderr, environment, [json.loads(line) for line in lines]
 
 
-def test_a_run_with_nvml_has_its_figures(tmp_path: Path, nvml_library: Path) -> None:
-    said, environment, (one, _) = run(tmp_path, nvml_library)
+def test_a_run_with_nvml_has_its_figures(ended: Ended) -> None:
+    said, environment, (one, _) = results(ended, "run")
     assert "NVML" not in said
     assert environment["gpu"]["nvml_missing"] is None
     assert environment["gpu"]["theoretical_peak_bytes_per_s"] == 3_352_320_000_000
@@ -266,20 +293,16 @@ def test_a_run_with_nvml_has_its_figures(tmp_path: Path, nvml_library: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("environ", "settings", "reason"),
+    ("name", "reason"),
     [
-        ({}, None, NO_LIBRARY),
-        ({"NVML_STUB_BLOCK": "1"}, None, NOT_INSTALLED),
-        ({}, {"every": 4}, "no permission"),
+        ("run, no library", NO_LIBRARY),
+        ("run, no pynvml", NOT_INSTALLED),
+        ("run, refused", "no permission"),
     ],
     ids=["library", "pynvml", "refused"],
 )
-def test_a_run_without_nvml_says_so_and_measures_times(
-    tmp_path: Path, nvml_library: Path, environ: dict[str, str], settings: dict[str, Any] | None, reason: str
-) -> None:
-    said, environment, (one, copy) = run(
-        tmp_path, nvml_library if settings else tmp_path, settings, **environ
-    )
+def test_a_run_without_nvml_says_so_and_measures_times(ended: Ended, name: str, reason: str) -> None:
+    said, environment, (one, copy) = results(ended, name)
     lines = [line for line in said.splitlines() if "NVML" in line]
     untold = f"{UNTOLD} ({reason})"
     assert lines == [f"gpu 0: NVML does not report {untold}; timings are unaffected"]
@@ -291,25 +314,8 @@ def test_a_run_without_nvml_says_so_and_measures_times(
 # --- the doctor ---------------------------------------------------------------------------------------
 
 
-def doctor(tmp_path: Path, nvml_library: Path, **settings: object) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "settings").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-    return subprocess.run(
-        [sys.executable, "-m", "suite.doctor", "--gpu", "0", "--no-noise"],
-        env={
-            **os.environ,
-            "PYTHONPATH": ON_HOST,
-            "LD_LIBRARY_PATH": str(nvml_library),
-            "NVML_STUB": str(tmp_path / "settings"),
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_the_doctor_shows_the_gpu_on_one_screen(tmp_path: Path, nvml_library: Path) -> None:
-    done = doctor(tmp_path, nvml_library)
+def test_the_doctor_shows_the_gpu_on_one_screen(ended: Ended) -> None:
+    done, _ = ended("doctor")
     assert done.returncode == 0 and done.stderr == ""
     rows = sum(max(1, -(-len(line) // 80)) for line in done.stdout.splitlines())
     assert rows <= 28, "a screen of 24, and four more where other work warns"
@@ -328,26 +334,24 @@ def test_the_doctor_shows_the_gpu_on_one_screen(tmp_path: Path, nvml_library: Pa
         assert words in shown
 
 
-def test_the_doctor_names_what_is_refused(tmp_path: Path, nvml_library: Path) -> None:
-    done = doctor(tmp_path, nvml_library, nvmlGpmSampleGet=4, nvmlDeviceGetMemoryInfo_v2=3)
+def test_the_doctor_names_what_is_refused(ended: Ended) -> None:
+    done, _ = ended("doctor, in part")
     assert done.returncode == 0 and done.stderr == ""
     assert "not available: memory (not supported); DRAM traffic (no permission)" in " ".join(
         done.stdout.split()
     )
 
 
-def test_a_driver_that_hangs_is_one_warning(tmp_path: Path, nvml_library: Path) -> None:
-    done = doctor(tmp_path, nvml_library, nvmlDeviceGetPowerUsage="hang")
+def test_a_driver_that_hangs_is_one_warning(ended: Ended) -> None:
+    done, _ = ended("doctor, hung")
     assert done.returncode == 0 and done.stderr == ""
     of_the_gpu = [line.split("GPU: ")[1] for line in done.stdout.splitlines() if "GPU: " in line]
     hung = "NVML hung: nvmlDeviceGetPowerUsage was given up after 10 s"
     assert of_the_gpu == [f"driver: {hung}", "torch (sees this GPU, L2 cache 1.0 MB)"]
 
 
-@pytest.mark.parametrize("refused", [None, {"nvmlInitWithFlags": 18}, {"count": 0}])
-def test_a_doctor_without_nvml_says_why_in_a_line(
-    tmp_path: Path, nvml_library: Path, refused: dict[str, int] | None
-) -> None:
-    done = doctor(tmp_path, tmp_path if refused is None else nvml_library, **(refused or {}))
+@pytest.mark.parametrize("name", ["doctor, no library", "doctor, mismatch", "doctor, no GPU"])
+def test_a_doctor_without_nvml_says_why_in_a_line(ended: Ended, name: str) -> None:
+    done, _ = ended(name)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("GPU 0: ") and done.stderr.count("\n") == 1

@@ -17,6 +17,12 @@ from tests.support import ROOT
 COMPLAINT = re.compile(r"\S[^\n]*: \S[^\n]*; \S[^\n]*\n")
 SMALL = ("--vocab", "100", "--dim", "8", "--batch", "4", "--backend", "numpy_take")
 
+FINISHED = (
+    *("--vocab", "1000", "--dim", "64", "--batch", "1,2", "--threads", "1", "--time-budget", "1s"),
+    *("--backend", "torch_index_select", "numba_cpu"),
+)
+"""The request of the finished run."""
+
 
 def complaint(text: str) -> str:
     """The one line of a refusal, held to its form."""
@@ -35,6 +41,7 @@ def refused(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
 
 
 def command(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """suite.run with these words."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "suite.run", *argv],

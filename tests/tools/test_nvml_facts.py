@@ -83,8 +83,17 @@ def test_polling_is_judged_within_rounds(kernel: float, enqueue: float | None, v
 
 
 @pytest.fixture(scope="module")
-def told(host_gpu: Child) -> dict[str, list[str]]:
-    return host_gpu("facts(pace=0.05)", WORKING)
+def printed(nvml_library: Path, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """What the command prints where all is told."""
+    return script(tmp_path_factory.mktemp("facts"), nvml_library)
+
+
+@pytest.fixture(scope="module")
+def told(printed: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """Figure and verdict of every subject, from the lines of the command."""
+    lines = printed.stdout.splitlines()[1 : 1 + len(SUBJECTS)]
+    rows = [line.split(" | ") for line in lines]
+    return {subject: [seen.removeprefix("seen: "), verdict] for subject, _, seen, verdict in rows}
 
 
 def test_every_fact_has_its_figure(told: dict[str, list[str]]) -> None:
@@ -146,9 +155,9 @@ def test_utilisation_is_held_against_the_fastest_copy(host_gpu: Child, told: int
 
 
 def test_a_step_of_power_is_timed(host_gpu: Child) -> None:
-    """One reading to try it and eleven of idleness; then it rises over 50 of 20 ms each, a second."""
+    """One reading to try it and five of idleness; then it rises over 25 of 20 ms each, half a second."""
     host_gpu("__import__('pynvml').nvmlLib.stub_begin()")
-    seen, _ = lines(host_gpu, "power", settings={"power_from": 13, "power_over": 50}, more=", pace=1")[
+    seen, _ = lines(host_gpu, "power", settings={"power_from": 7, "power_over": 25}, more=", pace=0.4")[
         "power"
     ]
     assert seen.startswith("100 to 346 W, half of it after ")
@@ -232,9 +241,8 @@ def script(tmp_path: Path, nvml_library: Path) -> subprocess.CompletedProcess[st
     return subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.slow
-def test_the_command_prints_a_line_a_fact(tmp_path: Path, nvml_library: Path) -> None:
-    done = script(tmp_path, nvml_library)
+def test_the_command_prints_a_line_a_fact(printed: subprocess.CompletedProcess[str]) -> None:
+    done = printed
     assert done.returncode == 0 and done.stderr == "", done.stderr
     first, *rest = done.stdout.splitlines()
     assert first == "GPU 0: torch sees Stand-in; NVML sees NVIDIA H100"

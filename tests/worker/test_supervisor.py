@@ -23,6 +23,7 @@ from suite.records.record import Record
 from suite.records.store import Run
 from suite.telemetry import host
 from suite.telemetry.reading import Reading
+from tests.support.commands import FINISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,8 +33,7 @@ DISK_BYTES = 60_000
 CASES = 8
 BATCHES = ",".join(map(str, range(1, CASES + 1)))
 TABLE = ("--vocab", "1000", "--dim", "64", "--threads", "1")
-SMALL = (*TABLE, "--batch", "1,2", "--time-budget", "1s", "--backend", "numpy_take")
-PLAN = (*TABLE, "--batch", BATCHES, "--time-budget", "8s", "--backend", "numpy_take")
+PLAN = (*TABLE, "--batch", BATCHES, "--time-budget", "2s", "--backend", "numpy_take")
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -144,7 +144,6 @@ def test_a_run_whose_backend_hangs_in_c_ends_with_its_worker(
     assert process.returncode == code
 
 
-@pytest.mark.slow
 def test_a_killed_run_leaves_no_worker_and_is_resumed_where_it_was(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with started(*PLAN, "--out", str(run)) as process:
@@ -172,7 +171,7 @@ def test_a_killed_run_leaves_no_worker_and_is_resumed_where_it_was(tmp_path: Pat
 
 def test_what_a_backend_started_ends_with_the_run(tmp_path: Path) -> None:
     sleeper = str(ADVERSARIES / "leaves_a_sleeper.py")
-    plan = (*TABLE, "--batch", "17", "--time-budget", "3s", "--out", str(tmp_path / "run"))
+    plan = (*TABLE, "--batch", "17", "--time-budget", "1s", "--out", str(tmp_path / "run"))
     with started(*plan, "--backend", sleeper) as process:
         sleeps: list[psutil.Process] = []
 
@@ -185,26 +184,18 @@ def test_what_a_backend_started_ends_with_the_run(tmp_path: Path) -> None:
         waited(lambda: gone(sleeps), ENDS_S)
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of two cases."""
-    run = tmp_path_factory.mktemp("small") / "run"
-    assert finish(*SMALL, "--out", str(run))[0] == 0
-    return run
-
-
-def test_half_a_line_costs_its_own_record_only(small: Path, tmp_path: Path) -> None:
+def test_half_a_line_costs_its_own_record_only(finished_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "environment.json").write_bytes((small / "environment.json").read_bytes())
-    whole = (small / "records.jsonl").read_bytes()
-    keep = whole[: whole.index(b"\n", whole.index(b"\n") + 1) + 1]  # the first case: the backend, the ceiling
+    (run / "environment.json").write_bytes((finished_run / "environment.json").read_bytes())
+    whole = (finished_run / "records.jsonl").read_bytes()
+    keep = b"".join(whole.splitlines(keepends=True)[:3])  # the first case: two backends and the ceiling
     (run / "records.jsonl").write_bytes(whole[: len(keep) + 100])
-    code, _, error = finish(*SMALL, "--resume", str(run))
+    code, _, error = finish(*FINISHED, "--resume", str(run))
     assert code == 0, error
     records, refused = Run.open(run).records()
     assert len(refused) == 1
-    assert [r.case.batch for r in records if r.role == "backend"] == [1, 2]
+    assert [r.case.batch for r in records if r.role == "backend"] == [1, 1, 2, 2]
     assert (run / "records.jsonl").read_bytes().startswith(keep)
 
 
@@ -218,16 +209,16 @@ def test_half_a_line_costs_its_own_record_only(small: Path, tmp_path: Path) -> N
     ],
 )
 def test_resume_refuses_what_is_another_run(
-    small: Path, tmp_path: Path, edit: dict[str, str], arguments: tuple[str, ...], says: str
+    finished_run: Path, tmp_path: Path, edit: dict[str, str], arguments: tuple[str, ...], says: str
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    tree = json.loads((small / "environment.json").read_text())
+    tree = json.loads((finished_run / "environment.json").read_text())
     assert edit.keys() <= tree.keys()
     (run / "environment.json").write_text(json.dumps({**tree, **edit}))
-    records = (small / "records.jsonl").read_bytes()
+    records = (finished_run / "records.jsonl").read_bytes()
     (run / "records.jsonl").write_bytes(records)
-    plan = (*TABLE, *arguments, "--time-budget", "1s", "--backend", "numpy_take")
+    plan = (*FINISHED, *arguments)
     code, out, error = finish(*plan, "--resume", str(run))
     assert (code, out) == (2, "")
     assert says in error
@@ -293,11 +284,9 @@ def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) ->
 
     arrays = HostArrays()
     table = operands.build_table(arrays, 1000, 64, "float32")
-    first, third = turns(0, 1.0), turns(1, 1.0)
-    monkeypatch.setattr(
-        contender, "SPOT_CHECK_SHARE", 0.0
-    )  # so that less else is drawn, as when times differ
-    second = turns(0, 2.0)
+    first, third = turns(0, 0.4), turns(1, 0.4)
+    monkeypatch.setattr(contender, "SPOT_CHECK_SHARE", 0.0)  # less else is drawn, as when times differ
+    second = turns(0, 0.8)
     count = min(map(len, (first, second, third)))
     assert count >= 12
     assert first[:count] == second[:count]
