@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from suite.records.record import Record
 from suite.records.store import Run
 from suite.worker.messages import Job
 from suite.worker.supervisor import Supervisor
+from tests.support.commands import NUMPY_ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests/adversaries"
@@ -29,10 +30,10 @@ TABLE = FOLDER / "README.md"
 HONEST = ("numpy_take", "torch_index_select", "torch_embedding", "numba_cpu")
 CASE = ("--vocab", "1000", "--dim", "64", "--batch", "17", "--threads", "1")
 COMPANIES: dict[str, tuple[str, ...]] = {
-    "behind": ("--time-budget", "2s"),
-    "dies": ("--time-budget", "1s"),
     "bombs": ("--time-budget", "2s"),
     "soft": ("--time-budget", "1s"),
+    "behind": ("--time-budget", "2s"),
+    "dies": ("--time-budget", "1s"),
     "hangs": ("--time-budget", "1s", "--timeout", "2s"),
     "timed": ("--cache", "hot", "--time-budget", "2s"),
     "trusted": ("--time-budget", "1s"),
@@ -40,6 +41,8 @@ COMPANIES: dict[str, tuple[str, ...]] = {
 """Adversaries that are measured together, beside an honest one, and the options of their run."""
 LEAKS = "leaks"
 """A company without a run: its worker may take less memory than those of a run."""
+WHOLE = {"PYTHONPATH": str(ROOT)}
+"""For runs with all libraries: one of the soft ones has a tensor, a bomb needs workers that begin slowly."""
 LIMIT_BYTES = 900_000_000
 
 
@@ -78,11 +81,10 @@ def _members(company: str) -> list[str]:
     ]
 
 
-def _measure(folder: Path, *arguments: str) -> Outcome:
+def _measure(folder: Path, *arguments: str, variables: Mapping[str, str] = NUMPY_ALONE) -> Outcome:
     command = [sys.executable, "-m", "suite.run", *CASE, "--out", str(folder), "--backend", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     outcome = Outcome(done.returncode, said=done.stderr)
     assert (folder / "records.jsonl").is_file(), done.stderr
     records, refused = Run.open(folder).records()
@@ -121,14 +123,17 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         if company == LEAKS:
             return _leaking()
         if company == "honest":
-            return _measure(folder, *HONEST, "--cache", "cold,hot", "--time-budget", "2s")
+            return _measure(folder, *HONEST, "--cache", "cold,hot", "--time-budget", "2s", variables=WHOLE)
         members = _members(company)
         half = len(members) // 2
-        return _measure(folder, *members[:half], "numpy_take", *members[half:], *COMPANIES[company])
+        backends = (*members[:half], "numpy_take", *members[half:])
+        variables = WHOLE if company in ("soft", "bombs") else NUMPY_ALONE
+        return _measure(folder, *backends, *COMPANIES[company], variables=variables)
 
     asked = _asked(request)
     folders = {company: tmp_path_factory.mktemp(company) / "run" for company in asked}
-    with ThreadPoolExecutor(2) as pool:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setenv("PYTHONPATH", NUMPY_ALONE["PYTHONPATH"])  # of the worker that leaks
         began = {company: pool.submit(run, company, folders[company]) for company in asked}
         yield lambda company: began[company].result()
 
@@ -140,7 +145,7 @@ def _asked(request: pytest.FixtureRequest) -> list[str]:
         if isinstance(item, pytest.Function) and "ran" in item.fixturenames:
             given = item.callspec.params if hasattr(item, "callspec") else {}
             asked.add(given["adversary"].company if "adversary" in given else given.get("company", "soft"))
-    return [company for company in (*COMPANIES, LEAKS, "honest") if company in asked]
+    return [company for company in (LEAKS, *COMPANIES, "honest") if company in asked]
 
 
 def test_the_table_names_every_file_and_says_what_it_says() -> None:

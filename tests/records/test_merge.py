@@ -20,6 +20,7 @@ from suite.run.__main__ import main
 from suite.run.options import parse
 from suite.run.schedule import digest, tasks_of
 from tests.support import fabricate
+from tests.support.commands import NUMPY_ALONE
 
 CASE = Case(1000, 64, batch=17)
 SMALL = ("--vocab", "1000", "--dim", "64", "--batch", "17", "--threads", "1", "--time-budget", "1s")
@@ -123,8 +124,10 @@ def test_processes_are_part_of_the_plan_only_where_there_are_several() -> None:
     assert planned() == planned("--processes", "1") != planned("--processes", "2")
 
 
-@pytest.mark.slow
-def test_each_process_is_a_new_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_process_is_a_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", NUMPY_ALONE["PYTHONPATH"])
     marks = tmp_path / "marks"
     (tmp_path / "mine.py").write_text(
         '"""Mine."""\nimport os\nfrom backends.base import Backend\n\n\nclass Mine(Backend):\n'

@@ -25,6 +25,7 @@ from suite.run import replay
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
 from tests.support import fabricate, measured
+from tests.support.commands import NUMPY_ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,17 +75,16 @@ def test_measured(benchmark):
 """
 
 
-def python(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
+def python(*words: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables}
     command = [sys.executable, *words]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def benchmark(*words: str) -> subprocess.CompletedProcess[str]:
+def benchmark(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Measure one small case."""
     given = ("--benchmark-only", "--preset", "smoke", "-k", CASE, "tests/run/test_benchmarks.py")
-    return python("-m", "pytest", "-p", "no:cacheprovider", *given, *words)
+    return python("-m", "pytest", "-p", "no:cacheprovider", *given, *words, **variables)
 
 
 def figures_of(path: Path) -> dict[str, dict[str, Any]]:
@@ -113,7 +113,7 @@ def nothing_measured(folder: Path) -> subprocess.CompletedProcess[str]:
     absent = folder / "absent.py"
     absent.write_text(PLUGIN)
     where = (f"--benchmark-storage={folder}", f"--benchmark-json={folder / 'none.json'}")
-    return benchmark("--backend", str(absent), *where, "--benchmark-compare")
+    return benchmark("--backend", str(absent), *where, "--benchmark-compare", **NUMPY_ALONE)
 
 
 def of_known_records(folder: Path) -> tuple[dict[str, dict[str, Any]], Record]:
@@ -121,7 +121,7 @@ def of_known_records(folder: Path) -> tuple[dict[str, dict[str, Any]], Record]:
     (folder / "test_shown.py").write_text(SHOWN)
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     given = ("--benchmark-only", "--benchmark-json=saved.json", "-p", "no:cacheprovider")
-    done = python("-m", "pytest", *given, cwd=folder)
+    done = python("-m", "pytest", *given, cwd=folder, **NUMPY_ALONE)
     assert done.returncode == 0, done.stdout + done.stderr
     saved = json.loads((folder / "saved.json").read_text())["benchmarks"]
     record = from_json(Record, (folder / "record.json").read_bytes())
@@ -195,9 +195,8 @@ def test_what_is_saved_says_where_and_names_nobody(session: Session) -> None:
 
 
 def test_a_saved_run_is_compared_with(session: Session) -> None:
-    again = benchmark(
-        "--backend", "numpy_take", session.storage, "--benchmark-save=second", "--benchmark-compare=0001"
-    )
+    options = ("--backend", "numpy_take", "--benchmark-save=second", "--benchmark-compare=0001")
+    again = benchmark(session.storage, *options, **NUMPY_ALONE)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "(0001_first)" in again.stdout and "(NOW)" in again.stdout
     assert "machine" not in again.stdout + again.stderr, "the machine is the same one"

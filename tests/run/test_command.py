@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import ROOT
-from tests.support.commands import SMALL, command, complaint, nothing_left, refused
+from tests.support.commands import NUMPY_ALONE, SMALL, command, complaint, nothing_left, refused
 
 NOBODY = 65534
 
@@ -100,7 +100,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--out",
         str(out),
     ]
-    done = command(*argv, cwd=folder)
+    done = command(*argv, cwd=folder, **NUMPY_ALONE)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert str(out) in done.stdout

@@ -266,11 +266,19 @@ Ended = Callable[[str], tuple[subprocess.CompletedProcess[str], Path]]
 
 @pytest.fixture(scope="module")
 def ended(nvml_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
-    """What each of the commands printed, and its folder; they run once, two at a time."""
+    """What each of the commands printed, and its folder; they run once, one after the other."""
     folders = {name: tmp_path_factory.mktemp("gpu") for name in COMMANDS}
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1) as pool:
         began = {name: pool.submit(one.ended, folders[name], nvml_library) for name, one in COMMANDS.items()}
         yield lambda name: (began[name].result(), folders[name])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begun(request: pytest.FixtureRequest) -> None:
+    """Begin the commands before the first test, where one of those selected asks for them."""
+    here = (item for item in request.session.items if item.path == request.path)
+    if any("ended" in getattr(item, "fixturenames", ()) for item in here):
+        request.getfixturevalue("ended")
 
 
 def results(ended: Ended, name: str) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:

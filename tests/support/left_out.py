@@ -31,6 +31,7 @@ class LeftOut:
     def __init__(self, config: pytest.Config) -> None:
         self.file: Path = config.getoption("--passed")
         self.strict: bool = config.getoption("--nothing-skipped")
+        self.passed: list[str] = []
         self.unrun: list[str] = []
 
     @pytest.hookimpl(trylast=True)
@@ -45,8 +46,7 @@ class LeftOut:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._skipped(report)
         if report.when == "call" and report.passed:
-            with self.file.open("a") as file:
-                file.write(report.nodeid + "\n")
+            self.passed.append(report.nodeid)
 
     def _skipped(self, report: pytest.CollectReport | pytest.TestReport) -> None:
         if report.skipped and isinstance(report.longrepr, tuple):
@@ -56,6 +56,8 @@ class LeftOut:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        with self.file.open("a") as file:
+            file.writelines(f"{name}\n" for name in self.passed)
         if self.strict and self.unrun and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

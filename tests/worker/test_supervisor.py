@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -23,7 +23,7 @@ from suite.records.record import Record
 from suite.records.store import Run
 from suite.telemetry import host
 from suite.telemetry.reading import Reading
-from tests.support.commands import FINISHED
+from tests.support.commands import FINISHED, NUMPY_ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,11 +36,11 @@ TABLE = ("--vocab", "1000", "--dim", "64", "--threads", "1")
 PLAN = (*TABLE, "--batch", BATCHES, "--time-budget", "2s", "--backend", "numpy_take")
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, variables: Mapping[str, str] = NUMPY_ALONE) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "suite.run", *arguments],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -61,8 +61,8 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def finish(*arguments: str) -> tuple[int, str, str]:
-    process = start(*arguments)
+def finish(*arguments: str, variables: Mapping[str, str] = NUMPY_ALONE) -> tuple[int, str, str]:
+    process = start(*arguments, variables=variables)
     out, error = process.communicate(timeout=120)
     return process.returncode, out, error
 
@@ -191,7 +191,7 @@ def test_half_a_line_costs_its_own_record_only(finished_run: Path, tmp_path: Pat
     whole = (finished_run / "records.jsonl").read_bytes()
     keep = b"".join(whole.splitlines(keepends=True)[:3])  # the first case: two backends and the ceiling
     (run / "records.jsonl").write_bytes(whole[: len(keep) + 100])
-    code, _, error = finish(*FINISHED, "--resume", str(run))
+    code, _, error = finish(*FINISHED, "--resume", str(run), variables={})
     assert code == 0, error
     records, refused = Run.open(run).records()
     assert len(refused) == 1
@@ -297,7 +297,7 @@ def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_run_ends_within_its_time(tmp_path: Path) -> None:
     began = time.monotonic()
     plan = (*TABLE, "--batch", "1,17,512,4096", "--time-budget", "20s", "--backend", "numpy_take")
-    code, _, error = finish(*plan, "torch_index_select", "--out", str(tmp_path / "run"))
+    code, _, error = finish(*plan, "torch_index_select", "--out", str(tmp_path / "run"), variables={})
     took = time.monotonic() - began
     print(f"asked for 20 s, took {took:.1f} s")
     assert code == 0, error
