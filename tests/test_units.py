@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from suite.units import digits
@@ -11,5 +13,5 @@ from suite.units import digits
     ("value", "text"),
     [(0.01234, "0.0123"), (1, "1.00"), (9.999, "10.0"), (99.95, "100"), (12345.6, "12,346"), (0, "0")],
 )
-def test_numbers_are_shown_with_three_digits(value, text):
+def test_numbers_are_shown_with_three_digits(value: Any, text: Any) -> None:
     assert digits(value) == text

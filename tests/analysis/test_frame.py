@@ -9,6 +9,8 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -31,24 +33,26 @@ ceiling_gb_per_s,fraction_of_ceiling,fraction_of_peak,extra_memory_bytes,converg
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     return fabricate.run(tmp_path / "run one").path
 
 
-def test_each_record_is_a_row_with_the_columns_that_are_promised(folder):
+def test_each_record_is_a_row_with_the_columns_that_are_promised(folder: Path) -> None:
     table = suite.load(folder)
     assert len(table) == len(fabricate.CASES) * len(fabricate.SPEED)
     assert PROMISED | set(AXES) <= set(table.columns) and list(table.columns) == list(fields.COLUMNS)
     assert "contiguous_copy" not in set(table.backend)
 
 
-def test_a_table_is_the_same_however_many_are_looked_at_together(folder, monkeypatch):
+def test_a_table_is_the_same_however_many_are_looked_at_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = suite.load(folder)
     monkeypatch.setattr(columns, "TOGETHER", 2)
     pd.testing.assert_frame_equal(suite.load(folder), whole)
 
 
-def test_the_numbers_follow_from_the_samples(tmp_path):
+def test_the_numbers_follow_from_the_samples(tmp_path: Path) -> None:
     made = fabricate.measurement(fabricate.CASE, speed={"b": 1.0})
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(made)
     row = suite.load(tmp_path / "r").iloc[0]
@@ -68,7 +72,7 @@ def test_the_numbers_follow_from_the_samples(tmp_path):
     assert math.isnan(row.fraction_of_peak) and math.isnan(row.enqueue_us)
 
 
-def test_fractions_are_taken_within_rounds(tmp_path):
+def test_fractions_are_taken_within_rounds(tmp_path: Path) -> None:
     """Drift that hits lookup and ceiling alike leaves the fraction alone, however wide the medians' own."""
     drift = [1 + 0.1 * k for k in range(12)]
     copy, record = fabricate.measurement(fabricate.CASE, speed={"b": 1.0}, **EXACT)
@@ -81,7 +85,7 @@ def test_fractions_are_taken_within_rounds(tmp_path):
     assert row.fraction_of_ceiling_high / row.fraction_of_ceiling_low < 1.001
 
 
-def test_kernel_time_is_the_headline_where_the_record_says_so(tmp_path):
+def test_kernel_time_is_the_headline_where_the_record_says_so(tmp_path: Path) -> None:
     gpu = {PEAK: 3.35e12}
     where = replace(fabricate.ENVIRONMENT, devices=("cuda:0",), gpu=gpu)
     made = fabricate.measurement(fabricate.CASE, speed={"b": 1.0}, device="cuda:0", clock="kernel")
@@ -93,7 +97,7 @@ def test_kernel_time_is_the_headline_where_the_record_says_so(tmp_path):
     assert row.held and row.clock == "kernel"
 
 
-def test_a_host_clock_is_held_against_the_ceiling_by_the_host_clock(tmp_path):
+def test_a_host_clock_is_held_against_the_ceiling_by_the_host_clock(tmp_path: Path) -> None:
     made = fabricate.measurement(fabricate.CASE, speed={"b": 1.0}, device="cuda:0", clock="kernel")
     call = replace(made[1], clock="call", samples=replace(made[1].samples, kernel_s=None, held=None))
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([made[0], call])
@@ -103,7 +107,7 @@ def test_a_host_clock_is_held_against_the_ceiling_by_the_host_clock(tmp_path):
     assert row.fraction_of_ceiling == pytest.approx(row.gb_per_s / row.ceiling_gb_per_s, rel=0.005)
 
 
-def test_a_failure_has_its_reason_and_no_number(tmp_path):
+def test_a_failure_has_its_reason_and_no_number(tmp_path: Path) -> None:
     failed = fabricate.failure("broken", fabricate.CASE, "m0", status="crashed", reason="segfault")
     table = suite.load(fabricate.run(tmp_path / "r", [fabricate.CASE], extra=[failed]).path)
     row = table[table.backend == "broken"].iloc[0]
@@ -120,7 +124,7 @@ def test_a_failure_has_its_reason_and_no_number(tmp_path):
         assert pd.isna(row[name]), name
 
 
-def test_without_a_ceiling_there_is_no_fraction_and_it_is_said(tmp_path):
+def test_without_a_ceiling_there_is_no_fraction_and_it_is_said(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "r", fabricate.ENVIRONMENT)
     run.append(fabricate.measurement(fabricate.CASE)[1:])
     results = outcomes.read([run.path])
@@ -128,7 +132,7 @@ def test_without_a_ceiling_there_is_no_fraction_and_it_is_said(tmp_path):
     assert ["without a ceiling" in note for note in results.notes] == [True]
 
 
-def test_the_last_record_of_a_backend_and_case_counts_and_it_is_said(tmp_path):
+def test_the_last_record_of_a_backend_and_case_counts_and_it_is_said(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r", [fabricate.CASE])
     run.append([fabricate.failure("numba_cpu", fabricate.CASE, "m9", status="timed_out", reason="60 s")])
     with pytest.warns(UserWarning, match="1 record replaced by a later one"):
@@ -136,13 +140,13 @@ def test_the_last_record_of_a_backend_and_case_counts_and_it_is_said(tmp_path):
     assert list(table[table.backend == "numba_cpu"].status) == ["timed_out"]
 
 
-def test_types_do_not_depend_on_what_is_in_the_run(folder, tmp_path):
+def test_types_do_not_depend_on_what_is_in_the_run(folder: Path, tmp_path: Path) -> None:
     failed = Run.create(tmp_path / "failed", fabricate.ENVIRONMENT)
     failed.append([fabricate.failure("b", fabricate.CASE, "m0")])
     assert list(suite.load(folder).dtypes) == list(suite.load(failed.path).dtypes)
 
 
-def test_a_pattern_names_many_runs_and_passes_over_what_is_none(tmp_path):
+def test_a_pattern_names_many_runs_and_passes_over_what_is_none(tmp_path: Path) -> None:
     for name in ("a", "b"):
         fabricate.run(tmp_path / name, [fabricate.CASE])
     (tmp_path / "README.md").touch()
@@ -151,12 +155,12 @@ def test_a_pattern_names_many_runs_and_passes_over_what_is_none(tmp_path):
     assert list(suite.load(tmp_path / "a", f"{tmp_path}/./a").run.unique()) == ["a"]
 
 
-def test_runs_of_one_name_are_kept_apart(tmp_path):
+def test_runs_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     paths = [fabricate.run(tmp_path / name / "r", [fabricate.CASE]).path for name in ("a", "b")]
     assert list(suite.load(*paths).run.unique()) == [str(path) for path in paths]
 
 
-def test_every_sample_is_read_in_order(tmp_path):
+def test_every_sample_is_read_in_order(tmp_path: Path) -> None:
     made = fabricate.measurement(fabricate.CASE, speed={"b": 1.0}, device="cuda:0", clock="kernel")
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(made)
     table = suite.samples(tmp_path / "r")
@@ -166,7 +170,7 @@ def test_every_sample_is_read_in_order(tmp_path):
     assert set(table.time) == {"kernel", "enqueue", "call"} and set(table.role) == {"backend", "ceiling"}
 
 
-def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder, tmp_path):
+def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder: Path, tmp_path: Path) -> None:
     fabricate.run(tmp_path / "bad" / "run one", [fabricate.CASE], speed={"\ud800": 1.0})
     with (folder / "records.jsonl").open("a") as file:
         file.write("hello\n")
@@ -192,21 +196,21 @@ def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder, tmp_p
         {"traffic": replace(fabricate.traffic(fabricate.CASE), distinct=-1)},
     ],
 )
-def test_a_record_that_no_machine_can_have_made_is_left_out_and_said(tmp_path, changes):
+def test_a_record_that_no_machine_can_have_made_is_left_out_and_said(tmp_path: Path, changes: Any) -> None:
     odd = replace(fabricate.record("odd", fabricate.CASE, 1e-5, random.Random(0), "m0"), **changes)
     run = fabricate.run(tmp_path / "r", [fabricate.CASE], extra=[odd])
     with pytest.warns(UserWarning, match="odd on .* is left out"):
         assert "odd" not in set(suite.load(run.path).backend)
 
 
-def test_tables_are_loaded_only_when_asked_for():
+def test_tables_are_loaded_only_when_asked_for() -> None:
     code = "import sys, suite; assert 'pandas' not in sys.modules; suite.load; assert 'pandas' in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = suite.nothing
 
 
-def test_nothing_to_load_is_an_error(tmp_path):
+def test_nothing_to_load_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no such folder"):
         suite.load(tmp_path / "missing")
     with pytest.raises(StoreError, match="no run given"):
@@ -217,7 +221,7 @@ def test_nothing_to_load_is_an_error(tmp_path):
                 read(none)
 
 
-def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path):
+def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path: Path) -> None:
     paths = [fabricate.run(tmp_path / "all [1]" / name, [fabricate.CASE]).path for name in "ab"]
     (tmp_path / "all [1]" / "notes").mkdir()
     both = suite.load(*paths)
@@ -227,13 +231,13 @@ def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path):
     assert set(both.run) == {"a", "b"}
 
 
-def test_a_notebook_completes_the_three_names():
+def test_a_notebook_completes_the_three_names() -> None:
     code = "import sys, suite; print(sorted(dir(suite)), 'pandas' in sys.modules)"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert child.stdout == "['load', 'plot', 'samples'] False\n"
 
 
-def test_a_thousand_records_are_quick(tmp_path):
+def test_a_thousand_records_are_quick(tmp_path: Path) -> None:
     """A guard against a slip in complexity, not a benchmark."""
     cases = [Case(1000 + k, 64) for k in range(100)]
     run = fabricate.run(

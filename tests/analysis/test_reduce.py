@@ -7,6 +7,7 @@ import math
 import operator
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ ROUNDS = st.lists(st.lists(SECONDS, max_size=5).map(tuple), max_size=9).map(tupl
 
 @settings(deadline=None)
 @given(st.lists(st.lists(SECONDS, max_size=30), max_size=8))
-def test_medians_and_intervals_are_those_of_each(many):
+def test_medians_and_intervals_are_those_of_each(many: Any) -> None:
     found = reduce.medians(many)
     for k, values in enumerate(many):
         one = stats.order_statistics(values)
@@ -33,14 +34,14 @@ def test_medians_and_intervals_are_those_of_each(many):
         assert found.value[k] == one.value or (math.isnan(found.value[k]) and not values)
 
 
-def record(call, kernel=None) -> Record:
+def record(call: Any, kernel: Any = None) -> Record:
     made = fabricate.record("b", CASE, 1e-5, random.Random(0), "m")
     return replace(made, samples=replace(made.samples, call_s=call, kernel_s=kernel))
 
 
 @settings(deadline=None)
 @given(st.lists(ROUNDS, max_size=6))
-def test_samples_are_reduced_as_each_would_be(many):
+def test_samples_are_reduced_as_each_would_be(many: Any) -> None:
     records = [record(rounds) for rounds in many]
     for given_record, (found, timings) in zip(records, reduce.reduced(iter(records)), strict=True):
         rounds, one = given_record.samples.call_s, timings["call"]
@@ -53,7 +54,7 @@ def test_samples_are_reduced_as_each_would_be(many):
 
 @settings(deadline=None)
 @given(ROUNDS, ROUNDS)
-def test_an_outcome_is_what_its_raw_samples_are(call, copy):
+def test_an_outcome_is_what_its_raw_samples_are(call: Any, copy: Any) -> None:
     """Also where rounds are empty: ratios are of the rounds that both took part in."""
     records = [record(call), replace(record(copy), role="ceiling")]
     (outcome,) = outcomes.outcomes_of(records).values()
@@ -73,13 +74,13 @@ def test_an_outcome_is_what_its_raw_samples_are(call, copy):
     assert row["median_us"] == pytest.approx(stats.median(call).value * 1e6, nan_ok=True)
 
 
-def autocorrelation(rounds) -> float | None:
+def autocorrelation(rounds: Any) -> float | None:
     """Lag-1, of the samples within rounds."""
     ((_, timings),) = reduce.reduced([record(tuple(map(tuple, rounds)))])
     return timings["call"].autocorrelation
 
 
-def by_definition(rounds) -> float | None:
+def by_definition(rounds: Any) -> float | None:
     pairs = above = 0.0
     for samples in rounds:
         mean = sum(samples) / len(samples) if samples else 0.0
@@ -90,7 +91,7 @@ def by_definition(rounds) -> float | None:
 
 
 @given(st.lists(st.lists(st.integers(1, 1000).map(float), max_size=6).map(tuple), max_size=6).map(tuple))
-def test_autocorrelation_is_as_defined(rounds):
+def test_autocorrelation_is_as_defined(rounds: Any) -> None:
     expected = by_definition(rounds)
     for found in (autocorrelation(rounds), autocorrelation((*rounds, *rounds))):
         if found is None or expected is None:  # equal samples: a sum of squares of nothing but rounding
@@ -124,7 +125,7 @@ def test_autocorrelation_of_nothing_is_nothing() -> None:
     assert autocorrelation([[2.0, 2.0, 2.0]]) is None
 
 
-def test_each_clock_has_its_own(monkeypatch):
+def test_each_clock_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reduce, "BATCH_SAMPLES", 3)
     records = [record(((1.0, 3.0),), ((2.0,), ())), fabricate.failure("b", CASE, "m"), record(((5.0,),))]
     timings = [dict(found) for _, found in reduce.reduced(records)]
@@ -134,11 +135,11 @@ def test_each_clock_has_its_own(monkeypatch):
     assert timings[2]["call"].medians == (5.0,)
 
 
-def test_batches_bound_what_is_in_memory(monkeypatch):
+def test_batches_bound_what_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reduce, "BATCH_SAMPLES", 10)
     asked = 0
 
-    def records():
+    def records() -> Any:
         nonlocal asked
         for _ in range(100):
             asked += 1
@@ -148,12 +149,12 @@ def test_batches_bound_what_is_in_memory(monkeypatch):
     assert asked == 4
 
 
-def test_times_that_can_not_be_raise_no_warning():
+def test_times_that_can_not_be_raise_no_warning() -> None:
     ((_, taken),) = reduce.reduced([record(((1e300, 1.0, 1e308),))])
     assert taken["call"].most == 1e308
 
 
-def test_rounds_of_many_lengths_take_no_more_room_than_they_have():
+def test_rounds_of_many_lengths_take_no_more_room_than_they_have() -> None:
     """A square of the longest by the number of rounds would be terabytes."""
     rounds = (tuple([1.0] * 300_000), *[(2.0,)] * 300_000)
     ((_, taken),) = reduce.reduced([record(rounds)])

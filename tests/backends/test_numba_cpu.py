@@ -1,6 +1,8 @@
 """The CPU kernel is bit exact on every shape, alignment and thread count, and writes nothing but its rows."""
 
 import mmap
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +136,7 @@ def test_equal_ids_are_bit_exact(path: type[Backend], row: int) -> None:
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=400),
     offsets=st.tuples(st.integers(0, 15), st.integers(0, 15)),
 )
-def test_any_shape_is_bit_exact(path, dtype, index, dim, ids, offsets) -> None:
+def test_any_shape_is_bit_exact(path: Path, dtype: Any, index: Any, dim: Any, ids: Any, offsets: Any) -> None:
     width = np.dtype(dtype).itemsize
     table = filled((13, dim), dtype, offsets[0] * width)
     check(path, table, np.array(ids, index), offsets[1] * width)
@@ -148,7 +150,7 @@ def test_any_shape_is_bit_exact(path, dtype, index, dim, ids, offsets) -> None:
     ids=st.lists(st.integers(0, 12), min_size=1, max_size=100),
     offset=st.integers(0, 15),
 )
-def test_any_short_row_is_bit_exact(path, dtype, dim, ids, offset) -> None:
+def test_any_short_row_is_bit_exact(path: Path, dtype: Any, dim: Any, ids: Any, offset: Any) -> None:
     width = np.dtype(dtype).itemsize
     check(path, filled((13, dim), dtype, offset * width), np.array(ids, np.int64), offset * width)
 

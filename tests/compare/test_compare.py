@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,10 +25,10 @@ STILL = {"noise": 0.0}
 
 
 @pytest.fixture
-def said(capsys):
+def said(capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs the command: exit code, standard output, standard error."""
 
-    def run(*arguments):
+    def run(*arguments: Any) -> Any:
         try:
             code = main([str(a) for a in arguments])
         except SystemExit as exit_:
@@ -36,7 +38,14 @@ def said(capsys):
     return run
 
 
-def two(tmp_path, factor, shape=STILL, speed=None, environment=fabricate.ENVIRONMENT, **changes):
+def two(
+    tmp_path: Path,
+    factor: Any,
+    shape: Any = STILL,
+    speed: Any = None,
+    environment: Any = fabricate.ENVIRONMENT,
+    **changes: Any,
+) -> Any:
     """Two runs of one backend; in the second it takes ``factor`` times longer."""
     a = fabricate.run(tmp_path / "a", [CASE], speed={"x": 1.0}, shape=shape).path
     speed = speed or {"x": factor}
@@ -56,7 +65,9 @@ def two(tmp_path, factor, shape=STILL, speed=None, environment=fabricate.ENVIRON
         (1.04, "0", "SLOWER"),
     ],
 )
-def test_each_side_of_each_threshold(tmp_path, said, factor, floor, verdict):
+def test_each_side_of_each_threshold(
+    tmp_path: Path, said: Any, factor: Any, floor: Any, verdict: Any
+) -> None:
     code, out, _ = said(*two(tmp_path, factor), "--noise-floor", floor)
     assert code == 0 and f"  {verdict}  " in out and f"1 {verdict}" in out
     assert f"{factor:.3f}x" in out
@@ -64,7 +75,7 @@ def test_each_side_of_each_threshold(tmp_path, said, factor, floor, verdict):
 
 @settings(max_examples=200, deadline=None)
 @given(low=st.floats(0.5, 2), width=st.floats(1, 1.5), floor=st.floats(0, 0.3))
-def test_a_verdict_needs_the_whole_interval(low, width, floor):
+def test_a_verdict_needs_the_whole_interval(low: Any, width: Any, floor: Any) -> None:
     verdict = stats.verdict(Estimate(low * width**0.5, low, low * width), floor)
     beyond = (low > 1 + floor, low * width < 1 / (1 + floor))
     assert (verdict == "SLOWER", verdict == "FASTER") == beyond
@@ -72,31 +83,31 @@ def test_a_verdict_needs_the_whole_interval(low, width, floor):
     assert (verdict == "SAME") == (inside and not any(beyond))
 
 
-def test_an_interval_across_the_threshold_is_unclear(tmp_path, said):
+def test_an_interval_across_the_threshold_is_unclear(tmp_path: Path, said: Any) -> None:
     _, out, _ = said(*two(tmp_path, 1.02, {"noise": 0.05}))
     assert "1 UNCLEAR" in out
 
 
-def test_too_few_rounds_are_unclear(tmp_path, said):
+def test_too_few_rounds_are_unclear(tmp_path: Path, said: Any) -> None:
     _, out, _ = said(*two(tmp_path, 3.0, {"count": 4}))
     assert "1 UNCLEAR" in out and "too few rounds" in out
 
 
-def test_slower_fails_only_where_that_is_asked(tmp_path, said):
+def test_slower_fails_only_where_that_is_asked(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 1.5)
     assert said(a, b)[0] == 0
     assert said(a, b, "--fail-on", "slower")[0] == 1
     assert said(b, a, "--fail-on", "slower")[0] == 0
 
 
-def test_what_no_longer_completes_fails_too(tmp_path, said):
+def test_what_no_longer_completes_fails_too(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 1.0, speed={"y": 1.0})
     Run.open(b).append([fabricate.failure("x", CASE, "m5", status="wrong", reason="row 3 differs")])
     code, out, _ = said(a, b, "--fail-on", "slower")
     assert code == 1 and "failed in B" in out and "row 3 differs" in out
 
 
-def test_the_direction_is_said_in_words(tmp_path, said):
+def test_the_direction_is_said_in_words(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 2.0)
     _, out, _ = said(a, b)
     assert "a ratio above 1 means that B is slower" in out
@@ -108,12 +119,14 @@ def test_the_direction_is_said_in_words(tmp_path, said):
 
 
 @pytest.mark.parametrize(("factor", "words"), [(1.003, "as fast as"), (1.01, "1.01x slower than")])
-def test_nobody_is_1_00_times_slower(tmp_path, said, factor, words):
+def test_nobody_is_1_00_times_slower(tmp_path: Path, said: Any, factor: Any, words: Any) -> None:
     a, b = two(tmp_path, factor)
     assert f"overall: b is {words} a: " in said(a, b)[1]
 
 
-def test_the_overall_line_is_the_geometric_mean_and_counts_what_is_left_out(tmp_path, said):
+def test_the_overall_line_is_the_geometric_mean_and_counts_what_is_left_out(
+    tmp_path: Path, said: Any
+) -> None:
     cases = [Case(1000, 64), Case(2000, 64)]
     one, two_, gone = {"x": 1.0}, {"x": 8.0}, fabricate.failure("x", Case(3000, 64), "m9")
     a = Run.create(tmp_path / "a", fabricate.ENVIRONMENT)
@@ -130,14 +143,14 @@ def test_the_overall_line_is_the_geometric_mean_and_counts_what_is_left_out(tmp_
     assert out.index("left out:") > out.index("8.000x")
 
 
-def test_what_did_not_converge_stands_apart(tmp_path, said):
+def test_what_did_not_converge_stands_apart(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 1.5, converged=False)
     _, out, _ = said(a, b)
     assert out.index("not converged, read with care:") < out.index("SLOWER  ")
     assert "1 SLOWER" in out
 
 
-def test_backends_of_one_run_are_compared_within_rounds(tmp_path, said):
+def test_backends_of_one_run_are_compared_within_rounds(tmp_path: Path, said: Any) -> None:
     """Drift common to both is no uncertainty between them, though it is between their medians."""
     draw = random.Random(0)
     one, two_ = (fabricate.record(n, CASE, 1e-3, draw, "m0", shape=STILL) for n in ("x", "y"))
@@ -155,7 +168,7 @@ def test_backends_of_one_run_are_compared_within_rounds(tmp_path, said):
     assert "1 UNCLEAR" in said(f"{apart.path}:x", f"{apart.path}:y")[1]
 
 
-def test_runs_that_share_a_name_and_measurement_ids_share_no_rounds(tmp_path, said):
+def test_runs_that_share_a_name_and_measurement_ids_share_no_rounds(tmp_path: Path, said: Any) -> None:
     a = fabricate.run(tmp_path / "a" / "r", [CASE], speed={"x": 1.0}).path
     b = fabricate.run(tmp_path / "b" / "r", [CASE], speed={"x": 1.0}).path
     _, out, _ = said(a, b)
@@ -163,7 +176,7 @@ def test_runs_that_share_a_name_and_measurement_ids_share_no_rounds(tmp_path, sa
     assert "1.000 to 1.000" in said(a, a)[1]
 
 
-def test_by_the_call_where_the_clocks_differ(tmp_path, said):
+def test_by_the_call_where_the_clocks_differ(tmp_path: Path, said: Any) -> None:
     a = fabricate.run(tmp_path / "a", [CASE], speed={"x": 1.0}, clock="kernel", shape=STILL).path
     b = Run.create(tmp_path / "b", fabricate.ENVIRONMENT)
     call = fabricate.measurement(CASE, 0, {"x": 1.0}, clock="kernel", shape=STILL)[1]
@@ -180,7 +193,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("what", OTHER)
-def test_different_machines_are_refused_unless_normalized(tmp_path, said, what):
+def test_different_machines_are_refused_unless_normalized(tmp_path: Path, said: Any, what: Any) -> None:
     a, b = two(tmp_path, 2.0, environment=OTHER[what])
     code, out, err = said(a, b)
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -188,7 +201,7 @@ def test_different_machines_are_refused_unless_normalized(tmp_path, said, what):
     assert said(a, b, "--normalized")[0] == 0
 
 
-def test_normalized_compares_fractions_of_each_ceiling(tmp_path, said):
+def test_normalized_compares_fractions_of_each_ceiling(tmp_path: Path, said: Any) -> None:
     a = fabricate.run(tmp_path / "a", [CASE], speed={"x": 1.0}, shape=STILL).path
     b = Run.create(tmp_path / "b", OTHER["machine"])
     slower = fabricate.measurement(CASE, 0, {"x": 3.0}, shape=STILL)
@@ -201,13 +214,13 @@ def test_normalized_compares_fractions_of_each_ceiling(tmp_path, said):
     assert "1 SLOWER" in said(a, c, "--normalized")[1]
 
 
-def test_normalized_pairs_devices_of_different_names(tmp_path, said):
+def test_normalized_pairs_devices_of_different_names(tmp_path: Path, said: Any) -> None:
     a = fabricate.run(tmp_path / "a", [CASE], speed={"x": 1.0}, device="cuda:0").path
     b = fabricate.run(tmp_path / "b", [CASE], OTHER["machine"], speed={"x": 1.0}, device="cuda:3").path
     assert "1 SAME" in said(a, b, "--normalized")[1]
 
 
-def test_times_taken_by_different_methods_are_never_compared(tmp_path, said):
+def test_times_taken_by_different_methods_are_never_compared(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 1.0, environment=replace(fabricate.ENVIRONMENT, method=METHOD + 1))
     for flags in ([], ["--normalized"]):
         code, _, err = said(a, b, *flags)
@@ -222,13 +235,13 @@ def test_times_taken_by_different_methods_are_never_compared(tmp_path, said):
         ((None, None), (0.02, "assumed")),
     ],
 )
-def test_the_noise_floor_is_the_larger_one_and_where_it_is_from_is_said(floors, expected):
+def test_the_noise_floor_is_the_larger_one_and_where_it_is_from_is_said(floors: Any, expected: Any) -> None:
     a, b = (replace(fabricate.ENVIRONMENT, noise_floor=floor) for floor in floors)
     floor, origin = pairs.noise_floor(a, b)
     assert (floor, origin.split(";")[0]) == expected
 
 
-def test_what_can_not_be_compared_is_one_line_and_exit_code_2(tmp_path, said):
+def test_what_can_not_be_compared_is_one_line_and_exit_code_2(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 1.0)
     Run.create(tmp_path / "empty", fabricate.ENVIRONMENT)
     other = fabricate.run(tmp_path / "other", [Case(77, 7)]).path
@@ -248,13 +261,13 @@ def test_what_can_not_be_compared_is_one_line_and_exit_code_2(tmp_path, said):
         assert word in err
 
 
-def test_a_folder_with_a_colon_in_its_name(tmp_path, said):
+def test_a_folder_with_a_colon_in_its_name(tmp_path: Path, said: Any) -> None:
     odd = fabricate.run(tmp_path / "a:x", [CASE], speed={"x": 1.0}).path
     assert said(odd, odd)[0] == 0
     assert said(f"{odd}:x", f"{odd}:x")[0] == 0
 
 
-def test_the_text_is_the_same_every_time_and_holds_nothing_hostile(tmp_path, said):
+def test_the_text_is_the_same_every_time_and_holds_nothing_hostile(tmp_path: Path, said: Any) -> None:
     a, b = two(tmp_path, 1.0)
     Run.open(b).append([fabricate.failure("\x1b[31mred", CASE, "m", reason="\x1b]0;title\x07\nx")])
     first = said(a, b)

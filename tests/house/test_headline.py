@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -30,12 +31,12 @@ GPU = replace(
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Any:
     fabricate.run(tmp_path / "results/host", CASES)
     return tmp_path
 
 
-def gpu_run(root):
+def gpu_run(root: Path) -> None:
     run = Run.create(root / "results/gpu", GPU)
     speed = {"torch_embedding": 1.5, "cupy_rawkernel": 1.0, "triton_gather": 1.0001}
     for number, case in enumerate(CASES):
@@ -44,12 +45,12 @@ def gpu_run(root):
     run.append([fabricate.failure("broken", CASES[0], "m0", device="cuda:0")])
 
 
-def rows(root):
+def rows(root: Path) -> Any:
     table = [line for line in headline.text(root).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
-def test_what_is_published_is_what_readme_says():
+def test_what_is_published_is_what_readme_says() -> None:
     """If this fails, `python -m tests.tools.generated` writes both anew."""
     made, kept = headline.picture(ROOT), (ROOT / headline.PICTURE).read_bytes()
     if f"Matplotlib v{matplotlib.__version__}," in kept.decode("utf-8"):
@@ -61,12 +62,12 @@ def test_what_is_published_is_what_readme_says():
     assert headline.text(ROOT) in readme and generated.renewed("README.md", readme) == readme
 
 
-def test_the_same_runs_give_the_same_bytes(root):
+def test_the_same_runs_give_the_same_bytes(root: Path) -> None:
     assert headline.picture(root) == headline.picture(root)
     assert headline.text(root) == headline.text(root)
 
 
-def test_each_size_of_batch_has_its_fastest_and_how_far_it_is_from_a_copy(root):
+def test_each_size_of_batch_has_its_fastest_and_how_far_it_is_from_a_copy(root: Path) -> None:
     assert [row[:3] for row in rows(root)] == [
         ["**a processor**", "1", "`numba_cpu` 1 of 1"],
         ["", "16", "`numba_cpu` 1 of 1"],
@@ -81,7 +82,7 @@ def test_each_size_of_batch_has_its_fastest_and_how_far_it_is_from_a_copy(root):
     )
 
 
-def test_a_gpu_leads_and_its_reference_is_no_place(root):
+def test_a_gpu_leads_and_its_reference_is_no_place(root: Path) -> None:
     gpu_run(root)
     found = headline.places(root)
     assert [(place.folder.name, place.device) for place in found] == [("gpu", "cuda:0"), ("host", "cpu")]
@@ -96,7 +97,7 @@ def test_a_gpu_leads_and_its_reference_is_no_place(root):
     assert "noise floor 2.0% (assumed)" in headline.text(root)
 
 
-def test_the_newest_run_of_a_machine_replaces_the_older(root):
+def test_the_newest_run_of_a_machine_replaces_the_older(root: Path) -> None:
     newer = replace(fabricate.ENVIRONMENT, created="2026-12-01T00:00:00+00:00", dirty=True)
     other = replace(fabricate.ENVIRONMENT, created="2025-12-01T00:00:00+00:00", machine="c" * 16)
     fabricate.run(root / "results/another", CASES[:1], newer)
@@ -105,18 +106,18 @@ def test_the_newest_run_of_a_machine_replaces_the_older(root):
     assert "commit `1111111` with changes" in headline.text(root)
 
 
-def test_the_page_is_linked_where_it_is_published(root):
+def test_the_page_is_linked_where_it_is_published(root: Path) -> None:
     assert "page.html" not in headline.text(root)
     (root / "results/host/page.html").touch()
     assert "[page](results/host/page.html)" in headline.text(root)
 
 
-def test_without_a_run_nothing_is_claimed(tmp_path):
+def test_without_a_run_nothing_is_claimed(tmp_path: Path) -> None:
     assert headline.text(tmp_path) == headline.NOTHING
     assert headline.picture(tmp_path) == b""
 
 
-def test_the_picture_names_the_table_and_all_who_completed_it(root):
+def test_the_picture_names_the_table_and_all_who_completed_it(root: Path) -> None:
     words = headline.words(headline.picture(root))
     machine = html.machine("cpu", fabricate.ENVIRONMENT).split(" · ")[0]
     assert f"{machine}: 50257x768 float32, ids uniform, cold" in words
@@ -124,8 +125,8 @@ def test_the_picture_names_the_table_and_all_who_completed_it(root):
 
 
 @pytest.mark.parametrize("paper", ["#ffffff", "#0d1117"])
-def test_ink_is_read_on_white_and_on_black(paper):
-    def light(colour):
+def test_ink_is_read_on_white_and_on_black(paper: Any) -> None:
+    def light(colour: Any) -> Any:
         parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
         parts = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), parts, strict=True))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from suite.records.store import Run
@@ -9,5 +12,5 @@ from tests.support import fabricate
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> Any:
     return Run.create(tmp_path / "a run", fabricate.ENVIRONMENT)

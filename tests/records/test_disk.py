@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.support import ROOT, fabricate
 from tests.support.stored import block, one_line
 
 
-def test_a_short_write_is_noticed_and_continued(run, monkeypatch):
+def test_a_short_write_is_noticed_and_continued(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:700])))
     run.append(block())
@@ -23,11 +25,13 @@ def test_a_short_write_is_noticed_and_continued(run, monkeypatch):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(run, monkeypatch, code):
+def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(
+    run: Run, monkeypatch: pytest.MonkeyPatch, code: Any
+) -> None:
     run.append(block(0))
     write, calls = os.write, []
 
-    def failing(fd, data):
+    def failing(fd: Any, data: Any) -> Any:
         calls.append(fd)
         if len(calls) == 2:
             raise OSError(code, os.strerror(code))
@@ -41,8 +45,8 @@ def test_a_write_that_fails_half_way_leaves_the_file_as_it_was(run, monkeypatch,
     assert (run.path / "records.jsonl").read_bytes() == before
 
 
-def test_a_record_that_did_not_reach_the_disk_is_not_kept(run, monkeypatch):
-    def failing(fd):
+def test_a_record_that_did_not_reach_the_disk_is_not_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(fd: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
@@ -52,7 +56,7 @@ def test_a_record_that_did_not_reach_the_disk_is_not_kept(run, monkeypatch):
     assert run.records() == ([], [])
 
 
-def test_every_append_reaches_the_disk_in_one_write(run, monkeypatch):
+def test_every_append_reaches_the_disk_in_one_write(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     write, fsync = os.write, os.fsync
     monkeypatch.setattr(os, "write", lambda fd, data: calls.append("write") or write(fd, data))
@@ -75,7 +79,7 @@ except StoreError as error:
 """
 
 
-def test_a_file_that_may_not_grow_keeps_its_earlier_records(run):
+def test_a_file_that_may_not_grow_keeps_its_earlier_records(run: Run) -> None:
     run.append(block(0))
     size = (run.path / "records.jsonl").stat().st_size
     code = LIMITED.format(root=str(ROOT), path=str(run.path), size=size + 1000)
@@ -85,7 +89,7 @@ def test_a_file_that_may_not_grow_keeps_its_earlier_records(run):
     assert run.records() == (block(0), [])
 
 
-def test_a_disk_that_is_really_full_keeps_what_was_stored(tmp_path):
+def test_a_disk_that_is_really_full_keeps_what_was_stored(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True)

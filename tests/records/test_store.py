@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,20 +24,20 @@ from tests.support.stored import QUICK, block, one_line
 CASE = fabricate.CASES[0]
 
 
-def test_records_come_back_equal_and_in_order(run):
+def test_records_come_back_equal_and_in_order(run: Run) -> None:
     run.append(block(0))
     run.append(block(1))
     assert Run.open(run.path).records() == ([*block(0), *block(1)], [])
 
 
-def test_the_environment_comes_back_equal_and_is_readable_by_people(run):
+def test_the_environment_comes_back_equal_and_is_readable_by_people(run: Run) -> None:
     assert Run.open(run.path).environment == fabricate.ENVIRONMENT
     assert len((run.path / "environment.json").read_text().splitlines()) > 10
 
 
 @QUICK
 @given(reason=st.text(st.characters(), min_size=1), backend=st.text(st.characters(), min_size=1))
-def test_any_text_comes_back(tmp_path_factory, reason, backend):
+def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, reason: Any, backend: Any) -> None:
     run = Run.create(tmp_path_factory.mktemp("t") / "r", fabricate.ENVIRONMENT)
     written = fabricate.failure(backend, CASE, "m0", status="error", reason=reason)
     run.append([written])
@@ -45,7 +46,7 @@ def test_any_text_comes_back(tmp_path_factory, reason, backend):
 
 @QUICK
 @given(st.lists(st.lists(st.floats(1e-9, 1e3), max_size=4).map(tuple), min_size=1, max_size=4).map(tuple))
-def test_any_samples_come_back_to_the_last_bit(tmp_path_factory, taken):
+def test_any_samples_come_back_to_the_last_bit(tmp_path_factory: pytest.TempPathFactory, taken: Any) -> None:
     run = Run.create(tmp_path_factory.mktemp("t") / "r", fabricate.ENVIRONMENT)
     base = block()[1]
     written = replace(base, samples=replace(base.samples, call_s=taken))
@@ -53,20 +54,20 @@ def test_any_samples_come_back_to_the_last_bit(tmp_path_factory, taken):
     assert run.records() == ([written], [])
 
 
-def test_no_record_is_ever_written_with_nan(run):
+def test_no_record_is_ever_written_with_nan(run: Run) -> None:
     base = block()[1]
     with pytest.raises(ValueError):
         run.append([base, replace(base, samples=replace(base.samples, call_s=((float("nan"),),)))])
     assert run.records() == ([], [])
 
 
-def test_paths_with_spaces_and_any_letters_are_kept(tmp_path):
+def test_paths_with_spaces_and_any_letters_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "läuft bei 東京" / "a b\tc"
     Run.create(path, fabricate.ENVIRONMENT).append(block())
     assert len(Run.open(path).records()[0]) == len(block())
 
 
-def test_a_run_is_not_made_where_something_is(run, tmp_path):
+def test_a_run_is_not_made_where_something_is(run: Run, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as error:
         Run.create(run.path, fabricate.ENVIRONMENT)
     one_line(error, "holds a run already", "--resume")
@@ -83,12 +84,12 @@ def test_a_run_is_not_made_where_something_is(run, tmp_path):
     one_line(error, "can't be written")
 
 
-def test_a_run_is_made_in_an_empty_folder(tmp_path):
+def test_a_run_is_made_in_an_empty_folder(tmp_path: Path) -> None:
     assert Run.create(tmp_path, fabricate.ENVIRONMENT).records() == ([], [])
 
 
-def test_where_nothing_may_be_written_no_run_is_made(tmp_path, monkeypatch):
-    def refusing(*_, **__):
+def test_where_nothing_may_be_written_no_run_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "open", refusing)
@@ -97,8 +98,10 @@ def test_where_nothing_may_be_written_no_run_is_made(tmp_path, monkeypatch):
     one_line(error, "permission denied", "--out")
 
 
-def test_an_environment_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    def failing(self, target):
+def test_an_environment_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Path, target: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
@@ -109,7 +112,7 @@ def test_an_environment_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT)
 
 
-def test_a_noise_floor_written_later_changes_nothing_else(run):
+def test_a_noise_floor_written_later_changes_nothing_else(run: Run) -> None:
     run.append(block())
     amended = run.amended(0.015)
     assert amended.environment == Run.open(run.path).environment
@@ -118,8 +121,10 @@ def test_a_noise_floor_written_later_changes_nothing_else(run):
 
 
 @pytest.mark.parametrize("step", ["rename", "open"])
-def test_a_noise_floor_that_can_not_be_written_costs_no_record(run, monkeypatch, step):
-    def failing(*_, **__):
+def test_a_noise_floor_that_can_not_be_written_costs_no_record(
+    run: Run, monkeypatch: pytest.MonkeyPatch, step: Any
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     run.append(block())
@@ -133,13 +138,13 @@ def test_a_noise_floor_that_can_not_be_written_costs_no_record(run, monkeypatch,
     assert sorted(p.name for p in run.path.iterdir()) == ["environment.json", "records.jsonl"]
 
 
-def open_fails(path, *words):
+def open_fails(path: Path, *words: Any) -> Any:
     with pytest.raises(StoreError) as error:
         Run.open(path)
     return one_line(error, str(path), *words)
 
 
-def test_what_is_no_run_is_not_opened(run, tmp_path):
+def test_what_is_no_run_is_not_opened(run: Run, tmp_path: Path) -> None:
     open_fails(tmp_path / "missing", "no such folder")
     open_fails(run.path / "environment.json", "no folder")
     open_fails(tmp_path, "environment.json is missing")
@@ -159,13 +164,13 @@ def test_what_is_no_run_is_not_opened(run, tmp_path):
         ("\udcff", "not UTF-8"),
     ],
 )
-def test_an_environment_of_another_version_or_none_is_refused(run, text, word):
+def test_an_environment_of_another_version_or_none_is_refused(run: Run, text: Any, word: Any) -> None:
     (run.path / "environment.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     open_fails(run.path, word, "version of the suite")
 
 
-def test_an_unreadable_environment_is_refused(run, monkeypatch):
-    def refusing(*_, **__):
+def test_an_unreadable_environment_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refusing)
@@ -176,7 +181,7 @@ def test_an_unreadable_environment_is_refused(run, monkeypatch):
     "module",
     ["suite.records.store", "suite.analysis.outcomes", "suite.compare.__main__", "suite.report.__main__"],
 )
-def test_reading_needs_no_heavy_library(module):
+def test_reading_needs_no_heavy_library(module: Any) -> None:
     code = (
         f"import sys, {module}; print([m for m in ('torch', 'pandas', 'rich', 'numba') if m in sys.modules])"
     )
@@ -184,7 +189,7 @@ def test_reading_needs_no_heavy_library(module):
     assert child.stdout.strip() == "[]", child.stderr
 
 
-def test_fabricated_runs_depend_on_nothing_but_their_seed():
+def test_fabricated_runs_depend_on_nothing_but_their_seed() -> None:
     assert block() == block()
     random.seed(7)
     assert (

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from tests.support.stored import QUICK, block, one_line
 CASE = fabricate.CASES[0]
 
 
-def test_a_torn_last_line_is_reported_and_the_next_append_heals_it(run):
+def test_a_torn_last_line_is_reported_and_the_next_append_heals_it(run: Run) -> None:
     run.append(block(0))
     with (run.path / "records.jsonl").open("ab") as file:
         file.write(to_json(block(1)[0]).encode()[:-40])
@@ -34,7 +35,7 @@ def test_a_torn_last_line_is_reported_and_the_next_append_heals_it(run):
     assert len(refused) == 1
 
 
-def test_a_last_line_that_lacks_only_its_end_counts(run):
+def test_a_last_line_that_lacks_only_its_end_counts(run: Run) -> None:
     run.append(block())
     with (run.path / "records.jsonl").open("r+b") as file:
         file.truncate(file.seek(0, os.SEEK_END) - 1)
@@ -74,7 +75,7 @@ FOREIGN = {
 }
 
 
-def test_a_record_from_before_offsets_is_of_an_aligned_table(run):
+def test_a_record_from_before_offsets_is_of_an_aligned_table(run: Run) -> None:
     older = LINE.replace(',"offset":0', "")
     assert older != LINE
     with (run.path / "records.jsonl").open("a") as file:
@@ -82,7 +83,7 @@ def test_a_record_from_before_offsets_is_of_an_aligned_table(run):
     assert run.records() == ([block()[1]], [])
 
 
-def test_keys_are_known_by_their_names_in_any_order(run):
+def test_keys_are_known_by_their_names_in_any_order(run: Run) -> None:
     turned = json.dumps(json.loads(LINE, object_pairs_hook=lambda pairs: dict(reversed(pairs))))
     swapped = LINE.replace('"vocab":50257,"dim":768', '"dim":768,"vocab":50257')
     unknown = LINE.replace('"vocab"', '"vokab"')
@@ -92,7 +93,7 @@ def test_keys_are_known_by_their_names_in_any_order(run):
     assert [one.why for one in refused] == ["Record.case.vokab: unknown field"]
 
 
-def test_what_is_equal_but_of_another_type_is_never_taken_for_what_was_read_before(run):
+def test_what_is_equal_but_of_another_type_is_never_taken_for_what_was_read_before(run: Run) -> None:
     ones = LINE.replace('"offset":0', '"offset":4')
     with (run.path / "records.jsonl").open("a") as file:
         for line in (ones, ones.replace('"offset":4', '"offset":4.0'), LINE.replace(":0}", ":false}")):
@@ -102,7 +103,7 @@ def test_what_is_equal_but_of_another_type_is_never_taken_for_what_was_read_befo
     assert ["Record.case.offset: " in one.why for one in refused] == [True, True]
 
 
-def test_equal_cases_are_one_and_the_sign_of_a_zero_is_kept(run):
+def test_equal_cases_are_one_and_the_sign_of_a_zero_is_kept(run: Run) -> None:
     shares = [LINE.replace('"huge_pages":null', f'"huge_pages":{share}') for share in ("0.0", "-0.0")]
     (run.path / "records.jsonl").write_text("\n".join(shares) + "\n")
     (one, other), _ = run.records()
@@ -123,7 +124,7 @@ class Misplaced:
     second: int = 2
 
 
-def test_fields_of_later_versions_are_absent_from_the_last_on(monkeypatch):
+def test_fields_of_later_versions_are_absent_from_the_last_on(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"Later": {"second", "third"}, "Misplaced": {"first"}}
     monkeypatch.setattr(strict, "ABSENT_BEFORE", known)
     assert strict.build(Later, {"first": 7}) == Later(7)
@@ -135,7 +136,7 @@ def test_fields_of_later_versions_are_absent_from_the_last_on(monkeypatch):
 
 
 @pytest.mark.parametrize("line", FOREIGN.values(), ids=FOREIGN.keys())
-def test_a_foreign_line_is_refused_alone(run, line):
+def test_a_foreign_line_is_refused_alone(run: Run, line: Any) -> None:
     run.append(block(0))
     with (run.path / "records.jsonl").open("ab") as file:
         file.write(line + b"\n")
@@ -166,7 +167,7 @@ def test_a_foreign_line_is_refused_alone(run, line):
         (f"[[{10**400}]]", None),
     ],
 )
-def test_samples_are_finite_numbers_in_rounds(run, samples, read):
+def test_samples_are_finite_numbers_in_rounds(run: Run, samples: Any, read: Any) -> None:
     ours = json.dumps(json.loads(LINE)["samples"]["call_s"], separators=(",", ":"))
     (run.path / "records.jsonl").write_text(LINE.replace(ours, samples) + "\n")
     (item,) = run.read()
@@ -179,7 +180,9 @@ def test_samples_are_finite_numbers_in_rounds(run, samples, read):
 
 @QUICK
 @given(at=st.integers(0, len(LINE) - 1), byte=st.integers(0, 255).filter(lambda b: b != 10))
-def test_whatever_byte_is_edited_reading_goes_on(tmp_path_factory, at, byte):
+def test_whatever_byte_is_edited_reading_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, at: Any, byte: Any
+) -> None:
     run = Run.create(tmp_path_factory.mktemp("t") / "r", fabricate.ENVIRONMENT)
     data = bytearray(LINE.encode() + b"\n")
     data[at] = byte
@@ -191,7 +194,9 @@ def test_whatever_byte_is_edited_reading_goes_on(tmp_path_factory, at, byte):
 
 
 @pytest.mark.parametrize("excess", [0, 1, 50, 5000])
-def test_a_line_beyond_the_limit_is_refused_and_never_held_whole(run, monkeypatch, excess):
+def test_a_line_beyond_the_limit_is_refused_and_never_held_whole(
+    run: Run, monkeypatch: pytest.MonkeyPatch, excess: Any
+) -> None:
     monkeypatch.setattr(store, "MAX_LINE_BYTES", 4000)
     short = fabricate.failure("b", CASE, "m")
     run.append([short])
@@ -203,7 +208,7 @@ def test_a_line_beyond_the_limit_is_refused_and_never_held_whole(run, monkeypatc
     assert [r.why for r in refused] == ["longer than 4000 bytes"]
 
 
-def test_a_record_too_long_to_be_read_again_is_not_written(run, monkeypatch):
+def test_a_record_too_long_to_be_read_again_is_not_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_LINE_BYTES", 200)
     with pytest.raises(StoreError) as error:
         run.append(block())

@@ -6,8 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
 
 from suite.cases.case import AXES
 from suite.records.store import Run
@@ -15,7 +18,7 @@ from suite.report.__main__ import main
 from tests.support import ROOT, fabricate
 
 
-def said(tmp_path, *arguments):
+def said(tmp_path: Path, *arguments: Any) -> Any:
     """Exit code, standard output and error of the command line."""
     command = [sys.executable, "-m", "suite.report", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -24,7 +27,7 @@ def said(tmp_path, *arguments):
     return child.returncode, child.stdout, child.stderr
 
 
-def test_the_command_writes_what_is_asked_and_prints_plainly(folder, tmp_path):
+def test_the_command_writes_what_is_asked_and_prints_plainly(folder: Path, tmp_path: Path) -> None:
     code, out, err = said(tmp_path, folder, "--csv", "o.csv", "--markdown", "o.md")
     assert (code, err) == (0, "")
     assert "numba_cpu is 2.00x faster than torch_index_select" in out and "\x1b" not in out
@@ -36,7 +39,7 @@ def test_the_command_writes_what_is_asked_and_prints_plainly(folder, tmp_path):
     assert (tmp_path / "o.csv").read_bytes() == (tmp_path / "o2.csv").read_bytes()
 
 
-def test_what_can_not_be_shown_is_one_line_and_exit_code_2(folder, tmp_path):
+def test_what_can_not_be_shown_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> None:
     Run.create(tmp_path / "empty", fabricate.ENVIRONMENT)
     old = fabricate.run(tmp_path / "old").path / "environment.json"
     old.write_text(old.read_text().replace('"schema": 1', '"schema": 0'))
@@ -54,7 +57,7 @@ def test_what_can_not_be_shown_is_one_line_and_exit_code_2(folder, tmp_path):
         assert word in err
 
 
-def test_what_is_amiss_is_named_in_a_report_of_the_rest(folder, tmp_path):
+def test_what_is_amiss_is_named_in_a_report_of_the_rest(folder: Path, tmp_path: Path) -> None:
     with (folder / "records.jsonl").open("a") as file:
         file.write("hello\n" * 5)
     code, out, _ = said(tmp_path, folder, "missing")
@@ -62,7 +65,9 @@ def test_what_is_amiss_is_named_in_a_report_of_the_rest(folder, tmp_path):
     assert "missing: no such folder" in out and "records.jsonl:13:" in out and "2 more lines" in out
 
 
-def test_devices_and_machines_stand_side_by_side_in_every_file(folder, tmp_path, capsys):
+def test_devices_and_machines_stand_side_by_side_in_every_file(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A run with a GPU and the host, and one of another machine: no row and no sentence holds two of them."""
     other = replace(fabricate.ENVIRONMENT, machine="b" * 16, devices=("cuda:0", "cpu"))
     mixed = fabricate.run(tmp_path / "mixed", environment=other, device="cuda:0", clock="kernel")
@@ -76,20 +81,22 @@ def test_devices_and_machines_stand_side_by_side_in_every_file(folder, tmp_path,
     assert len(table) == len(table.drop_duplicates(keys)) == 9 + 9 + 1
 
 
-def test_a_missing_baseline_is_said_once_and_the_report_goes_on(folder, capsys):
+def test_a_missing_baseline_is_said_once_and_the_report_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([str(folder), "--baseline", "nope"]) == 0
     out, err = capsys.readouterr()
     assert err == "" and out.count("baseline nope: no such backend here; give one of numba_cpu, ") == 1
     assert "numba_cpu is 2.00x faster than torch_index_select" in out
 
 
-def test_a_run_of_failures_only_is_a_report(tmp_path):
+def test_a_run_of_failures_only_is_a_report(tmp_path: Path) -> None:
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([fabricate.failure("b", fabricate.CASE, "m0")])
     code, out, _ = said(tmp_path, "r")
     assert code == 0 and "no backend completed a case" in out and "rows are odd" in out
 
 
-def test_a_reader_that_has_seen_enough_ends_the_command_quietly(folder):
+def test_a_reader_that_has_seen_enough_ends_the_command_quietly(folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "suite.report", str(folder)]
@@ -98,8 +105,10 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly(folder):
     assert (child.returncode, child.stderr) == (141, b"")
 
 
-def test_an_output_that_takes_nothing_is_one_line_and_one_that_is_closed_none(folder, tmp_path):
-    def ended(module, *arguments, shell):
+def test_an_output_that_takes_nothing_is_one_line_and_one_that_is_closed_none(
+    folder: Path, tmp_path: Path
+) -> None:
+    def ended(module: Any, *arguments: Any, shell: Any) -> Any:
         words = " ".join([sys.executable, "-m", module, *(f"'{one}'" for one in arguments)])
         child = subprocess.run(
             ["sh", "-c", f"{words} {shell}"], capture_output=True, text=True, cwd=ROOT, timeout=60
@@ -120,7 +129,7 @@ def test_an_output_that_takes_nothing_is_one_line_and_one_that_is_closed_none(fo
     assert ended("suite.run", "--list", shell="| head -1")[2] == ""
 
 
-def test_a_dash_is_standard_output_without_the_tables(folder, tmp_path):
+def test_a_dash_is_standard_output_without_the_tables(folder: Path, tmp_path: Path) -> None:
     for option, written in (("--csv", "csv"), ("--markdown", "md"), ("--export=gha", "gha")):
         sign = "=" if option.startswith("--export") else " "
         asked = [*f"{option}{sign}-".split(" "), *f"{option}{sign}{tmp_path / written}".split(" ")]

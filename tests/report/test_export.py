@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ EVIL = ("<script>alert(1)</script>", "a|b`c`", "../../etc/x", "=1+1", "\x1b[31m\
 
 
 @pytest.fixture
-def results(tmp_path) -> Results:
+def results(tmp_path: Path) -> Results:
     """Three cases and backends, one result of 3 rounds only, one failure."""
     failed = fabricate.failure("broken", CASE, "m0", status="crashed", reason="segfault")
     run = fabricate.run(tmp_path / "run", extra=[failed])
@@ -55,7 +56,7 @@ def asv_results(results: Results) -> dict[str, list]:
 # --- the numbers ---
 
 
-def test_bencher_gets_nanoseconds_with_their_interval(results):
+def test_bencher_gets_nanoseconds_with_their_interval(results: Results) -> None:
     found, table = json.loads(text(results, "bmf")), frame.frame(results)
     done = table[table.status == "ok"]
     assert len(found) == len(done) == 10
@@ -72,12 +73,12 @@ def test_bencher_gets_nanoseconds_with_their_interval(results):
             assert metrics["latency"]["upper_value"] == pytest.approx(row.ci_high_us * 1e3)
 
 
-def _of(row) -> str:
+def _of(row: Any) -> str:
     size = f"{row.vocab}x{row.dim} {row.dtype} batch {row.batch}"
     return f"{size} {row.index_dtype} {row.distribution} {row.cache}"
 
 
-def test_bencher_reads_it_as_its_schema_says(results):
+def test_bencher_reads_it_as_its_schema_says(results: Results) -> None:
     """Objects of objects of numbers, as https://bencher.dev/bmf.json has it; names within its lengths.
 
     A name that ends in one of its words for "ignore this one" would be ignored, and a measure that is no slug
@@ -93,7 +94,7 @@ def test_bencher_reads_it_as_its_schema_says(results):
             assert metric.get("lower_value", 0) <= metric["value"] <= metric.get("upper_value", math.inf)
 
 
-def test_the_github_action_gets_entries_with_a_range(results):
+def test_the_github_action_gets_entries_with_a_range(results: Results) -> None:
     found = json.loads(text(results, "gha"))
     times = dict.fromkeys(one["name"] for one in found)
     assert len(times) == len(found) == 10
@@ -114,7 +115,7 @@ def test_the_github_action_gets_entries_with_a_range(results):
     assert ["range" in one for one in found].count(False) == 1
 
 
-def test_asv_gets_seconds_a_99_percent_interval_and_the_rounds(results):
+def test_asv_gets_seconds_a_99_percent_interval_and_the_rounds(results: Results) -> None:
     found = asv_results(results)
     assert set(found) == {f"cpu.time_{name}" for name in fabricate.SPEED}
     outcome = next(o for o in results.outcomes if o.backend == "numba_cpu" and o.case == CASE)
@@ -130,14 +131,14 @@ def test_asv_gets_seconds_a_99_percent_interval_and_the_rounds(results):
     assert low <= numba["stats_q_25"][place] <= numba["result"][place] <= numba["stats_q_75"][place] <= high
 
 
-def test_asv_gets_no_interval_where_rounds_are_too_few(results):
+def test_asv_gets_no_interval_where_rounds_are_too_few(results: Results) -> None:
     numba = asv_results(results)["cpu.time_numba_cpu"]
     place = numba["params"][0].index(repr(str(replace(CASE, batch=3))))
     assert numba["result"][place] > 0
     assert [numba[name][place] for name in numba if name.startswith("stats_")] == [None] * 6
 
 
-def test_asv_finds_its_machine_and_its_benchmarks(results):
+def test_asv_finds_its_machine_and_its_benchmarks(results: Results) -> None:
     found = asv(results)
     environment = fabricate.ENVIRONMENT
     assert set(found) == {
@@ -154,7 +155,7 @@ def test_asv_finds_its_machine_and_its_benchmarks(results):
     assert len(set(described["params"][0])) == 4
 
 
-def test_asv_itself_reads_it(results, tmp_path):
+def test_asv_itself_reads_it(results: Results, tmp_path: Path) -> None:
     reader = pytest.importorskip("asv.results", reason="asv is not installed; pip install asv")
     files.exported(results, "asv", tmp_path / "asv")
     (found,) = reader.iter_results(str(tmp_path / "asv"))
@@ -167,7 +168,7 @@ def test_asv_itself_reads_it(results, tmp_path):
         assert [low or None for low in lows] == (columns["stats_ci_99_a"])
 
 
-def test_runs_of_one_commit_and_machine_do_not_overwrite_each_other(tmp_path):
+def test_runs_of_one_commit_and_machine_do_not_overwrite_each_other(tmp_path: Path) -> None:
     paths = [fabricate.run(tmp_path / name, [CASE], seed=k).path for k, name in enumerate("ab")]
     both = outcomes.read(paths)
     assert len(export.texts(both, "asv")) == 4
@@ -176,7 +177,7 @@ def test_runs_of_one_commit_and_machine_do_not_overwrite_each_other(tmp_path):
     assert described["params"] == [[repr(str(CASE))]]
 
 
-def test_clocks_and_devices_are_in_the_names(tmp_path):
+def test_clocks_and_devices_are_in_the_names(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r", [CASE], speed={"b": 1.0}, device="cuda:0", clock="kernel")
     found = outcomes.read([run.path])
     assert list(json.loads(text(found, "bmf"))) == [f"b/cuda:0/kernel/{CASE}"]
@@ -187,14 +188,14 @@ def test_clocks_and_devices_are_in_the_names(tmp_path):
 
 
 @pytest.mark.parametrize("name", export.FORMATS)
-def test_a_failure_is_left_out_and_no_number_is_none(results, name):
+def test_a_failure_is_left_out_and_no_number_is_none(results: Results, name: Any) -> None:
     for found in export.texts(results, name).values():
         assert "broken" not in found and "segfault" not in found
         assert not re.search(r"NaN|Infinity", found)
 
 
 @pytest.mark.parametrize("name", export.FORMATS)
-def test_hostile_names_are_harmless_and_stay_apart(tmp_path, name):
+def test_hostile_names_are_harmless_and_stay_apart(tmp_path: Path, name: Any) -> None:
     where = replace(
         fabricate.ENVIRONMENT, machine="../../m", cpu={"model": EVIL[0]}, system={"distribution": EVIL[1]}
     )
@@ -212,7 +213,7 @@ def test_hostile_names_are_harmless_and_stay_apart(tmp_path, name):
         assert len(names) == len(EVIL)
 
 
-def test_the_longest_name_is_one_that_bencher_takes(tmp_path):
+def test_the_longest_name_is_one_that_bencher_takes(tmp_path: Path) -> None:
     case = replace(CASE, distribution="file:" + "x" * 300)
     for name in ("r" * 250, "s"):
         fabricate.run(tmp_path / name, [case], speed={"b" * 400: 1.0}, device="d" * 400)
@@ -222,7 +223,7 @@ def test_the_longest_name_is_one_that_bencher_takes(tmp_path):
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
-def test_names_are_safe_and_told_apart(one, other):
+def test_names_are_safe_and_told_apart(one: Any, other: Any) -> None:
     for make in (export._safe, export._file):
         assert re.fullmatch(r"[A-Za-z0-9 ._:/+-]{1,300}", make(one))
         assert (make(one) == make(other)) == (one == other)
@@ -230,7 +231,7 @@ def test_names_are_safe_and_told_apart(one, other):
 
 
 @pytest.mark.parametrize("name", export.FORMATS)
-def test_the_same_results_give_the_same_bytes(results, tmp_path, name):
+def test_the_same_results_give_the_same_bytes(results: Results, tmp_path: Path, name: Any) -> None:
     path = tmp_path / "run"
     for place in ("one", "two"):
         files.exported(outcomes.read([path]), name, tmp_path / place)
@@ -244,13 +245,15 @@ def test_the_same_results_give_the_same_bytes(results, tmp_path, name):
 # --- the command line ---
 
 
-def said(capsys, *arguments):
+def said(capsys: pytest.CaptureFixture[str], *arguments: Any) -> Any:
     code = main([str(one) for one in arguments])
     found = capsys.readouterr()
     return code, found.out, found.err
 
 
-def test_the_command_writes_every_format_asked_for(results, tmp_path, capsys):
+def test_the_command_writes_every_format_asked_for(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = [f"--export={name}={tmp_path / name}" for name in export.FORMATS]
     code, out, err = said(capsys, tmp_path / "run", *asked)
     assert (code, err) == (0, "") and "2.00x faster" in out
@@ -259,7 +262,9 @@ def test_the_command_writes_every_format_asked_for(results, tmp_path, capsys):
     assert (tmp_path / "asv" / "benchmarks.json").is_file()
 
 
-def test_what_can_not_be_exported_is_one_line(results, tmp_path, capsys):
+def test_what_can_not_be_exported_is_one_line(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     failed = Run.create(tmp_path / "failed", fabricate.ENVIRONMENT)
     failed.append([fabricate.failure("b", CASE, "m0")])
     lost = fabricate.run(
@@ -284,7 +289,9 @@ def test_what_can_not_be_exported_is_one_line(results, tmp_path, capsys):
 # --- Parquet ---
 
 
-def test_without_pyarrow_one_line_says_what_to_install(results, tmp_path, capsys, monkeypatch):
+def test_without_pyarrow_one_line_says_what_to_install(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, out, err = said(capsys, tmp_path / "run", "--parquet", tmp_path / "p", "--csv", tmp_path / "c")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -292,7 +299,7 @@ def test_without_pyarrow_one_line_says_what_to_install(results, tmp_path, capsys
     assert not (tmp_path / "c").exists()
 
 
-def test_parquet_has_the_columns_and_values_of_the_csv_and_the_same_bytes_every_time(tmp_path):
+def test_parquet_has_the_columns_and_values_of_the_csv_and_the_same_bytes_every_time(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow is not installed; the extra parquet has it")
     import pandas as pd
 
@@ -309,7 +316,7 @@ def test_parquet_has_the_columns_and_values_of_the_csv_and_the_same_bytes_every_
     assert read.status.tolist() == table.status.tolist()
 
 
-def test_exports_need_neither_pandas_nor_torch(results, tmp_path):
+def test_exports_need_neither_pandas_nor_torch(results: Results, tmp_path: Path) -> None:
     code = f"""
 import sys
 from suite.analysis import outcomes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from tests.support import fabricate
 from tests.support.reports import pipes, printed
 
 
-def test_csv_reads_back_and_is_the_same_every_time(folder, tmp_path):
+def test_csv_reads_back_and_is_the_same_every_time(folder: Path, tmp_path: Path) -> None:
     for name in ("1.csv", "2.csv"):
         files.csv(outcomes.read([folder]), tmp_path / name)
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
@@ -41,7 +43,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_reasons_are_harmless_everywhere(tmp_path, text):
+def test_hostile_reasons_are_harmless_everywhere(tmp_path: Path, text: Any) -> None:
     failed = fabricate.failure(text, fabricate.CASE, "m0", reason=text, status="error")
     run = fabricate.run(tmp_path / "r", [fabricate.CASE], extra=[failed])
     files.csv(outcomes.read([run.path]), tmp_path / "r.csv")
@@ -56,7 +58,7 @@ def test_hostile_reasons_are_harmless_everywhere(tmp_path, text):
     assert {pipes(line) for line in html if line.startswith("|")} == {len(tables.DETAIL) + 1}
 
 
-def _is_number(cell):
+def _is_number(cell: Any) -> Any:
     try:
         return math.isfinite(float(cell))
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,11 @@ from suite.report.page.data import figures
 from tests.support import fabricate
 
 
-def _lines_run(function, *arguments):
+def _lines_run(function: Any, *arguments: Any) -> Any:
     """How many lines of Python a call runs: the same every time, whatever the machine does beside."""
     count = 0
 
-    def trace(frame, event, argument):
+    def trace(frame: Any, event: Any, argument: Any) -> Any:
         nonlocal count
         count += 1
         return trace
@@ -32,7 +33,7 @@ def _lines_run(function, *arguments):
 
 
 @pytest.fixture(scope="module")
-def many_runs_and_twice_as_many(tmp_path_factory):
+def many_runs_and_twice_as_many(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Paths of as many runs of one case, each of them small."""
     root, shape = tmp_path_factory.mktemp("many"), {"count": 6, "each": 1}
     speed = {"a": 1.0, "b": 2.0}
@@ -54,11 +55,11 @@ LINEAR = {
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_twice_the_runs_are_twice_the_work(many_runs_and_twice_as_many, name):
+def test_twice_the_runs_are_twice_the_work(many_runs_and_twice_as_many: Any, name: Any) -> None:
     once, twice = (_lines_run(LINEAR[name], outcomes.read(paths))[1] for paths in many_runs_and_twice_as_many)
     assert twice < 2.2 * once
 
 
-def test_twice_the_runs_are_twice_the_reading(many_runs_and_twice_as_many):
+def test_twice_the_runs_are_twice_the_reading(many_runs_and_twice_as_many: Any) -> None:
     once, twice = (_lines_run(outcomes.read, paths)[1] for paths in many_runs_and_twice_as_many)
     assert twice < 2.2 * once

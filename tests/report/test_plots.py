@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -35,7 +36,7 @@ BROKEN = "broken"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A CPU run with a backend that failed, and a GPU run with its three clocks."""
     root = tmp_path_factory.mktemp("runs")
     failed = [fabricate.failure(BROKEN, case, "m") for case in CASES]
@@ -46,7 +47,7 @@ def folder(tmp_path_factory):
     return root
 
 
-def marks(axes):
+def marks(axes: Any) -> Any:
     """What is drawn as (backend, x, y), and the whiskers by backend and x."""
     found, whiskers = [], {}
     for one in axes.containers:
@@ -58,15 +59,15 @@ def marks(axes):
     return found, whiskers
 
 
-def words(figure):
+def words(figure: Any) -> Any:
     return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
 
-def named(figure):
+def named(figure: Any) -> Any:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_bandwidth_is_drawn_over_bytes_with_its_ceiling(folder):
+def test_bandwidth_is_drawn_over_bytes_with_its_ceiling(folder: Path) -> None:
     figure = suite.plot(folder / "host")
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("payload of one lookup", "GB/s of payload")
@@ -85,7 +86,7 @@ def test_bandwidth_is_drawn_over_bytes_with_its_ceiling(folder):
     assert named(figure) == ["numba_cpu", "numpy_take", "torch_index_select", "a copy of the same rows"]
 
 
-def test_lines_join_the_batches_of_one_table_alone(folder):
+def test_lines_join_the_batches_of_one_table_alone(folder: Path) -> None:
     axes = suite.plot(folder / "host").axes[0]
     thin = [line.get_xdata() for line in axes.lines if line.get_alpha() == 0.4]
     assert len(thin) == len(fabricate.SPEED)
@@ -96,14 +97,14 @@ def test_lines_join_the_batches_of_one_table_alone(folder):
         assert {tuple(x for x in part if x == x) for part in parts} == together  # noqa: PLR0124 - nan
 
 
-def test_the_peak_of_a_gpu_is_drawn(folder):
+def test_the_peak_of_a_gpu_is_drawn(folder: Path) -> None:
     figure = suite.plot(folder / "gpu")
     assert "theoretical peak" in named(figure)
     (peak,) = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert list(peak.get_ydata()) == pytest.approx([3350, 3350])
 
 
-def test_the_clocks_stand_apart(folder):
+def test_the_clocks_stand_apart(folder: Path) -> None:
     figure = suite.plot(folder / "gpu", kind="batch")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         f"gpu · cuda:0 · {clock} time" for clock in ("kernel", "enqueue", "call")
@@ -117,7 +118,7 @@ def test_the_clocks_stand_apart(folder):
         assert len(whiskers) == len(found) == 3 * len(fabricate.SPEED)
 
 
-def test_the_title_keeps_out_of_the_legend(folder):
+def test_the_title_keeps_out_of_the_legend(folder: Path) -> None:
     figure = suite.plot(folder / "host", kind="batch")
     figure.draw_without_rendering()
     title, (legend,) = figure._suptitle.get_window_extent(), figure.legends
@@ -125,13 +126,13 @@ def test_the_title_keeps_out_of_the_legend(folder):
     assert title.x0 >= 0 and title.x1 <= figure.bbox.x1
 
 
-def test_a_cpu_has_the_call_alone(folder):
+def test_a_cpu_has_the_call_alone(folder: Path) -> None:
     (axes,) = suite.plot(folder / "host", kind="batch").axes
     assert axes.get_title(loc="left") == "host · cpu · call time"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "16", "512"]
 
 
-def test_the_share_of_the_ceiling_is_drawn_over_the_bytes_of_a_row(folder):
+def test_the_share_of_the_ceiling_is_drawn_over_the_bytes_of_a_row(folder: Path) -> None:
     figure = suite.plot(folder / "host", kind="fraction")
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("bytes of one row", "of the speed of a copy")
@@ -146,7 +147,7 @@ def test_the_share_of_the_ceiling_is_drawn_over_the_bytes_of_a_row(folder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_machines_stand_side_by_side(folder, kind):
+def test_machines_stand_side_by_side(folder: Path, kind: Any) -> None:
     figure = suite.plot([folder / "host", folder / "gpu"], kind=kind)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[0].startswith("host · cpu") and titles[1].startswith("gpu · cuda:0")
@@ -157,14 +158,14 @@ def test_machines_stand_side_by_side(folder, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_failures_are_named_and_not_drawn(folder, kind):
+def test_failures_are_named_and_not_drawn(folder: Path, kind: Any) -> None:
     figure = suite.plot(folder / "host", kind=kind)
     assert f"not drawn, unsupported: {BROKEN}" in words(figure)
     assert BROKEN not in named(figure)
     assert BROKEN not in {name for axes in figure.axes for name, _, _ in marks(axes)[0]}
 
 
-def test_hot_is_hollow_and_backends_differ_in_colour_and_mark(folder):
+def test_hot_is_hollow_and_backends_differ_in_colour_and_mark(folder: Path) -> None:
     looks = {}
     for one in suite.plot(folder / "host").axes[0].containers:
         data = one.lines[0]
@@ -175,14 +176,14 @@ def test_hot_is_hollow_and_backends_differ_in_colour_and_mark(folder):
     assert len({look for (_, hollow), look in looks.items() if hollow}) == len(fabricate.SPEED)
 
 
-def test_too_few_rounds_are_a_mark_without_a_whisker(tmp_path):
+def test_too_few_rounds_are_a_mark_without_a_whisker(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r", CASES, shape={"count": 3})
     for kind in KINDS:
         found, whiskers = marks(suite.plot(run.path, kind=kind).axes[0])
         assert found and not whiskers
 
 
-def test_rows_chosen_by_hand_are_drawn_whatever_their_index(folder):
+def test_rows_chosen_by_hand_are_drawn_whatever_their_index(folder: Path) -> None:
     table = suite.load(folder / "host")
     few = table[(table.backend == "numba_cpu") & (table.cache == "hot")]
     ((name, _, _),), _ = marks(suite.plot(few).axes[0])
@@ -194,7 +195,7 @@ def test_rows_chosen_by_hand_are_drawn_whatever_their_index(folder):
 
 
 @pytest.mark.parametrize("name", ["$x^$", "_hidden", "\x1b[31m<b>", "a" * 90])
-def test_odd_names_are_text(tmp_path, name):
+def test_odd_names_are_text(tmp_path: Path, name: Any) -> None:
     failed = [fabricate.failure("$" + name + "$", CASES[0], "m", reason="$", status="wrong")]
     run = fabricate.run(tmp_path / "$r_$", CASES, speed={name: 1.0, "b": 2.0}, extra=failed)
     for kind in KINDS:
@@ -203,7 +204,7 @@ def test_odd_names_are_text(tmp_path, name):
         assert cut(name, 28) in words(figure)
 
 
-def test_what_can_not_be_drawn_is_one_line(folder, tmp_path):
+def test_what_can_not_be_drawn_is_one_line(folder: Path, tmp_path: Path) -> None:
     failed = Run.create(tmp_path / "failed", fabricate.ENVIRONMENT)
     failed.append([fabricate.failure("b", CASES[0], "m0")])
     for source, kind, words in (
@@ -227,7 +228,7 @@ def test_what_can_not_be_drawn_is_one_line(folder, tmp_path):
         assert "\n" not in str(refused.value)
 
 
-def test_what_is_amiss_is_warned_about_at_the_readers_own_line(folder, tmp_path):
+def test_what_is_amiss_is_warned_about_at_the_readers_own_line(folder: Path, tmp_path: Path) -> None:
     fabricate.run(tmp_path / "r", CASES[:1])
     with (tmp_path / "r" / "records.jsonl").open("a") as file:
         file.write("no record\n")
@@ -237,8 +238,8 @@ def test_what_is_amiss_is_warned_about_at_the_readers_own_line(folder, tmp_path)
         assert [one.filename for one in warned] == [__file__]
 
 
-def test_a_notebook_shows_it_and_the_same_table_gives_the_same_picture(folder):
-    def svg():
+def test_a_notebook_shows_it_and_the_same_table_gives_the_same_picture(folder: Path) -> None:
+    def svg() -> Any:
         file = io.BytesIO()
         with matplotlib.rc_context({"svg.hashsalt": "a"}):
             suite.plot(folder / "gpu").savefig(file, format="svg", metadata={"Date": None})
@@ -248,7 +249,7 @@ def test_a_notebook_shows_it_and_the_same_table_gives_the_same_picture(folder):
     assert suite.plot(folder / "gpu")._repr_png_().startswith(b"\x89PNG")
 
 
-def test_no_screen_and_no_pyplot_are_needed(folder, tmp_path):
+def test_no_screen_and_no_pyplot_are_needed(folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys, suite\nassert 'matplotlib' not in sys.modules\n"
         f"suite.plot({str(folder / 'host')!r}).savefig('a.png')\n"

@@ -6,6 +6,8 @@ import io
 import itertools
 import random
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -31,7 +33,7 @@ GPU = replace(fabricate.ENVIRONMENT, devices=("cuda:0",), gpu={columns.PEAK: 3.3
 SECONDS = 2e-5
 
 
-def one(backend: str, case: Case, number: int = 0, **telemetry) -> Record:
+def one(backend: str, case: Case, number: int = 0, **telemetry: Any) -> Record:
     """A GPU record of 20 µs with these counters."""
     draw = random.Random(0)
     made = fabricate.record(
@@ -40,7 +42,7 @@ def one(backend: str, case: Case, number: int = 0, **telemetry) -> Record:
     return replace(made, telemetry=telemetry)
 
 
-def gpu_run(path, *records):
+def gpu_run(path: Path, *records: Any) -> Any:
     run = Run.create(path, GPU)
     run.append(records)
     for record in {r.measurement: r for r in records if r.samples}.values():
@@ -48,14 +50,14 @@ def gpu_run(path, *records):
     return run.path
 
 
-def sentences(path):
+def sentences(path: Path) -> Any:
     return words.sentences(outcomes.read([path]), None)
 
 
 # --- the table ---
 
 
-def test_counters_stand_in_the_table_with_their_units(tmp_path):
+def test_counters_stand_in_the_table_with_their_units(tmp_path: Path) -> None:
     seen = fabricate.counted(CASE, SECONDS, dram=0.5)
     seen["case_throttled_software_power_cap_s"] = 0.25
     row = suite.load(gpu_run(tmp_path / "r", one("b", CASE, **seen))).iloc[0]
@@ -71,7 +73,7 @@ def test_counters_stand_in_the_table_with_their_units(tmp_path):
     assert pd.isna(row.dram_missing) and pd.isna(row.energy_missing)
 
 
-def test_a_figure_that_is_missing_has_its_reason(tmp_path):
+def test_a_figure_that_is_missing_has_its_reason(tmp_path: Path) -> None:
     seen = {
         "dram_bytes_per_s": None,
         "dram_bytes_per_s_missing": "not supported",
@@ -92,7 +94,7 @@ def test_a_figure_that_is_missing_has_its_reason(tmp_path):
     assert len(numbers) == 6 and table[numbers].isna().all().all()
 
 
-def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path):
+def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path: Path) -> None:
     zone = tmp_path / "sys/class/powercap/intel-rapl:0"
     zone.mkdir(parents=True)
     (zone / "name").write_text("package-0\n")
@@ -100,7 +102,7 @@ def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path):
     counter = zone / "energy_uj"
     counter.write_text("0")
 
-    def lookup():
+    def lookup() -> None:
         counter.write_text(str(next(joules) * 1_000_000))
 
     seen = HostObserver(tmp_path).sustained(CASE.payload_bytes, [lookup], lambda: None, 0.001)
@@ -113,14 +115,14 @@ def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path):
     assert [line for line in sentences(tmp_path / "r") if "energy for a GB" in line]
 
 
-def test_every_column_says_what_it_holds():
+def test_every_column_says_what_it_holds() -> None:
     assert list(MEANINGS) == list(COLUMNS) and all(MEANINGS.values())
 
 
 # --- the sentences ---
 
 
-def test_declared_bytes_stand_against_those_the_counters_saw(tmp_path):
+def test_declared_bytes_stand_against_those_the_counters_saw(tmp_path: Path) -> None:
     large, small = CASES[1], CASES[0]
     records = (
         one("a", small, 0, **fabricate.counted(small, SECONDS, dram=0.25)),
@@ -136,7 +138,7 @@ def test_declared_bytes_stand_against_those_the_counters_saw(tmp_path):
     )
 
 
-def test_the_copy_says_how_far_the_counters_can_be_trusted(tmp_path):
+def test_the_copy_says_how_far_the_counters_can_be_trusted(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "r", GPU)
     made = one("a", CASE, **fabricate.counted(CASE, SECONDS, dram=1.3))
     copy = replace(made, backend="copy", role="ceiling", telemetry=fabricate.counted(CASE, SECONDS, dram=1.2))
@@ -145,7 +147,7 @@ def test_the_copy_says_how_far_the_counters_can_be_trusted(tmp_path):
     assert line.endswith(f"(a on {CASE}), and for the plain copy beside it 1.20x its known bytes")
 
 
-def test_energy_is_compared_over_the_cases_all_have(tmp_path):
+def test_energy_is_compared_over_the_cases_all_have(tmp_path: Path) -> None:
     records = [
         *(
             one("a", case, k, **fabricate.counted(case, SECONDS, joules_per_gb=(0.1, 0.3, 9.0)[k]))
@@ -161,14 +163,14 @@ def test_energy_is_compared_over_the_cases_all_have(tmp_path):
     assert "energy for a GB of payload at the median over 2 cases: a 0.200 J, b 0.800 J" in lines
 
 
-def test_clocks_held_down_are_said(tmp_path):
+def test_clocks_held_down_are_said(tmp_path: Path) -> None:
     seen = fabricate.counted(CASE, SECONDS)
     records = [one("a", CASE, **seen), one("b", CASE, **{**seen, "case_throttled_software_power_cap_s": 0.2})]
     lines = sentences(gpu_run(tmp_path / "r", *records))
     assert "clocks were held down while 1 of 2 results were measured: software power cap 1" in lines
 
 
-def test_without_counters_nothing_is_said(tmp_path):
+def test_without_counters_nothing_is_said(tmp_path: Path) -> None:
     results = outcomes.read([fabricate.run(tmp_path / "r").path])
     assert words.counter_sentences(results.outcomes) == []
 
@@ -177,7 +179,7 @@ def test_without_counters_nothing_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(("floor", "told"), [(None, ["c"]), (0.001, ["b", "c"]), (0.25, [])])
-def test_terminal_and_page_name_the_same_as_not_told_apart(tmp_path, floor, told):
+def test_terminal_and_page_name_the_same_as_not_told_apart(tmp_path: Path, floor: Any, told: Any) -> None:
     """1 % more and 20 % more time, against noise floors that hide one, none and both of them."""
     where = replace(fabricate.ENVIRONMENT, noise_floor=floor)
     speed = {"a": 1.0, "b": 1.01, "c": 1.2}
@@ -193,7 +195,7 @@ def test_terminal_and_page_name_the_same_as_not_told_apart(tmp_path, floor, told
     assert "the interval of their ratio reaches the machine's noise floor" in file.getvalue()
 
 
-def test_told_apart_is_what_compare_calls_slower(tmp_path):
+def test_told_apart_is_what_compare_calls_slower(tmp_path: Path) -> None:
     path = fabricate.run(tmp_path / "r", speed={f"b{k}": 1 + k / 200 for k in range(9)}).path
     results = outcomes.read([path])
     for case in CASES:
@@ -205,13 +207,13 @@ def test_told_apart_is_what_compare_calls_slower(tmp_path):
         assert 1 < len(best) < len(group)
 
 
-def test_under_six_rounds_nothing_is_told(tmp_path):
+def test_under_six_rounds_nothing_is_told(tmp_path: Path) -> None:
     path = fabricate.run(tmp_path / "r", [CASE], shape={"count": 5}).path
     ranked, best = comparison.rank(outcomes.read([path]).outcomes, 0.02)
     assert best == {o.key for o in ranked} and len(best) == 3
 
 
-def test_the_noise_floor_is_the_machines_or_assumed():
+def test_the_noise_floor_is_the_machines_or_assumed() -> None:
     assert comparison.noise_floor(replace(fabricate.ENVIRONMENT, noise_floor=0.005)) == 0.005
     assert (
         comparison.noise_floor(replace(fabricate.ENVIRONMENT, noise_floor=None)) == stats.ASSUMED_NOISE_FLOOR
@@ -221,7 +223,7 @@ def test_the_noise_floor_is_the_machines_or_assumed():
 # --- the winner and the rest ---
 
 
-def test_the_winner_is_named_with_its_factor_and_cases(folder):
+def test_the_winner_is_named_with_its_factor_and_cases(folder: Path) -> None:
     lines = words.sentences(outcomes.read([folder]), None)
     assert lines[0].startswith("numba_cpu is 2.00x faster than torch_index_select at the median over 3 cases")
     assert lines[1].startswith(
@@ -230,7 +232,7 @@ def test_the_winner_is_named_with_its_factor_and_cases(folder):
     assert lines[0] in printed(folder)
 
 
-def test_a_baseline_can_be_chosen(folder):
+def test_a_baseline_can_be_chosen(folder: Path) -> None:
     lines = words.sentences(outcomes.read([folder]), "numpy_take")
     assert [line.partition(" at ")[0] for line in lines] == [
         "numba_cpu is 4.00x faster than numpy_take",
@@ -238,7 +240,7 @@ def test_a_baseline_can_be_chosen(folder):
     ]
 
 
-def test_a_baseline_that_nobody_measured_is_said_and_the_report_goes_on(folder):
+def test_a_baseline_that_nobody_measured_is_said_and_the_report_goes_on(folder: Path) -> None:
     lines = words.sentences(outcomes.read([folder]), "nope")
     assert (
         lines[0]
@@ -247,7 +249,7 @@ def test_a_baseline_that_nobody_measured_is_said_and_the_report_goes_on(folder):
     assert "2.00x faster than torch_index_select" in lines[1]
 
 
-def test_where_the_baseline_wins_that_is_said(tmp_path):
+def test_where_the_baseline_wins_that_is_said(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r", speed={"torch_index_select": 1.0, "slow": 1.5, "slower": 3.0})
     lines = words.sentences(outcomes.read([run.path]), None)
     assert lines[0] == "torch_index_select is the fastest at the median; none of the 2 others beats it"
@@ -257,7 +259,7 @@ def test_where_the_baseline_wins_that_is_said(tmp_path):
     assert lines[0] == "torch_index_select is the fastest at the median; the other does not beat it"
 
 
-def test_one_that_completed_few_cases_has_not_won(tmp_path):
+def test_one_that_completed_few_cases_has_not_won(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r")
     run.append([fabricate.record("lucky", CASE, 1e-9, random.Random(0), "m0")])
     lines = words.sentences(outcomes.read([run.path]), None)
@@ -265,7 +267,7 @@ def test_one_that_completed_few_cases_has_not_won(tmp_path):
     assert lines[2].startswith("lucky is") and "over 1 case" in lines[2]
 
 
-def test_backends_that_were_never_there_share_a_line(tmp_path):
+def test_backends_that_were_never_there_share_a_line(tmp_path: Path) -> None:
     gone = [
         fabricate.failure(name, case, "m", status="unavailable", reason=f"needs {name}")
         for case in CASES

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -9,39 +12,39 @@ from suite.report.__main__ import main
 from tests.support import fabricate
 
 
-def _torn(run):
+def _torn(run: Any) -> None:
     data = (run / "records.jsonl").read_bytes()
     (run / "records.jsonl").write_bytes(data[: data.index(b"\n") - 40])
 
 
-def _foreign(run):
+def _foreign(run: Any) -> None:
     (run / "records.jsonl").write_text("backend,median_us\nnumpy_take,1.5\n")
 
 
-def _edited(run):
+def _edited(run: Any) -> None:
     lines = (run / "records.jsonl").read_text().splitlines(keepends=True)
     (run / "records.jsonl").write_text(lines[1].replace('"batch":512', '"batch":"512"'))
 
 
-def _older(run):
+def _older(run: Any) -> None:
     text = (run / "environment.json").read_text()
     (run / "environment.json").write_text(text.replace('"schema": 1', '"schema": 0'))
 
 
-def _older_records(run):
+def _older_records(run: Any) -> None:
     lines = (run / "records.jsonl").read_text().splitlines(keepends=True)
     (run / "records.jsonl").write_text(lines[1].replace('"schema":1', '"schema":0'))
 
 
-def _foreign_environment(run):
+def _foreign_environment(run: Any) -> None:
     (run / "environment.json").write_text('{"machine_info": {}, "benchmarks": []}')
 
 
-def _empty(run):
+def _empty(run: Any) -> None:
     (run / "records.jsonl").write_text("")
 
 
-def _no_records(run):
+def _no_records(run: Any) -> None:
     (run / "records.jsonl").unlink()
 
 
@@ -58,7 +61,9 @@ AMISS = {
 
 
 @pytest.mark.parametrize("spoil", AMISS)
-def test_a_spoiled_run_is_a_line_of_a_report_and_alone_no_report(folder, tmp_path, capsys, spoil):
+def test_a_spoiled_run_is_a_line_of_a_report_and_alone_no_report(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Any
+) -> None:
     bad = fabricate.run(tmp_path / "bad", [fabricate.CASE]).path
     spoil(bad)
     written = [tmp_path / name for name in ("r.csv", "r.md", "r.html")]

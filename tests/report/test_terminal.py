@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.support import fabricate
 from tests.support.reports import printed
 
 
-def test_too_few_rounds_give_a_median_and_no_interval(tmp_path):
+def test_too_few_rounds_give_a_median_and_no_interval(tmp_path: Path) -> None:
     table = suite.load(fabricate.run(tmp_path / "r", [fabricate.CASE], shape={"count": 3}).path)
     assert table.median_us.notna().all()
     assert table[["ci_low_us", "ci_high_us", "fraction_of_ceiling_low"]].isna().all().all()
@@ -20,7 +22,7 @@ def test_too_few_rounds_give_a_median_and_no_interval(tmp_path):
     assert "±?" in text and text.count("\n* ") == 4  # nothing tells the three apart; and the legend
 
 
-def test_failures_and_what_did_not_converge_are_counted(tmp_path):
+def test_failures_and_what_did_not_converge_are_counted(tmp_path: Path) -> None:
     bad = [fabricate.failure("broken", case, "m", reason="no odd rows") for case in fabricate.CASES[:2]]
     vague = fabricate.record("vague", fabricate.CASE, 1e-3, random.Random(0), "m0", converged=False)
     text = printed(fabricate.run(tmp_path / "r", extra=[*bad, vague]).path)
@@ -29,7 +31,7 @@ def test_failures_and_what_did_not_converge_are_counted(tmp_path):
     assert "not converged" in text
 
 
-def test_a_narrow_terminal_has_a_line_a_row(tmp_path, monkeypatch):
+def test_a_narrow_terminal_has_a_line_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = fabricate.run(tmp_path / "r", [fabricate.CASE], converged=False)
     run.append(
         [fabricate.failure("broken", fabricate.CASE, "m0", status="crashed", reason="a segfault " * 9)]
@@ -42,14 +44,14 @@ def test_a_narrow_terminal_has_a_line_a_row(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("columns", ["40", "60", "100", "300"])
-def test_any_width_shows_every_backend(folder, monkeypatch, columns):
+def test_any_width_shows_every_backend(folder: Path, monkeypatch: pytest.MonkeyPatch, columns: Any) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     text = printed(folder)
     for backend in fabricate.SPEED:
         assert text.count(f" {backend}") >= len(fabricate.CASES)
 
 
-def test_a_long_report_points_to_the_files(folder, monkeypatch):
+def test_a_long_report_points_to_the_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "MAX_TERMINAL_ROWS", 5)
     text = printed(folder)
     assert "9 rows are too many to print" in text and "numba_cpu is 2.00x faster" in text

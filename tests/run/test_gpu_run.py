@@ -226,7 +226,7 @@ class Stubbed:
 
     def __init__(
         self, *argv: str, driver: bool = True, settings: dict[str, Any] | None = None, **environ: str
-    ):
+    ) -> None:
         self.argv, self.driver, self.settings, self.environ = argv, driver, settings or {}, environ
 
     def ended(self, folder: Path, nvml_library: Path) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from suite.cases.case import Case
 from suite.records.record import Environment, Fact, Memory, Record, Samples, Traffic
@@ -36,12 +37,12 @@ ENVIRONMENT = Environment(
 )
 
 
-def rounds(seconds: float, draw: random.Random, count: int = 12, each: int = 5, noise: float = 0.004):
+def rounds(seconds: float, draw: random.Random, count: int = 12, each: int = 5, noise: float = 0.004) -> Any:
     """Samples around a time, in rounds."""
     return tuple(tuple(seconds * draw.lognormvariate(0.0, noise) for _ in range(each)) for _ in range(count))
 
 
-def samples(seconds: float, draw: random.Random, clock: str = "call", **shape) -> Samples:
+def samples(seconds: float, draw: random.Random, clock: str = "call", **shape: Any) -> Samples:
     """Samples whose headline clock shows about ``seconds``."""
     if clock == "call":
         return Samples(call_s=rounds(seconds, draw, **shape), settling_s=rounds(seconds * 1.3, draw, 2, 1))
@@ -82,7 +83,7 @@ def counted(case: Case, seconds: float, dram: float = 1.0, joules_per_gb: float 
 
 
 def record(
-    backend: str, case: Case, seconds: float, draw: random.Random, measurement: str, **changes
+    backend: str, case: Case, seconds: float, draw: random.Random, measurement: str, **changes: Any
 ) -> Record:
     """One record that is ok, unless ``changes`` says otherwise."""
     shape = changes.pop("shape", {})
@@ -104,8 +105,14 @@ def record(
 
 
 def failure(
-    backend: str, case: Case, measurement: str, *, status="unsupported", reason="rows are odd", device="cpu"
-):
+    backend: str,
+    case: Case,
+    measurement: str,
+    *,
+    status: Any = "unsupported",
+    reason: Any = "rows are odd",
+    device: Any = "cpu",
+) -> Any:
     return Record(backend, device, case, status, reason, measurement)
 
 
@@ -114,7 +121,7 @@ def measurement(
     number: int = 0,
     speed: Mapping[str, float] = SPEED,
     seed: int = 0,
-    **changes,
+    **changes: Any,
 ) -> list[Record]:
     """The records of one measurement: the ceiling and each backend, in the order of ``speed``."""
     draw = random.Random(f"{seed} {number}")
@@ -132,7 +139,7 @@ def run(
     cases: Iterable[Case] = CASES,
     environment: Environment = ENVIRONMENT,
     extra: Iterable[Record] = (),
-    **options,
+    **options: Any,
 ) -> Run:
     """A run on disk: a measurement a case, then ``extra`` records."""
     made = Run.create(path, environment)

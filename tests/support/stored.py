@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import HealthCheck, settings
 
 from tests.support import fabricate
@@ -9,11 +11,11 @@ from tests.support import fabricate
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def block(number=0):
+def block(number: Any = 0) -> Any:
     return fabricate.measurement(fabricate.CASE, number, shape={"count": 6, "each": 3})
 
 
-def one_line(error, *words):
+def one_line(error: Any, *words: Any) -> Any:
     text = str(error.value)
     assert "\n" not in text and ": " in text and "; " in text
     for word in words:

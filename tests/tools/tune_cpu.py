@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -58,7 +59,9 @@ def variant(**choices: float) -> Prepare:
     return type("Variant", (NumbaCpu,), choices)().prepare
 
 
-def take_turns(prepares: dict[str, Prepare], memory: np.ndarray, size: int, batch: int, hot: bool = False):
+def take_turns(
+    prepares: dict[str, Prepare], memory: np.ndarray, size: int, batch: int, hot: bool = False
+) -> Any:
     """Seconds of a call, by competitor."""
     table = memory[: len(memory) // size * size].reshape(-1, size).view(np.int32)
     calls = 2 if hot else max(3, min(256, ROTATE_BYTES // (batch * size)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ NAMES = ["lookup", "copy", "RMSNorm", "residual add", "RoPE", "KV-cache write", 
 
 
 @pytest.fixture(scope="module")
-def torch():
+def torch() -> Any:
     return pytest.importorskip("torch", reason="the steps are torch's")
 
 
@@ -41,7 +42,7 @@ def test_models_have_the_table_of_their_name(name: str) -> None:
     assert weights / 1e9 == pytest.approx(billions, rel=0.12)
 
 
-def test_all_steps_are_timed_at_every_number_of_tokens(torch, monkeypatch) -> None:
+def test_all_steps_are_timed_at_every_number_of_tokens(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "TOKENS", (1, 40))
     monkeypatch.setattr(steps, "SHARES", {1: 0.5, 40: 0.5})
     monkeypatch.setattr(timed, "MAX_ROUNDS", 2)
@@ -53,7 +54,7 @@ def test_all_steps_are_timed_at_every_number_of_tokens(torch, monkeypatch) -> No
         assert all(line["cut"] == 1 and all(t > 0 for t in line["rounds"]) for line in told[1:])
 
 
-def test_steps_compute_what_they_say(torch) -> None:
+def test_steps_compute_what_they_say(torch: Any) -> None:
     with torch.inference_mode():
         bench = steps.Bench(torch, TARGET)
         made, cuts = bench.steps(5, 60.0)
@@ -68,7 +69,7 @@ def test_steps_compute_what_they_say(torch) -> None:
 
 
 def test_lookups_rotate_until_rows_are_cold_and_weights_that_fit_a_cache_are_held_several_times(
-    torch,
+    torch: Any,
 ) -> None:
     with torch.inference_mode():
         bench = steps.Bench(torch, TARGET)
@@ -79,7 +80,7 @@ def test_lookups_rotate_until_rows_are_cold_and_weights_that_fit_a_cache_are_hel
         assert len(whole.layers) == 1
 
 
-def test_where_memory_or_time_is_short_fewer_columns_are_timed(torch) -> None:
+def test_where_memory_or_time_is_short_fewer_columns_are_timed(torch: Any) -> None:
     with torch.inference_mode():
         weights = 2 * (sum(c * i for c, i in TOY.products) + TOY.vocab * TOY.dim)
         small = replace(TARGET, memory_bytes=int((TARGET.table_bytes + weights) / steps.MEMORY_SHARE))
@@ -113,7 +114,7 @@ def test_a_cut_step_makes_its_pass_a_bound() -> None:
     assert not any(part.whole for part in parts_of(TOY, 32, known(at32=4)))
 
 
-def test_what_a_lost_process_had_timed_is_kept(monkeypatch) -> None:
+def test_what_a_lost_process_had_timed_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     line = {"rounds": [1.0] * 6, "cut": 1}
     whole = [{"tokens": 1, "begun": True}, *({**line, "tokens": 1, "step": n} for n in NAMES)]
     part = [{"tokens": 32, "begun": True}, {**line, "tokens": 32, "step": "lookup"}]
@@ -128,7 +129,7 @@ def test_what_a_lost_process_had_timed_is_kept(monkeypatch) -> None:
         cheapest.measure(TARGET, 1.0)
 
 
-def test_training_steps_are_torch_s_own(torch, monkeypatch) -> None:
+def test_training_steps_are_torch_s_own(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "BATCHES", (1, 40))
     monkeypatch.setattr(timed, "MAX_ROUNDS", 2)
     lines = list(training.measure(TARGET.spec(seconds=60.0)))
@@ -146,7 +147,7 @@ def test_training_steps_are_torch_s_own(torch, monkeypatch) -> None:
     assert 0 < changed <= 8
 
 
-def test_a_table_too_large_to_train_in_memory_or_time_is_trained_in_part(torch) -> None:
+def test_a_table_too_large_to_train_in_memory_or_time_is_trained_in_part(torch: Any) -> None:
     place = replace(TARGET, vocab=2**16)
     assert training._rows(torch, place, 1e6) == 2**16
     short = replace(place, memory_bytes=int(training.TABLES * 2**15 * 128 / training.MEMORY_SHARE))
@@ -154,7 +155,7 @@ def test_a_table_too_large_to_train_in_memory_or_time_is_trained_in_part(torch) 
     assert training._rows(torch, place, 0.0) == training.LEAST_ROWS
 
 
-def test_turns_are_shuffled_rounds_of_all(monkeypatch) -> None:
+def test_turns_are_shuffled_rounds_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     made = [timed.Timed(name, [lambda name=name: order.append(name)], CPU) for name in "ab"]
     monkeypatch.setattr(timed, "MAX_ROUNDS", 7)
