@@ -40,9 +40,7 @@ def refuse(error: Exception) -> int:
 
 def execute(main: Callable[[], int]) -> NoReturn:
     """Run a command and end the process with its code; no traceback for a closed or full output or Ctrl-C."""
-    if (
-        sys.stdout is None
-    ):  # closed by whoever wants to hear nothing; a file opened later must not take its place
+    if sys.stdout is None:  # closed by the caller; a file opened later must not take its place
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -50,7 +48,7 @@ def execute(main: Callable[[], int]) -> NoReturn:
     try:
         code = main()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read us has seen enough; the interpreter's own flush must not complain
+    except BrokenPipeError:  # the reader has seen enough; the interpreter's own flush must not complain
         _silence()
         code = 141
     except OSError as error:

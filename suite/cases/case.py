@@ -57,9 +57,8 @@ class Case:
         _one_of("dtype", self.dtype, DTYPE_BYTES)
         _one_of("index dtype", self.index_dtype, INDEX_BYTES)
         _one_of("cache", self.cache, CACHES)
-        law = self.distribution
-        if law not in DISTRIBUTIONS and not law.startswith("file:") and not _ZIPF.fullmatch(law):
-            _one_of("distribution", law, (*DISTRIBUTIONS, "zipf-EXPONENT"))
+        if not self.distribution.startswith("file:") and not _ZIPF.fullmatch(self.distribution):
+            _one_of("distribution", self.distribution, (*DISTRIBUTIONS, "zipf-EXPONENT"))
         width = DTYPE_BYTES[self.dtype]
         if not 0 <= self.offset <= MAX_OFFSET or self.offset % width:
             what = f"multiple of {width} bytes, as {self.dtype} needs, from 0 to {MAX_OFFSET}"

@@ -1,4 +1,4 @@
-"""The laws token ids are drawn from."""
+"""Token ids: the distributions they are drawn from, and files of them."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _LONGEST_WORD = 100
 def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.NDArray[Any]:
     """The ids of one batch: (batch,) of the case's index dtype, the same for the same arguments.
 
-    Laws: ``uniform``; ``zipf-S`` the exact law bounded to the vocab, p(rank) ∝ rank^-S, ranks strewn over the
+    Distributions: ``uniform``; ``zipf-S`` exactly p(rank) ∝ rank^-S over the vocab, ranks scattered over the
     table (``zipf`` is S = 1); ``text`` consecutive tokens of real text, folded modulo a smaller vocab;
     ``text-shuffled`` the same tokens in random order, so without their locality; ``sorted`` uniform, then
     sorted; ``equal`` one id repeated; ``file:NAME`` the user's own, in order.
     """
     rng = np.random.default_rng([seed, turn, case.vocab, case.batch])
-    law, _, exponent = case.distribution.partition("-")
+    name, _, exponent = case.distribution.partition("-")
     if file_ids is not None:
         ids = _window(file_ids, case.batch, turn)
-    elif law == "uniform":
+    elif name == "uniform":
         ids = rng.integers(0, case.vocab, case.batch)
-    elif law == "sorted":
+    elif name == "sorted":
         ids = np.sort(rng.integers(0, case.vocab, case.batch))
-    elif law == "equal":
+    elif name == "equal":
         ids = np.full(case.batch, rng.integers(0, case.vocab))
-    elif law == "zipf":
+    elif name == "zipf":
         ids = _zipf(case.vocab, float(exponent or 1), case.batch, rng)
     else:
         ids = _window(_text(case.distribution == "text-shuffled"), case.batch, turn) % case.vocab
@@ -52,9 +52,9 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
 def draw_apart(case: Case, turns: int, seed: int, file_ids: Ids | None = None) -> list[npt.NDArray[Any]]:
     """Batches whose rows differ from those of the turns before, as long as the table has rows left.
 
-    A batch keeps the order and the repeats its law gave it; its distinct ids, in order of size, are given
+    A batch keeps the order and the repeats it was drawn with; its distinct ids, in order of size, are given
     rows that no earlier turn used, strewn over the table. So a lookup does not find in the cache what the
-    lookup before it left there, and what its law says of one batch stays true.
+    lookup before it left there, and what its distribution says of one batch stays true.
     """
     batches, used, stride = [], 0, _coprime(case.vocab, 0.6180339887)
     for turn in range(turns):
@@ -119,7 +119,7 @@ def _numbers(file: Path) -> Ids:
 
 
 def drawing_bytes(case: Case) -> int:
-    """Host memory in use at most while a batch is drawn and sorted, the law's own table with it."""
+    """Host memory in use at most while a batch is drawn and sorted, the distribution's own table included."""
     table = 8 * case.vocab if case.distribution.startswith("zipf") else 0
     return table + 56 * case.batch
 

@@ -35,7 +35,7 @@ def expected(
 
     The mixer is lowbias32 (C. Wellons, "Prospecting for Hash Functions", 2018), a bijection of 32 bits, so no
     two rows of a table start from the same number. A narrower element is the top bits of the 32. A float has
-    the top bit of its exponent turned where it would not be finite.
+    the top bit of its exponent inverted where it would not be finite.
 
     Args:
         rows: (n,) row numbers of any integer type, NumPy or torch.

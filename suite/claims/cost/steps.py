@@ -138,10 +138,10 @@ class Bench:
         angles = self._activations(tokens, 1, model.head_dim)
         cos, sin, half = angles.cos(), angles.sin(), model.head_dim // 2
 
-        def turned(x: Any) -> Any:
+        def rotated(x: Any) -> Any:
             return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
 
-        return [lambda: (turned(queries), turned(keys))]
+        return [lambda: (rotated(queries), rotated(keys))]
 
     def _write(self, tokens: int) -> list[Call]:
         """Keys and values of one layer, those of each token at a place of its own in the cache."""
