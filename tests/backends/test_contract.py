@@ -45,11 +45,18 @@ BATCHES = (1, 16, 17, 4096)
 VOCAB = 1009
 MOST_LINES = 60
 
-MOVED = [(name, dtype) for name in CPU for dtype in DTYPES if dtype in describe(name).dtypes]
-"""Backends with each dtype that they move."""
-
 COMPILED = {"torch_compile"}
-"""Compiled for each table, which takes a second or so: it gets one table a dtype, not all."""
+"""Compiled for each table, in a second or so: it gets one table a dtype, and most of them are slow."""
+
+MOVED = [
+    pytest.param(
+        name, dtype, marks=pytest.mark.slow if name in COMPILED and dtype not in ("float32", "int8") else ()
+    )
+    for name in CPU
+    for dtype in DTYPES
+    if dtype in describe(name).dtypes
+]
+"""Backends with each dtype that they move."""
 
 LONG = {
     "numba_cpu": "what Python has no words for (prefetch, streaming stores, OpenMP) is emitted as LLVM",

@@ -43,7 +43,7 @@ LEAKS = "leaks"
 """A company without a run: its worker may take less memory than those of a run."""
 WHOLE = {"PYTHONPATH": str(ROOT)}
 """For runs with all libraries: one of the soft ones has a tensor, a bomb needs workers that begin slowly."""
-LIMIT_BYTES = 900_000_000
+LIMIT_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
