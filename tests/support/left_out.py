@@ -1,6 +1,6 @@
 """A plugin for CI: what passed is noted in a file and not run again; no test may go unrun but for hardware.
 
-``python -m pytest -p tests.support.left_out --passed FILE`` runs what FILE does not name, and adds to it what
+``python -m pytest -p tests.support.left_out --passed=FILE`` runs what FILE does not name, and adds to it what
 passes. With ``--nothing-skipped`` the session fails if a test was skipped for want of anything but hardware.
 """
 

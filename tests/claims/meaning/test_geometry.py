@@ -75,6 +75,6 @@ def test_glove_puts_queen_second_and_first_without_the_inputs() -> None:
     royal = found["king-queen"]
     assert royal.verdict == "IT DEPENDS"
     assert royal.tables[0].rows[:2] == (("king", 0.886), ("queen", 0.861))
-    assert royal.number.startswith("queen is no. 2, or no. 1 once king, man and woman are left out; of 100")
+    assert royal.number.startswith("queen is no. 2, or no. 1 with king, man and woman excluded; of 100")
     assert found["near-means-similar"].verdict == "IT DEPENDS"
     assert found["same-rows"].verdict == "TRUE"
