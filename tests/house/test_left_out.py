@@ -25,7 +25,7 @@ def test_it_may_be_skipped(why):
 
 def session(folder: Path, more: str = "") -> subprocess.CompletedProcess[str]:
     (folder / "test_some.py").write_text(TESTS.format(more=more))
-    plugin = ("-p", "tests.support.left_out", "--passed", "passed", "--nothing-skipped")
+    plugin = ("-p", "tests.support.left_out", "--passed=passed", "--nothing-skipped")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin],
         cwd=folder,
