@@ -39,12 +39,14 @@ def cold_to_hot(vocab: int, dim: int, batch: int) -> Iterator[float]:
         yield median_s(cold) / median_s(hot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vocab", [200_000, 20_000], ids=["table over the cache", "table within it, flushed"])
 def test_few_rows_are_slower_cold(vocab: int) -> None:
     """64 rows of 1 KB: from memory, they cost several times what they cost from a cache near the core."""
     assert next(cold_to_hot(vocab, dim=256, batch=64)) > 1.5
 
 
+@pytest.mark.slow
 def test_a_lookup_larger_than_the_cache_is_as_slow_hot() -> None:
     """Four caches' worth of rows push each other out: asking again for the same ones gains nothing."""
     dim = 1024

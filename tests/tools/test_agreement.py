@@ -16,6 +16,8 @@ from suite.engine.arrays import CudaArrays
 from suite.records.device import Device
 from tests.tools import agreement, agreement_gpu
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 CASE = Case(5000, 33, "bfloat16", 40)

@@ -18,6 +18,8 @@ from tests.stand_ins import host_cuda
 from tests.support import fabricate
 from tests.tools import limits, limits_gpu, tune_gpu, tuning
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("row_bytes", "batch"), tune_gpu.SHAPES)
 def test_choices_cover_every_element(row_bytes: int, batch: int) -> None:
