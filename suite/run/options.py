@@ -25,6 +25,7 @@ from suite.command import BadRequest, list_of, named, path_of, seconds_of, whole
 from suite.records.device import KINDS, Device
 from suite.text import plain
 
+Group = argparse._ArgumentGroup
 SUSTAIN_S = 1.2
 
 
@@ -138,9 +139,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_backends(parser.add_argument_group("by whom, and where"))
     _add_settings(parser.add_argument_group("how it is measured"))
     return parser
-
-
-Group = argparse._ArgumentGroup
 
 
 def _add_cases(group: Group) -> None:

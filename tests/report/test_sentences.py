@@ -1,4 +1,4 @@
-"""What counters saw beside the times; who can't be told from the fastest, by one rule everywhere."""
+"""What counters saw beside the times; what is tied with the fastest, by one rule everywhere."""
 
 from __future__ import annotations
 
