@@ -17,6 +17,7 @@ import pytest
 
 from tests.stand_ins.nvml_stub.build import build
 from tests.support import commands, measured
+from tests.support.browser import Browser, executable
 from tests.support.nvml import ON_HOST, Child
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
@@ -132,6 +133,16 @@ def pytest_benchmark_compare_machine_info(
 def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds the stand-in for NVML's library."""
     return build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser to open pages in, the same for all tests."""
+    if executable() is None:
+        pytest.skip("no chromium on this machine; Debian's package chromium has it")
+    made = Browser(tmp_path_factory.mktemp("browser"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

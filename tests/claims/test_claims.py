@@ -26,7 +26,7 @@ from suite.claims.target import Target, Unmeasured
 from suite.records import strict
 from suite.records.device import CPU
 from tests.support import fabricate
-from tests.support.browser import Browser, executable
+from tests.support.browser import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -297,40 +297,33 @@ def test_the_page_has_every_verdict_figure_rule_and_note() -> None:
     assert "<script" not in text
 
 
-@pytest.mark.skipif(executable() is None, reason="no Chromium here")
 @pytest.mark.parametrize(("width", "phone"), [(1280, False), (390, True)])
-def test_the_page_is_quiet_fits_and_runs_nothing(tmp_path: Path, width: int, phone: bool) -> None:
+def test_the_page_is_quiet_fits_and_runs_nothing(
+    browser: Browser, tmp_path: Path, width: int, phone: bool
+) -> None:
     evil = replace(
         FINDING, claim=EVIL, number=EVIL, why=EVIL, rule=EVIL, notes=(EVIL,),
         tables=(Table(EVIL, (EVIL,), ((EVIL,),)),), plots=(replace(PLOT, title=EVIL, x_label=EVIL),),
     )  # fmt: skip
     file = tmp_path / "page.html"
     file.write_text(page(FINDING, replace(evil, name="odd")), encoding="utf-8")
-    browser = Browser(tmp_path / "profile")
-    try:
-        browser.open(file.as_uri(), width=width, phone=phone)
-        assert browser.said == []
-        assert browser.asked == [file.as_uri()]
-        assert browser.run(
-            "window.evil === undefined && document.querySelectorAll('script, img').length === 0"
-        )
-        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
-        shown = (
-            "[...document.querySelectorAll('svg[role=img]')].filter(s => s.getBoundingClientRect().width > 0)"
-        )
-        assert browser.run(f"{shown}.length") == 2
-        boxes = browser.run(f"{shown}[0].querySelectorAll('text').length")
-        assert boxes > 8
-        inside = (
-            f"(() => {{ const svg = {shown}[0], box = svg.getBoundingClientRect();"
-            "const within = r => r.left >= box.left - 1 && r.right <= box.right + 1"
-            " && r.top >= box.top - 1 && r.bottom <= box.bottom + 1;"
-            "return [...svg.querySelectorAll('text')].every(t => within(t.getBoundingClientRect())); })()"
-        )
-        assert browser.run(inside)
-        assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") != "none"
-    finally:
-        browser.close()
+    browser.open(file.as_uri(), width=width, phone=phone)
+    assert browser.said == []
+    assert browser.asked == [file.as_uri()]
+    assert browser.run("window.evil === undefined && document.querySelectorAll('script, img').length === 0")
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    shown = "[...document.querySelectorAll('svg[role=img]')].filter(s => s.getBoundingClientRect().width > 0)"
+    assert browser.run(f"{shown}.length") == 2
+    boxes = browser.run(f"{shown}[0].querySelectorAll('text').length")
+    assert boxes > 8
+    inside = (
+        f"(() => {{ const svg = {shown}[0], box = svg.getBoundingClientRect();"
+        "const within = r => r.left >= box.left - 1 && r.right <= box.right + 1"
+        " && r.top >= box.top - 1 && r.bottom <= box.bottom + 1;"
+        "return [...svg.querySelectorAll('text')].every(t => within(t.getBoundingClientRect())); })()"
+    )
+    assert browser.run(inside)
+    assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") != "none"
 
 
 def test_a_plot_s_table_has_every_point() -> None:

@@ -53,7 +53,19 @@ class Browser:
         asked: addresses requested since then.
     """
 
-    def __init__(self, profile: Path, wait_s: float = 30.0) -> None:
+    def __init__(self, folder: Path, wait_s: float = 40.0, tries: int = 3) -> None:
+        """Start one, its profile in this folder; where it does not answer, another: a cold start may hang."""
+        self._wait_s = wait_s
+        for left in reversed(range(tries)):
+            try:
+                self._start(folder / f"profile-{left}")
+                break
+            except TimeoutError:
+                self._kill()
+                if not left:
+                    raise
+
+    def _start(self, profile: Path) -> None:
         to_read, self._write = _pipe()
         self._read, to_write = _pipe()
         command = [sys.executable, "-c", _START, str(to_read), str(to_write), str(executable()), *FLAGS]
@@ -63,7 +75,7 @@ class Browser:
         )
         os.close(to_read)
         os.close(to_write)
-        self._wait_s, self._number, self._left = wait_s, 0, b""
+        self._number, self._left = 0, b""
         self._session: str | None = None
         self.said: list[str] = []
         self.asked: list[str] = []
@@ -80,8 +92,12 @@ class Browser:
             self.call("Browser.close")
             self._process.wait(10)
         except (OSError, TimeoutError, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
+            pass
+        self._kill()
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
         os.close(self._read)
         os.close(self._write)
 

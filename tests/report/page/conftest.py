@@ -1,8 +1,7 @@
-"""Pages of made-up runs, and a browser to open them in."""
+"""Pages of made-up runs, opened in a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from suite.analysis import outcomes
 from suite.report.page import html
 from tests.support import fabricate
-from tests.support.browser import Browser, executable
+from tests.support.browser import Browser
 from tests.support.pages import CASES, counted_run, divided_run, evil_run, gpu_run, tied_run
 
 
@@ -36,15 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = html.html(outcomes.read([root / run for run in runs]))
         (root / f"{name}.html").write_bytes(text.encode("utf-8"))
     return root
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if executable() is None:
-        pytest.skip("no chromium on this machine; Debian's package chromium has it")
-    made = Browser(tmp_path_factory.mktemp("profile"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
