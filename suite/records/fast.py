@@ -66,6 +66,9 @@ def _struct(kind: Any) -> Any:
         of = _read_as(hints[field.name])
         absent = field.name in strict.ABSENT_BEFORE.get(kind.__name__, ())
         named.append((field.name, of | msgspec.UnsetType, msgspec.UNSET) if absent else (field.name, of))
+    # What is dropped holds numbers only, so that it has no colon but the one after its name.
+    gone = strict.GONE.get(kind.__name__, ())
+    named += [(name, list[float] | msgspec.UnsetType, msgspec.UNSET) for name in gone]
     return msgspec.defstruct(kind.__name__, named, forbid_unknown_fields=True, gc=False)
 
 
@@ -87,19 +90,21 @@ def _converter(kind: Any) -> Convert:
     inner = {place: _inner(hints[field.name]) for place, field in enumerate(fields)}
     nested = [(place, convert) for place, convert in inner.items() if convert]
     late = strict.ABSENT_BEFORE.get(kind.__name__, ())
-    absent = [(place, f.default) for place, f in enumerate(fields) if f.name in late]
+    absent = [(place, _default(f)) for place, f in enumerate(fields) if f.name in late]
     make = _maker(kind)
 
     def convert(struct: Any) -> tuple[Any, int]:
         values = [*astuple(struct)]
-        colons = len(values)
+        dropped = values[len(fields) :]
+        del values[len(fields) :]
+        colons = len(values) + len(dropped) - dropped.count(UNSET)
         for place, then in nested:
-            if values[place] is not None:
+            if values[place] is not None and values[place] is not UNSET:
                 values[place], more = then(values[place])
                 colons += more
         for place, default in absent:
             if values[place] is UNSET:
-                values[place] = default
+                values[place] = default()
                 colons -= 1
         for value in values:
             if type(value) is str:
@@ -107,6 +112,12 @@ def _converter(kind: Any) -> Convert:
         return make(*values), colons
 
     return convert
+
+
+def _default(field: dataclasses.Field[Any]) -> Callable[[], Any]:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory
+    return lambda: field.default
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from suite.records import fast, strict
 
 SCHEMA = 1
 """Version of the fields below; a reader refuses any other."""
-METHOD = 3
+METHOD = 4
 """Version of how times are measured; results/README.md has the changelog."""
 
 Status = Literal[
@@ -37,7 +37,9 @@ class Samples:
         calls_per_sample: lookups between two readings of the clock; times are already divided by it.
         held: whether the queue was full during every kernel sample; null where there is no queue.
         overhead_s: time to read the clock, included in every sample (divided by calls_per_sample).
-        processes: number of rounds of each process, where several measured; empty for one.
+        began_s: when each turn began, in seconds since the epoch.
+        meter_s: what the meter read in each turn: before it, between its samples, after it; empty without one.
+        meter_threads: how many threads the meter ran on; null without one.
     """
 
     call_s: Rounds
@@ -47,7 +49,9 @@ class Samples:
     calls_per_sample: int = 1
     held: bool | None = None
     overhead_s: float | None = None
-    processes: tuple[int, ...] = ()
+    began_s: tuple[float, ...] = ()
+    meter_s: Rounds = ()
+    meter_threads: int | None = None
 
     def times(self, clock: Clock) -> Rounds:
         """The samples by one clock, by round; none where that clock was not read."""
@@ -116,6 +120,8 @@ class Record:
         telemetry: figures of NVML or of the host's counters, each a value, or null with a reason beside it.
         schema: version of these fields.
         method: version of how times are measured.
+        pass_number: which pass over the cases of the run it is of, from 1; each has new processes and tables.
+        environment: name of the Python environment, where several took turns; null for the run's own.
     """
 
     backend: str
@@ -133,6 +139,8 @@ class Record:
     telemetry: dict[str, Fact] = field(default_factory=dict)
     schema: int = SCHEMA
     method: int = METHOD
+    pass_number: int = 1
+    environment: str | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.samples is not None):
@@ -166,9 +174,11 @@ class Environment:
         system: kernel, libraries, memory, load at the start.
         gpu: the GPU as NVML reports it: name, driver, clocks, limits, theoretical peak; empty without one.
         settings: limits of the measurement: precision, budgets, threads, the counters' phase.
-        noise_floor: the relative difference that this machine showed in an A/A test; null if not measured.
+        noise_floor: the relative difference that equal things showed between passes; null if not measured.
         schema: version of these fields.
         method: version of how times are measured.
+        full_speed_s: what the meter reads at this machine's full speed, by its number of threads.
+        environments: of each Python environment that took turns: its interpreter and versions of packages.
     """
 
     created: str
@@ -187,6 +197,8 @@ class Environment:
     noise_floor: float | None = None
     schema: int = SCHEMA
     method: int = METHOD
+    full_speed_s: dict[str, Fact] = field(default_factory=dict)
+    environments: dict[str, dict[str, Fact]] = field(default_factory=dict)
 
 
 T = TypeVar("T", Record, Environment)

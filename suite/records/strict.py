@@ -13,8 +13,16 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
-ABSENT_BEFORE = {"Case": {"offset"}, "Samples": {"processes"}, "Traffic": {"huge_pages"}}
+ABSENT_BEFORE = {
+    "Case": {"offset"},
+    "Samples": {"began_s", "meter_s", "meter_threads"},
+    "Traffic": {"huge_pages"},
+    "Record": {"pass_number", "environment"},
+    "Environment": {"full_speed_s", "environments"},
+}
 """Fields that records of earlier versions lack; they are read as having the default."""
+GONE = {"Samples": {"processes"}}
+"""Fields that only records of earlier versions have; what they hold is dropped."""
 _LARGEST = int(sys.float_info.max)
 _BLANK = " \t\n\r"
 _UNIONS = (types.UnionType, typing.Union)
@@ -89,7 +97,7 @@ def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
 
 def _object(kind: Any, tree: dict[str, Any], path: str) -> Any:
     fields = _fields(kind)
-    for unknown in sorted(tree.keys() - fields.keys()):
+    for unknown in sorted(tree.keys() - fields.keys() - GONE.get(kind.__name__, set())):
         raise ValueError(f"{path}.{unknown}: unknown field")
     names, values = list(fields), {}
     for place, (name, (hint, may_be_absent)) in enumerate(fields.items()):
