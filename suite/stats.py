@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -139,3 +139,169 @@ def verdict(times: Estimate, noise_floor: float) -> Verdict:
 def geometric_mean(values: Sequence[float]) -> float:
     """The geometric mean of positive values; nan for none."""
     return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How much the passes of a run scatter, known from all its results together; logarithms, so relative.
+
+    Attributes:
+        sd: standard deviation of one pass about the mean of many. df: how many degrees of freedom that is
+            worth beside a result's own passes; 0 of too few results.
+    """
+
+    sd: float = 0.0
+    df: float = 0.0
+
+
+FEWEST_GROUPS = 4
+"""From fewer results than these no common spread is taken."""
+
+
+def spread_of(groups: Iterable[Sequence[float]]) -> Spread:
+    """The spread that the results of a run have in common, by the moments of their log variances.
+
+    Three passes say little of how much one result scatters, some hundred results say how much results do.
+    Model and fit are those of Smyth, Linear Models and Empirical Bayes Methods (2004), section 6.2: a
+    result's variance is its own, drawn about a common one.
+
+    Args:
+        groups: of each result its value in each pass, positive; nan is no value.
+    """
+    logs = [[math.log(value) for value in group if not math.isnan(value)] for group in groups]
+    found = [(_variance(values), len(values) - 1) for values in logs if len(values) > 1]
+    positive = sorted(variance for variance, _ in found if variance > 0)
+    if len(positive) < FEWEST_GROUPS:
+        return Spread()
+    least = 1e-5 * positive[len(positive) // 2]  # a variance of 0 has no logarithm
+    e = [math.log(max(v, least)) - _digamma(d / 2) + math.log(d / 2) for v, d in found]
+    mean = sum(e) / len(e)
+    own = sum(_trigamma(d / 2) for _, d in found) / len(found)
+    beyond = sum((one - mean) ** 2 for one in e) / (len(e) - 1) - own
+    known = float(sum(d for _, d in found))  # a spread is known no better than by all the passes
+    if beyond <= 0:
+        return Spread(math.exp(mean / 2), known)
+    half = _inverse_trigamma(beyond)
+    return Spread(math.exp((mean + _digamma(half) - math.log(half)) / 2), min(2 * half, known))
+
+
+def over_passes(values: Sequence[float], spread: Spread) -> Estimate:
+    """The geometric mean of a result's passes, and its interval by Student's t (moderated: Smyth 2004).
+
+    A pass is the unit: what a process gets once (addresses, pages) all its rounds share, and the hour's
+    state of the machine too. Their common spread adds its degrees of freedom to the result's own. Unbounded
+    where there are none: of one pass among few results.
+    """
+    logs = [math.log(value) for value in values if not math.isnan(value)]
+    n = len(logs)
+    if not n:
+        return Estimate(math.nan, 0.0, math.inf)
+    mean = sum(logs) / n
+    df = spread.df + n - 1
+    if df < 1:
+        return Estimate(math.exp(mean), 0.0, math.inf)
+    own = _variance(logs) if n > 1 else 0.0
+    variance = (spread.df * spread.sd**2 + (n - 1) * own) / df
+    half = t_quantile(df) * math.sqrt(variance / n)
+    return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+@functools.lru_cache(4096)
+def t_quantile(df: float) -> float:
+    """The quantile of Student's t that leaves 2.5 % outside on each side (Hill, CACM Algorithm 396, 1970).
+
+    Args:
+        df: degrees of freedom, 1 or more, not necessarily whole; infinite for the normal distribution.
+    """
+    if math.isinf(df):
+        return Z95
+    if df < 2:  # where the approximation fails: as of 1, which is no less
+        return math.tan(math.pi / 2 * CONFIDENCE)
+    tail, x = 1 - CONFIDENCE, -Z95
+    a = 1 / (df - 0.5)
+    b = 48 / a**2
+    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
+    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * df
+    y = (d * tail) ** (2 / df)
+    if y > 0.05 + a:
+        c += 0.3 * (df - 4.5) * (x + 0.6) if df < 5 else 0.0
+        c += (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b
+        y = (((((0.4 * x * x + 6.3) * x * x + 36) * x * x + 94.5) / c - x * x - 3) / b + 1) * x
+        return math.sqrt(df * math.expm1(a * y * y))
+    y = ((1 / (((df + 6) / (df * y) - 0.089 * d - 0.822) * (df + 2) * 3) + 0.5 / (df + 4)) * y - 1) * (
+        (df + 1) / (df + 2)
+    ) + 1 / y
+    return math.sqrt(df * y)
+
+
+def _digamma(x: float) -> float:
+    """By recurrence to 6 and more, then the asymptotic series (Abramowitz and Stegun, 6.3.18)."""
+    shift = 0.0
+    while x < 6:
+        shift -= 1 / x
+        x += 1
+    y = 1 / x**2
+    return shift + math.log(x) - 1 / (2 * x) - y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y / 240)))
+
+
+def _trigamma(x: float) -> float:
+    """By recurrence to 6 and more, then the asymptotic series (Abramowitz and Stegun, 6.4.12)."""
+    shift = 0.0
+    while x < 6:
+        shift += 1 / x**2
+        x += 1
+    y = 1 / x**2
+    return shift + 1 / x + y / 2 + y / x * (1 / 6 - y * (1 / 30 - y * (1 / 42 - y / 30)))
+
+
+def _inverse_trigamma(y: float) -> float:
+    """The x at which it has this value, by halving on a log scale; between 1e-8 and 1e8."""
+    low, high = -18.5, 18.5
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _trigamma(math.exp(middle)) > y else (low, middle)
+    return math.exp(low)
+
+
+FULL_SPEED_TOLERANCE = 0.06
+"""A turn is at full speed if the meter's readings around it are no further above its best."""
+FULL_SPEED_QUANTILE = 0.02
+"""Of the meter's readings, so many may be below its best: a single one may be a mistake of the clock."""
+
+
+def low_quantile(values: Sequence[float]) -> float:
+    """The quantile of the meter's readings that counts as its best; the least of fewer than 50."""
+    return sorted(values)[int(FULL_SPEED_QUANTILE * len(values))]
+
+
+CALLED_DIFFERENT = 1 / 40
+"""Of comparisons of equal things, no more may be called different."""
+LEAST_FLOOR = 0.01
+"""No machine is trusted with less. tests/tools/verdicts.py on a shared virtual machine: intervals alone
+called 4 of 25 pairs of equal backends different, with a floor of 0.5 % 2, with 1 % none."""
+
+
+def floor_of(ratios: Iterable[Estimate], fewest: int) -> float | None:
+    """The noise floor that comparisons of equal things show: beyond it no more than 1 in 40 is called.
+
+    An interval knows how samples scatter, not that equal things may be unequal: memory placed otherwise,
+    drift between turns. So it is by how much intervals miss 1, not how wide they are.
+
+    Args:
+        ratios: of equal things; unbounded ones are left out. fewest: with fewer the floor is unknown.
+
+    Returns:
+        The floor, such as 0.013 for 1.3 %, at least LEAST_FLOOR.
+    """
+    missed = sorted(
+        (max(math.log(r.low), -math.log(r.high)) for r in ratios if r.bounded and r.low <= r.high),
+        reverse=True,
+    )
+    if len(missed) < fewest:
+        return None
+    return max(LEAST_FLOOR, math.expm1(missed[int(CALLED_DIFFERENT * len(missed))]))

@@ -11,12 +11,14 @@ import numpy as np
 
 from suite.analysis import comparison, reduce
 from suite.analysis.fields import COLUMNS
-from suite.analysis.outcomes import Outcome, Results
-from suite.analysis.reduce import Estimates
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
+from suite.analysis.reduce import Estimates, Timing
 from suite.cases.case import AXES
 from suite.records.device import CPU
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Environment, Fact
+from suite.stats import Estimate
 
 NAN = math.nan
 UNREAD = "not measured"
@@ -76,6 +78,7 @@ _COPIED = (
     "status",
     "reason",
     "measurement",
+    "environment",
     "clock",
     "converged",
     "held",
@@ -94,15 +97,17 @@ def columns(results: Results) -> dict[str, Column]:
 
 def _columns(results: Results) -> dict[str, Column]:
     some = results.outcomes
-    heads, calls = [o.rounds for o in some], [o.times("call") for o in some]
-    result = reduce.medians(heads)
-    of_calls = result if heads == calls else reduce.medians(calls)
+    result = _times(some, [o.clock for o in some])
+    of_calls = result if all(o.clock == "call" for o in some) else _times(some, ["call"] * len(some))
     return {
         **_names(some),
         **_interval(result, "median_us", "ci_low_us", "ci_high_us"),
         **_interval(of_calls, *_ends("call")),
-        **_interval(reduce.medians([o.times("enqueue") for o in some]), *_ends("enqueue")),
+        **_interval(_times(some, ["enqueue"] * len(some)), *_ends("enqueue")),
         "rounds": [count or None for count in result.counts.tolist()],
+        "passes": [len(o.passes) or None for o in some],
+        "full_speed_fraction": _floats([o.full_speed_share for o in some]),
+        "at_full_speed": [o.decides if o.full_speed is not None else None for o in some],
         "samples": [o.samples if o.completed else None for o in some],
         "autocorrelation": _floats([o.autocorrelation for o in some]),
         **_speeds(results, result),
@@ -114,6 +119,24 @@ def _columns(results: Results) -> dict[str, Column]:
 def _names(some: Sequence[Outcome]) -> dict[str, Column]:
     axes: dict[str, Column] = {axis: [getattr(o.case, axis) for o in some] for axis in AXES}
     return axes | {name: [getattr(o, name) for o in some] for name in _COPIED}
+
+
+def _times(some: Sequence[Outcome], timings: Sequence[Timing | None]) -> Estimates:
+    """As ``comparison.time``; of one pass whose rounds all count, of many outcomes at once."""
+    simple = [len(o.passes) < 2 and o.chosen is None for o in some]
+    given = zip(some, timings, simple, strict=True)
+    return _replaced(
+        reduce.medians([o.times(timing) if plain else () for o, timing, plain in given]),
+        {k: (comparison.time(o, timings[k]), len(o.counted)) for k, o in enumerate(some) if not simple[k]},
+    )
+
+
+def _replaced(many: Estimates, others: Mapping[int, tuple[Estimate, int]]) -> Estimates:
+    """The same, with other estimates in some places, each with the number of values it is of."""
+    for place, (one, count) in others.items():
+        many.value[place], many.low[place], many.high[place] = one.value, one.low, one.high
+        many.counts[place] = count
+    return many
 
 
 def _ends(timing: str) -> tuple[str, str, str]:
@@ -133,16 +156,22 @@ def _speeds(results: Results, result: Estimates) -> dict[str, Column]:
     copied = np.array([o.case.ceiling_bytes for o in some], float)
     peak = np.array([_peak(o, results.environments[o.run]) for o in some])
     per_s = payload / result.value
-    copies = reduce.medians([o.ceiling.times(o.clock) if o.ceiling else () for o in some])
-    slower, share = reduce.medians(list(map(comparison.ceiling_ratios, some))), payload / copied
+    copies = np.array([comparison.ceiling_bytes_per_s(o) or NAN for o in some])
+    slower, share = _ceiling_ratios(some), payload / copied
     with np.errstate(divide="ignore"):
         fraction = Estimates(share / slower.value, share / slower.high, share / slower.low, slower.counts)
     return {
         "gb_per_s": (per_s / 1e9).tolist(),
-        "ceiling_gb_per_s": (copied / copies.value / 1e9).tolist(),
+        "ceiling_gb_per_s": (copies / 1e9).tolist(),
         **_interval(fraction, *(f"fraction_of_ceiling{end}" for end in ("", "_low", "_high")), unit=1.0),
         "fraction_of_peak": (per_s / peak).tolist(),
     }
+
+
+def _ceiling_ratios(some: Sequence[Outcome]) -> Estimates:
+    ratios = [comparison.ceiling_ratio(o) for o in some]
+    value, low, high = (np.array([getattr(one, end) for one in ratios]) for end in ("value", "low", "high"))
+    return Estimates(value, low, high, np.zeros(len(some), np.int64))
 
 
 def _bytes(some: Sequence[Outcome]) -> dict[str, Column]:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 
 from suite import stats
-from suite.analysis.outcomes import Key, Outcome
+from suite.analysis.outcome import Key, Outcome
+from suite.analysis.passes import ratios_of_rounds
+from suite.analysis.reduce import Timing
 from suite.records.record import Clock, Environment
 from suite.stats import Estimate
 
@@ -21,32 +23,61 @@ def rank(group: Sequence[Outcome], floor: float) -> tuple[list[Outcome], set[Key
     """One case's outcomes, fastest first, failures last; and the keys of the fastest and those tied with it.
 
     One is tied with the fastest unless ``suite.compare`` would call it SLOWER: unless the whole interval of
-    the ratio of their times is beyond the noise floor. With fewer than 6 rounds there is no interval, and all
-    are tied.
+    the ratio of their times is beyond the noise floor, and both were measured at full speed.
     """
     done = [o for o in group if o.completed]
     clocks = {o.clock for o in done}
     clock = clocks.pop() if len(clocks) == 1 else "call"
-    done.sort(key=lambda o: stats.order_statistics(o.times(clock)).value)
-    best = {o.key for o in done[1:] if stats.verdict(slowdown(o, done[0]), floor) != "SLOWER"}
+    done.sort(key=lambda o: time(o, clock).value)
+    best = {o.key for o in done[1:] if verdict(o, done[0], floor) != "SLOWER"}
     return done + [o for o in group if not o.completed], best | {o.key for o in done[:1]}
+
+
+def undecided(group: Sequence[Outcome], floor: float) -> bool:
+    """Whether more passes could say more of a case: a verdict on its fastest, or a result, is still open."""
+    done = [o for o in rank(group, floor)[0] if o.completed]
+    return any(not o.decides or o.converged is False for o in done) or any(
+        verdict(o, done[0], floor) == "UNCLEAR" for o in done[1:]
+    )
 
 
 def median(outcome: Outcome) -> Estimate:
     """The time of one lookup in seconds, by the outcome's own clock; nan of a failure."""
-    return stats.order_statistics(outcome.rounds)
+    return time(outcome, outcome.clock)
+
+
+def time(outcome: Outcome, timing: Timing | None) -> Estimate:
+    """One of its times in seconds: over its passes where there are several, else over its rounds."""
+    medians = outcome.times(timing)
+    if not medians:
+        return stats.order_statistics(())
+    if len(outcome.passes) > 1:
+        return stats.over_passes(outcome.by_pass(medians), outcome.spreads.times)
+    return stats.order_statistics([medians[k] for k in outcome.counted])
+
+
+def verdict(a: Outcome, b: Outcome, floor: float) -> stats.Verdict:
+    """What can be said of ``a`` against ``b``; UNCLEAR where either was not measured at full speed."""
+    return stats.verdict(slowdown(a, b), floor) if a.decides and b.decides else "UNCLEAR"
 
 
 def slowdown(a: Outcome, b: Outcome) -> Estimate:
     """How many times longer ``a`` takes than ``b``, by the clock both have.
 
-    From within their rounds where they took turns with each other, else from the two medians.
+    From within their rounds where they took turns with each other, else from the two times.
     """
     clock = common_clock(a, b)
-    times, base = a.times(clock), b.times(clock)
-    if a.run == b.run and a.measurement == b.measurement:
-        return stats.order_statistics(stats.ratios(times, base))
-    return stats.quotient(stats.order_statistics(times), stats.order_statistics(base))
+    if a.run == b.run and a.measurements == b.measurements:
+        rounds = ratios_of_rounds(a.times(clock), a, b.times(clock), b)
+        return _over_rounds(rounds, a)
+    return stats.quotient(time(a, clock), time(b, clock))
+
+
+def _over_rounds(rounds: Sequence[Sequence[float]], a: Outcome) -> Estimate:
+    """A ratio from its values within rounds, by pass."""
+    if len(rounds) == 1:
+        return stats.order_statistics(rounds[0])
+    return stats.over_passes([stats.order_statistics(of).value for of in rounds], a.spreads.ratios)
 
 
 def common_clock(a: Outcome, b: Outcome) -> Clock | None:
@@ -54,16 +85,19 @@ def common_clock(a: Outcome, b: Outcome) -> Clock | None:
     return a.clock if a.clock == b.clock else "call"
 
 
-def ceiling_ratios(outcome: Outcome) -> list[float]:
-    """How many times longer each round took than the ceiling's copy in it; empty without a ceiling."""
-    return stats.ratios(outcome.rounds, outcome.ceiling.times(outcome.clock)) if outcome.ceiling else []
+def ceiling_ratio(outcome: Outcome) -> Estimate:
+    """How many times longer it took than the ceiling's copy in its rounds; nan without a ceiling."""
+    copy = outcome.ceiling
+    if copy is None or not copy.times(outcome.clock):
+        return stats.order_statistics(())
+    return _over_rounds(ratios_of_rounds(outcome.rounds, outcome, copy.times(outcome.clock), copy), outcome)
 
 
 def ceiling_bytes_per_s(outcome: Outcome) -> float | None:
     """What the ceiling's copy moves a second, by the outcome's clock; null without a ceiling."""
     if outcome.ceiling is None:
         return None
-    return outcome.case.ceiling_bytes / stats.order_statistics(outcome.ceiling.times(outcome.clock)).value
+    return outcome.case.ceiling_bytes / time(outcome.ceiling, outcome.clock).value
 
 
 def ceiling_share(outcome: Outcome) -> float:
@@ -73,5 +107,5 @@ def ceiling_share(outcome: Outcome) -> float:
 
 def fraction_of_ceiling(outcome: Outcome) -> Estimate | None:
     """Its payload a second over the bytes a second of the copy in the same rounds; null without a ceiling."""
-    slower = stats.order_statistics(ceiling_ratios(outcome))
+    slower = ceiling_ratio(outcome)
     return None if math.isnan(slower.value) else stats.inverse(ceiling_share(outcome), slower)

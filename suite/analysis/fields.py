@@ -23,11 +23,30 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ),
     ("offset", _COUNT, "bytes by which the table's first row lies off the start of a page"),
     ("clock", _TEXT, "clock of the result: `kernel` or `call` time"),
-    ("median_us", _NUMBER, "the result: time of one lookup by its clock, median over rounds"),
-    ("ci_low_us", _NUMBER, "lower end of its 95 % interval; missing under 6 rounds"),
+    (
+        "median_us",
+        _NUMBER,
+        "time of one lookup by its clock, the result: median over rounds, mean over passes",
+    ),
+    (
+        "ci_low_us",
+        _NUMBER,
+        "lower end of its 95 % interval over passes; of one pass over rounds, from 6 on",
+    ),
     ("ci_high_us", _NUMBER, "upper end"),
     ("samples", _COUNT, "number of samples by that clock"),
-    ("rounds", _COUNT, "number of rounds with such samples; of 6 processes or more, the number of processes"),
+    (
+        "rounds",
+        _COUNT,
+        "number of rounds that the result is of: those at full speed unless too few",
+    ),
+    ("passes", _COUNT, "how many passes over the cases, each with new processes and tables"),
+    (
+        "full_speed_fraction",
+        _NUMBER,
+        "share of its rounds at full speed; missing without a meter",
+    ),
+    ("at_full_speed", _FLAG, "whether enough were; if not, the result is of all and decides nothing"),
     ("converged", _FLAG, "whether the interval reached the precision asked for"),
     ("enqueue_us", _NUMBER, "host time until the call returns (GPU)"),
     ("enqueue_low_us", _NUMBER, "lower end of its 95 % interval"),
@@ -77,6 +96,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
         "longest time for which one cause held the GPU's clocks down in the rounds of the case",
     ),
     ("measurement", _TEXT, "name of the rounds it took part in, shared by the backends that took turns"),
+    ("environment", _TEXT, "name of its Python environment, where several took turns"),
 )
 COLUMNS = {name: kind for name, kind, _ in _COLUMNS}
 """The columns of the table and of records.csv, in order, with their pandas types."""

@@ -5,132 +5,67 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from suite.analysis import reduce
+from suite.analysis import reduce, speed
 from suite.analysis.folders import Given, expand, names
-from suite.analysis.reduce import Timing, Timings
+from suite.analysis.outcome import Key, Outcome, Spreads
+from suite.analysis.passes import counted, merged, spreads_of
+from suite.analysis.reduce import Timings
+from suite.analysis.speed import Metered, Moment
 from suite.cases.case import Case
-from suite.records.merge import by_process
-from suite.records.record import Clock, Environment, Fact, Memory, Record, Status, Traffic
+from suite.records.record import Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
+from suite.stats import over_passes
 from suite.units import count
 
-Key = tuple[str, str, Case]
-"""(device, backend, case): one outcome a run."""
-
+Turns = dict[speed.Key, Metered]
+Rounds = tuple[str, str, str | None]
+"""(measurement, device, environment): what contenders share whose turns are in the same rounds."""
 MAX_REFUSED_NAMED = 3
 MIN_S, MAX_S = 1e-12, 1e9
 HUGE = 2**60
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The last record of a backend on a case, its samples reduced to medians.
+class Results:
+    """Runs read.
 
     Attributes:
-        run: the name of its run.
-        backend, device, case, status, reason, measurement, clock, converged, traffic, memory, telemetry,
-            method: as in ``Record``.
-        medians: in seconds, by timing, of each round in order (of many processes: of each process); nan where
-            it has no samples. Empty of a failure.
-        samples: how many samples its clock took; 0 of a failure.
-        autocorrelation: lag-1, within rounds, of those samples.
-        calls_per_sample, held: as in ``Samples``; null of a failure.
-        ceiling: the outcome of the copy that took turns with it; null where none is ok.
+        environments: by name of the run. outcomes: in order. notes: on what is wrong.
+        speeds: by name of the run, the machine's speed over it; empty without a meter.
     """
-
-    run: str
-    backend: str
-    device: str
-    case: Case
-    status: Status
-    reason: str | None
-    measurement: str
-    clock: Clock | None
-    converged: bool | None
-    traffic: Traffic | None
-    memory: Memory
-    telemetry: Mapping[str, Fact]
-    method: int
-    medians: Mapping[Timing, tuple[float, ...]]
-    samples: int
-    autocorrelation: float | None
-    calls_per_sample: int | None
-    held: bool | None
-    ceiling: Outcome | None = None
-
-    @classmethod
-    def of(cls, run: str, record: Record, timings: Timings) -> Outcome:
-        """The outcome of a record, without the ceiling beside it."""
-        samples, head = record.samples, timings.get(record.clock) if record.clock else None
-        processes = samples.processes if samples else ()
-        return cls(
-            run=run,
-            backend=record.backend,
-            device=record.device,
-            case=record.case,
-            status=record.status,
-            reason=record.reason,
-            measurement=record.measurement,
-            clock=record.clock,
-            converged=record.converged,
-            traffic=record.traffic,
-            memory=record.memory,
-            telemetry=record.telemetry,
-            method=record.method,
-            medians={timing: by_process(one.medians, processes) for timing, one in timings.items()},
-            samples=head.samples if head else 0,
-            autocorrelation=head.autocorrelation if head else None,
-            calls_per_sample=samples.calls_per_sample if samples else None,
-            held=samples.held if samples else None,
-        )
-
-    @property
-    def key(self) -> Key:
-        """What it is the outcome of, within its run."""
-        return self.device, self.backend, self.case
-
-    @property
-    def completed(self) -> bool:
-        """Whether it has a time; else it has a reason."""
-        return self.status == "ok"
-
-    def times(self, timing: Timing | None) -> tuple[float, ...]:
-        """The medians of one timing; empty where that was not read."""
-        return self.medians.get(timing, ()) if timing else ()
-
-    @property
-    def rounds(self) -> tuple[float, ...]:
-        """The medians by its own clock, which are its result."""
-        return self.times(self.clock)
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Runs read: their environments by run name, their outcomes in order, and notes on what is wrong."""
 
     environments: dict[str, Environment]
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
+    speeds: Mapping[str, tuple[Moment, ...]] = field(default_factory=dict)
 
 
-def read(patterns: Iterable[Given]) -> Results:
+def read(patterns: Iterable[Given], together: bool = False) -> Results:
     """Read runs; what can't be read becomes a note, as long as something can.
+
+    Args:
+        together: whether runs of one machine are held against the fullest speed that any of them knows.
 
     Raises:
         StoreError: nothing can be shown; a line for each thing that is wrong.
     """
     environments: dict[str, Environment] = {}
     outcomes: list[Outcome] = []
+    speeds: dict[str, tuple[Moment, ...]] = {}
     notes: list[str] = []
     folders = expand(patterns)
+    fullest = speed.fullest(_environments(folders)) if together else {}
     for folder, name in zip(folders, names(folders), strict=True):
         try:
             run = Run.open(folder)
             with uncollected():
-                own = _outcomes(run, name, notes)
+                known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
+                own, speeds[name] = _outcomes(run, name, known, notes)
         except StoreError as error:
             notes.append(str(error))
             continue
@@ -140,7 +75,13 @@ def read(patterns: Iterable[Given]) -> Results:
         outcomes += own
     if not outcomes:
         raise StoreError("\n".join(notes) or "no run given; give a folder that suite.run made")
-    return Results(environments, tuple(outcomes), tuple(notes))
+    return Results(environments, tuple(outcomes), tuple(notes), speeds)
+
+
+def _environments(folders: Iterable[Path]) -> Iterator[Environment]:
+    for folder in folders:
+        with contextlib.suppress(StoreError):
+            yield Run.open(folder).environment
 
 
 @contextlib.contextmanager
@@ -158,39 +99,112 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _outcomes(run: Run, name: str, notes: list[str]) -> list[Outcome]:
-    last: dict[Key, Outcome] = {}
-    ceilings: dict[tuple[str, str], Outcome] = {}
+@dataclass(slots=True)
+class _Found:
+    """What one run's records showed so far.
+
+    Attributes:
+        parts: of each contender, the outcome of each pass. ceilings: of each measurement on a device.
+        metered: of each measurement on a device, the turns of its contenders.
+    """
+
+    parts: dict[Key, dict[int, Outcome]] = field(default_factory=lambda: defaultdict(dict))
+    ceilings: dict[Rounds, Outcome] = field(default_factory=dict)
+    metered: dict[tuple[str, str], dict[speed.Key, Metered]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    known: int = 0
+
+    def add(self, record: Record, outcome: Outcome) -> None:
+        """One more record; a later one of the same contender and pass takes the place of the earlier."""
+        if record.role == "backend":
+            self.known += 1
+            self.parts[outcome.key][record.pass_number] = outcome
+        elif outcome.completed:
+            self.ceilings[record.measurement, record.device, record.environment] = outcome
+        if metered := Metered.of(record):
+            self.metered[record.measurement, record.device][_contender(outcome, record.role)] = metered
+
+    def judge(self, known: Mapping[str, Fact]) -> tuple[Moment, ...]:
+        """Note which rounds were at full speed; returns the machine's speed over the run.
+
+        Args:
+            known: what the meter reads at full speed, as far as earlier runs know.
+        """
+        every = [(f"{key}", turns) for group in self.metered.values() for key, turns in group.items()]
+        full = speed.references(every, known)
+        flags = {place: speed.at_full_speed(group, full) for place, group in self.metered.items()}
+
+        def judged(outcome: Outcome, role: Role) -> Outcome:
+            of = flags.get((outcome.measurement, outcome.device), {}).get(_contender(outcome, role))
+            return replace(outcome, full_speed=of) if of and outcome.completed else outcome
+
+        if flags:
+            for passes in self.parts.values():
+                passes.update({number: judged(part, "backend") for number, part in passes.items()})
+            self.ceilings = {place: judged(one, "ceiling") for place, one in self.ceilings.items()}
+        turns = (
+            (group[k], of) for group in self.metered.values() for k, of in speed.slowness(group, full).items()
+        )
+        return speed.moments(turns)
+
+    def outcomes(self, precision: Fact) -> list[Outcome]:
+        """One outcome of each contender, with the ceiling beside it."""
+        own = []
+        for passes in self.parts.values():
+            outcome = _chosen(merged([passes[number] for number in sorted(passes)]))
+            copies = [
+                self.ceilings.get((measurement, outcome.device, outcome.environment))
+                for measurement in outcome.measurements
+            ]
+            known = [copy for copy in copies if copy is not None]
+            whole = known and len(known) == len(copies)
+            own.append(replace(outcome, ceiling=_chosen(merged(known))) if whole else outcome)
+        spreads = spreads_of(own)
+        return [_over_passes(o, spreads[o.device], precision) if len(o.passes) > 1 else o for o in own]
+
+
+def _contender(outcome: Outcome, role: Role) -> speed.Key:
+    return outcome.environment, role, outcome.backend
+
+
+def _chosen(outcome: Outcome) -> Outcome:
+    places = counted(outcome)
+    return outcome if places is None else replace(outcome, chosen=places)
+
+
+def _over_passes(outcome: Outcome, spreads: Spreads, precision: Fact) -> Outcome:
+    """An outcome of several passes, with what their run knows of how they scatter."""
+    time = over_passes(outcome.by_pass(outcome.rounds), spreads.times)
+    converged = time.precision <= precision if isinstance(precision, float) else outcome.converged
+    return replace(outcome, spreads=spreads, converged=converged and outcome.decides)
+
+
+def _outcomes(
+    run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
+) -> tuple[list[Outcome], tuple[Moment, ...]]:
+    found = _Found()
     refused: list[Refused] = []
-    known = 0
     for record, timings in reduce.reduced(_records(run, refused)):
         if why := _impossible(record, timings):
             notes.append(f"{name}: {record.backend} on {record.case}: {why}; the record is left out")
             continue
-        outcome = Outcome.of(name, record, timings)
-        if record.role == "backend":
-            known += 1
-            last[outcome.key] = outcome
-        elif outcome.completed:
-            ceilings[record.measurement, record.device] = outcome
+        found.add(record, Outcome.of(name, record, timings))
     notes += map(str, refused[:MAX_REFUSED_NAMED])
     if len(refused) > MAX_REFUSED_NAMED:
         more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
         notes.append(f"{run.path}: {more} that can't be read as records; left out")
-    if replaced := known - len(last):
+    if replaced := found.known - sum(map(len, found.parts.values())):
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
         )
-    own = [_beside(outcome, ceilings.get((outcome.measurement, outcome.device))) for outcome in last.values()]
+    moments = found.judge(known)
+    own = found.outcomes(run.environment.settings.get("precision"))
     if bare := sum(o.completed and o.ceiling is None for o in own):
         notes.append(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
-    return own
-
-
-def _beside(outcome: Outcome, ceiling: Outcome | None) -> Outcome:
-    return replace(outcome, ceiling=ceiling) if ceiling else outcome
+    return own, moments
 
 
 def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
@@ -230,7 +244,9 @@ NAME = "replay"
 
 
 def outcomes_of(records: Sequence[Record]) -> dict[str, Outcome]:
-    """The outcomes of one measurement's records, by backend, each with the ceiling beside it."""
-    own = [(record.role, Outcome.of(NAME, record, timings)) for record, timings in reduce.reduced(records)]
-    copy = next((outcome for role, outcome in own if role == "ceiling" and outcome.completed), None)
-    return {outcome.backend: _beside(outcome, copy) for role, outcome in own if role == "backend"}
+    """The outcomes of one task's records, by backend, each with the ceiling beside it."""
+    found = _Found()
+    for record, timings in reduce.reduced(records):
+        found.add(record, Outcome.of(NAME, record, timings))
+    found.judge({})
+    return {outcome.name: outcome for outcome in found.outcomes(None)}

@@ -8,7 +8,8 @@ from pathlib import Path
 from suite import stats
 from suite.analysis import comparison, outcomes
 from suite.analysis.folders import distinct
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.command import BadRequest
 from suite.records.record import Environment
 from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
@@ -62,7 +63,7 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     if (backend_a is None) != (backend_b is None):
         raise BadRequest("backends: named for one run only; give RUN:BACKEND for both or for neither")
     folders = distinct((folder_a, folder_b))
-    results = outcomes.read(folders)
+    results = outcomes.read(folders, together=True)
     names = list(results.environments)
     with_outcomes = {o.run for o in results.outcomes}
     if len(with_outcomes) < len(folders):
@@ -132,7 +133,8 @@ def _pair(a: Outcome | None, b: Outcome | None, noise_floor: float, normalized: 
         ratio = stats.quotient(of_a, of_b)
     else:
         ratio = comparison.slowdown(b, a)
-    return Pair(a, b, ratio, stats.verdict(ratio, noise_floor))
+    decided = a.decides and b.decides
+    return Pair(a, b, ratio, stats.verdict(ratio, noise_floor) if decided else "UNCLEAR")
 
 
 def noise_floor(a: Environment, b: Environment) -> tuple[float, str]:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from suite import stats
 from suite.analysis import comparison
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.command import BadRequest
 from suite.records.record import Environment, Fact
 from suite.stats import Estimate

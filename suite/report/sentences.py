@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from suite.analysis import comparison
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Fact

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.comparison import noise_floor, rank
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.text import cut, plain
 from suite.units import digits

@@ -59,14 +59,10 @@ def _print_plan(tasks: Sequence[Task]) -> None:
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
-    from suite.records.merge import FEWEST
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.worker.supervisor import Supervisor
 
-    if 1 < request.processes < FEWEST:
-        how = f"of {FEWEST} or more the intervals are over processes, of fewer over rounds"
-        print(f"--processes: {request.processes}; {how}", file=sys.stderr)
     budget = _budget(request, len(tasks))
     _check_ids(request)
     launch = Launch(request, tasks, _gpu(request))
@@ -201,15 +197,17 @@ def _measure(launch: Launch, run: Run, supervisor: Supervisor, budget: Budget) -
 
 def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget) -> list[Record]:
     """The records of a task, by one worker or by as many new ones as were asked for."""
-    from suite.records.merge import merged
+    from dataclasses import replace
 
-    parts, request = [], launch.request
+    parts: list[Record] = []
+    request = launch.request
     for number in range(request.processes):
         if request.processes > 1:
             supervisor.close()
-        parts.append(supervisor.measure(launch.job(task, budget.next_limit_s(), counted=number == 0)))
+        job = launch.job(task, budget.next_limit_s(), counted=number == 0)
+        parts += [replace(record, pass_number=number + 1) for record in supervisor.measure(job)]
         budget.finished()
-    return merged(parts, request.precision)
+    return parts
 
 
 if __name__ == "__main__":

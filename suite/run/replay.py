@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from suite.analysis.columns import columns
-from suite.analysis.outcomes import Outcome, Results, outcomes_of
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results, outcomes_of
 from suite.records.record import Environment
 from suite.run.launch import Launch
 from suite.worker.supervisor import Supervisor

@@ -16,7 +16,7 @@ from suite.run.options import Request, parse
 from suite.run.schedule import LIMITS_S, Task, tasks_of
 
 if TYPE_CHECKING:
-    from suite.analysis.outcomes import Outcome
+    from suite.analysis.outcome import Outcome
     from suite.records.record import Environment
     from suite.run.replay import Replay
 

@@ -14,7 +14,8 @@ import matplotlib
 import pandas as pd
 
 from suite.analysis import comparison, frame, outcomes
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.records.record import Environment
 from suite.report import plots, sentences
 from suite.report.page import html

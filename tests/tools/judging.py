@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from suite.analysis import comparison
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.stats import Estimate
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from suite import stats
 from suite.analysis import comparison, outcomes
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
 from tests.tools import judging

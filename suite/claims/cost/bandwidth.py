@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from suite import stats
 from suite.analysis import comparison
-from suite.analysis.outcomes import Outcome
+from suite.analysis.outcome import Outcome
 from suite.claims.cost import half_length, lookups, rules
 from suite.claims.cost.lookups import Lookups
 from suite.claims.finding import Cell, Finding, Mark, Plot, Point, Series, Table, finding, plotted, point

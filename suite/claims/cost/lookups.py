@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backends import choose
-from suite import stats
 from suite.analysis import comparison
-from suite.analysis.outcomes import Outcome, outcomes_of
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import outcomes_of
 from suite.cases.case import Case
 from suite.claims.target import Target
 from suite.engine.measure import Settings
@@ -113,7 +113,7 @@ def slower(outcome: Outcome) -> Estimate | None:
     """How many times longer a lookup takes than the copy of the same rows in the same rounds."""
     if outcome.ceiling is None:
         return None
-    return stats.order_statistics(comparison.ceiling_ratios(outcome))
+    return comparison.ceiling_ratio(outcome)
 
 
 def copy_per_s(outcome: Outcome) -> float | None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from suite.analysis import comparison, outcomes
 from suite.analysis.columns import columns
-from suite.analysis.outcomes import Outcome, Results
+from suite.analysis.outcome import Key, Outcome
+from suite.analysis.outcomes import Results
 from suite.cases.case import AXES, Case
 from suite.text import cut
 
@@ -117,13 +118,13 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     return rows, list(cases)
 
 
-def _best(results: Results) -> dict[tuple[str, str, str, Case], int]:
+def _best(results: Results) -> dict[tuple[str, *Key], int]:
     """The fastest of each case on each device of each run, and those tied with it."""
     groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
         if outcome.completed:
             groups[outcome.run, outcome.device, outcome.case].append(outcome)
-    best: dict[tuple[str, str, str, Case], int] = {}
+    best: dict[tuple[str, *Key], int] = {}
     for (run, _, _), group in groups.items():
         ranked, tied = comparison.rank(group, comparison.noise_floor(results.environments[run]))
         best |= {(run, *key): TIED for key in tied}

@@ -1,0 +1,97 @@
+"""Passes: what the passes of a run showed of one contender, made one outcome; which rounds count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from suite.analysis.outcome import Outcome, Spreads
+from suite.stats import order_statistics, ratios, spread_of
+
+FEWEST_ROUNDS = 3
+"""With fewer rounds at full speed a pass does not count."""
+FEWEST_PASSES = 2
+"""With fewer such passes, of several, nothing is decided."""
+FEWEST_ALONE = 6
+"""And of a single pass with fewer such rounds: there is no interval of fewer."""
+
+
+def merged(parts: Sequence[Outcome]) -> Outcome:
+    """One outcome of the same contender's in every pass, in order; the first failure if one failed.
+
+    Memory, traffic and counters are those of the first pass.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    failed = [(number, part) for number, part in enumerate(parts, 1) if not part.completed]
+    if failed:
+        number, part = failed[0]
+        everywhere = len(failed) == len(parts)
+        return part if everywhere else replace(part, reason=f"in pass {number}: {part.reason}")
+    whole = all(part.full_speed is not None for part in parts)
+    autocorrelations = [p.autocorrelation for p in parts if p.autocorrelation is not None]
+    return replace(
+        first,
+        measurements=tuple(part.measurement for part in parts),
+        passes=tuple(len(part.rounds) for part in parts),
+        medians={
+            timing: tuple(median for part in parts for median in part.times(timing))
+            for timing in first.medians
+        },
+        full_speed=tuple(flag for part in parts for flag in part.full_speed or ()) if whole else None,
+        samples=sum(part.samples for part in parts),
+        autocorrelation=sum(autocorrelations) / len(autocorrelations) if autocorrelations else None,
+        held=None if first.held is None else all(part.held for part in parts),
+        converged=all(part.converged for part in parts),
+    )
+
+
+def counted(outcome: Outcome) -> tuple[int, ...] | None:
+    """The places of the rounds at full speed, in the passes that have enough; null if that is not enough."""
+    if outcome.full_speed is None:
+        return None
+    places: list[int] = []
+    passes = start = 0
+    for count in outcome.passes:
+        own = [k for k in range(start, start + count) if outcome.full_speed[k]]
+        start += count
+        if len(own) >= (FEWEST_ROUNDS if len(outcome.passes) > 1 else FEWEST_ALONE):
+            passes += 1
+            places += own
+    enough = min(FEWEST_PASSES, len(outcome.passes))
+    return tuple(places) if passes >= enough else None
+
+
+def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[str, Spreads]:
+    """How much the passes of one run scatter, by device: times, and ratios to the ceiling."""
+    times: dict[str, list[Sequence[float]]] = defaultdict(list)
+    shares: dict[str, list[Sequence[float]]] = defaultdict(list)
+    for one in outcomes:
+        if len(one.passes) > 1 and one.decides:
+            times[one.device].append(one.by_pass(one.rounds))
+            if one.ceiling is not None:
+                shares[one.device].append(ratio_by_pass(one, one.ceiling))
+    return {device: Spreads(spread_of(of), spread_of(shares[device])) for device, of in times.items()}
+
+
+def ratio_by_pass(a: Outcome, b: Outcome) -> list[float]:
+    """How many times longer ``a`` took than ``b`` in each pass: the median over the rounds both count."""
+    clock = a.clock if a.clock == b.clock else "call"
+    return [order_statistics(of).value for of in ratios_of_rounds(a.times(clock), a, b.times(clock), b)]
+
+
+def ratios_of_rounds(
+    times: Sequence[float], a: Outcome, base: Sequence[float], b: Outcome
+) -> list[list[float]]:
+    """The ratios within the rounds that both count, by pass; rounds that only one took are left out."""
+    mine, theirs = set(a.counted), set(b.counted)
+    found: list[list[float]] = []
+    start_a = start_b = 0
+    for count_a, count_b in zip(a.passes, b.passes, strict=True):
+        both = [k for k in range(min(count_a, count_b)) if start_a + k in mine and start_b + k in theirs]
+        own = [times[start_a + k] for k in both], [base[start_b + k] for k in both]
+        found.append(ratios(*own))
+        start_a, start_b = start_a + count_a, start_b + count_b
+    return found
