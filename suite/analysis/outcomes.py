@@ -15,7 +15,7 @@ from suite.analysis.folders import Given, expand, names
 from suite.analysis.outcome import Key, Outcome, Spreads
 from suite.analysis.passes import counted, merged, spreads_of
 from suite.analysis.reduce import Timings
-from suite.analysis.speed import Metered, Moment
+from suite.analysis.speed import Metered, Moment, References
 from suite.cases.case import Case
 from suite.records.record import Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
@@ -37,12 +37,14 @@ class Results:
     Attributes:
         environments: by name of the run. outcomes: in order. notes: on what is wrong.
         speeds: by name of the run, the machine's speed over it; empty without a meter.
+        full_speed_s: by name of the run, what the meter reads at full speed, by its number of threads.
     """
 
     environments: dict[str, Environment]
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
     speeds: Mapping[str, tuple[Moment, ...]] = field(default_factory=dict)
+    full_speed_s: Mapping[str, References] = field(default_factory=dict)
 
 
 def read(patterns: Iterable[Given], together: bool = False) -> Results:
@@ -57,6 +59,7 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
     environments: dict[str, Environment] = {}
     outcomes: list[Outcome] = []
     speeds: dict[str, tuple[Moment, ...]] = {}
+    full_speed_s: dict[str, References] = {}
     notes: list[str] = []
     folders = expand(patterns)
     fullest = speed.fullest(_environments(folders)) if together else {}
@@ -65,7 +68,7 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
             run = Run.open(folder)
             with uncollected():
                 known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
-                own, speeds[name] = _outcomes(run, name, known, notes)
+                own, speeds[name], full_speed_s[name] = _outcomes(run, name, known, notes)
         except StoreError as error:
             notes.append(str(error))
             continue
@@ -75,7 +78,7 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
         outcomes += own
     if not outcomes:
         raise StoreError("\n".join(notes) or "no run given; give a folder that suite.run made")
-    return Results(environments, tuple(outcomes), tuple(notes), speeds)
+    return Results(environments, tuple(outcomes), tuple(notes), speeds, full_speed_s)
 
 
 def _environments(folders: Iterable[Path]) -> Iterator[Environment]:
@@ -125,8 +128,8 @@ class _Found:
         if metered := Metered.of(record):
             self.metered[record.measurement, record.device][_contender(outcome, record.role)] = metered
 
-    def judge(self, known: Mapping[str, Fact]) -> tuple[Moment, ...]:
-        """Note which rounds were at full speed; returns the machine's speed over the run.
+    def judge(self, known: Mapping[str, Fact]) -> tuple[tuple[Moment, ...], References]:
+        """Note which rounds were at full speed; returns the machine's speed over the run, and what is full.
 
         Args:
             known: what the meter reads at full speed, as far as earlier runs know.
@@ -182,7 +185,7 @@ def _over_passes(outcome: Outcome, spreads: Spreads, precision: Fact) -> Outcome
 
 def _outcomes(
     run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
-) -> tuple[list[Outcome], tuple[Moment, ...]]:
+) -> tuple[list[Outcome], tuple[Moment, ...], References]:
     found = _Found()
     refused: list[Refused] = []
     for record, timings in reduce.reduced(_records(run, refused)):
@@ -198,13 +201,13 @@ def _outcomes(
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
         )
-    moments = found.judge(known)
+    moments, full_speed_s = found.judge(known)
     own = found.outcomes(run.environment.settings.get("precision"))
     if bare := sum(o.completed and o.ceiling is None for o in own):
         notes.append(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
-    return own, moments
+    return own, moments, full_speed_s
 
 
 def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
