@@ -146,10 +146,9 @@ class _Found:
             for passes in self.parts.values():
                 passes.update({number: judged(part, "backend") for number, part in passes.items()})
             self.ceilings = {place: judged(one, "ceiling") for place, one in self.ceilings.items()}
-        turns = (
-            (group[k], of) for group in self.metered.values() for k, of in speed.slowness(group, full).items()
-        )
-        return speed.moments(turns)
+        groups = ((group, speed.slowness(group, full)) for group in self.metered.values())
+        spans = ((group[key], of) for group, slow in groups for key, of in slow.items())
+        return speed.moments(spans), full
 
     def outcomes(self, precision: Fact) -> list[Outcome]:
         """One outcome of each contender, with the ceiling beside it."""
