@@ -139,3 +139,14 @@ def verdict(times: Estimate, noise_floor: float) -> Verdict:
 def geometric_mean(values: Sequence[float]) -> float:
     """The geometric mean of positive values; nan for none."""
     return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
+
+
+FULL_SPEED_TOLERANCE = 0.06
+"""A turn is at full speed if none of its meter's readings is further above the fastest."""
+FULL_SPEED_QUANTILE = 0.02
+"""The fastest is this quantile of the readings: the very least may be a slip of the clock."""
+
+
+def low_quantile(values: Sequence[float]) -> float:
+    """The quantile that stands for the fastest; the least of fewer than 50 values. At least one is needed."""
+    return sorted(values)[int(FULL_SPEED_QUANTILE * len(values))]
