@@ -194,3 +194,10 @@ def test_the_geometric_mean_of_ratios_needs_no_base() -> None:
     values = [0.5, 2.0, 7.0, 1e-9]
     inverse = stats.geometric_mean([1 / value for value in values])
     assert inverse == pytest.approx(1 / stats.geometric_mean(values)), "of ratios it needs no base"
+
+
+def test_the_low_quantile_is_the_least_until_there_are_fifty() -> None:
+    assert stats.low_quantile([3.0]) == 3.0
+    assert stats.low_quantile([*range(2, 50), 1]) == 1
+    assert stats.low_quantile([*range(2, 51), 1]) == 2
+    assert stats.low_quantile(range(1000, 0, -1)) == 21

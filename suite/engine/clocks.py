@@ -12,6 +12,7 @@ import numpy as np
 from backends import Array, Lookup
 from suite.engine import binding
 from suite.engine.binding import Binding
+from suite.engine.meter import METER_NS, Meter, meter_of
 from suite.engine.rotation import Flush
 from suite.engine.turns import Clock, Turn
 from suite.records.device import Device
@@ -39,39 +40,64 @@ class HostClock:
         kept: how many results are held on to. Were each given up at once, a library that allocates would
             write to the same warm memory every time, and a cold lookup's output would not be cold.
         binding: where the caller and OpenMP's threads run during a turn; None: wherever they happen to.
+        meters: the meter of one thread or of all (``meter_of``); without it, and where the host waits for a
+            device, none is read.
     """
 
     name: ClockName = "call"
     max_queued = 0
 
     def __init__(
-        self, wait: Callable[[], None] | None = None, kept: int = 1, binding: Binding | None = None
+        self,
+        wait: Callable[[], None] | None = None,
+        kept: int = 1,
+        binding: Binding | None = None,
+        meters: Callable[[bool], Meter | None] | None = None,
     ) -> None:
         self.wait = wait
         self.binding = binding or Binding(())
+        self.meters = meters
+        self.meter: Meter | None = None
+        self.meter_due_ns = 0
         self.binding.pool()
         self.kept: deque[Array] = deque(maxlen=kept)
         nothing = [_nothing] * 1000
         self.overhead_s = float(np.median(self.turn([], nothing, 1).call_s))
+
+    @property
+    def meter_threads(self) -> int | None:
+        return self.meter.threads if self.meter else None
+
+    def use_meter(self, threaded: bool) -> None:
+        self.meter = self.meters(threaded) if self.meters else None
 
     def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         turn = Turn()
         if self.wait is not None:
             self.wait()
         with self.binding.caller():
-            turn.settling_s, _ = self._time(warm_up, -(-len(warm_up) // WARM_UP_READINGS))
-            turn.call_s, turn.result = self._time(lookups, repeat)
+            self._read_meter(turn)
+            turn.settling_s, _ = self._time(turn, warm_up, -(-len(warm_up) // WARM_UP_READINGS))
+            turn.call_s, turn.result = self._time(turn, lookups, repeat)
+            self._read_meter(turn)
         turn.whole = len(turn.call_s) == -(-len(lookups) // repeat)
         return turn
 
-    def _time(self, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
-        now, wait = perf_counter_ns, self.wait
+    def _read_meter(self, turn: Turn) -> None:
+        if self.meter is not None:
+            turn.meter_s.append(self.meter.read())
+            self.meter_due_ns = perf_counter_ns() + METER_NS
+
+    def _time(self, turn: Turn, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
+        now, wait, metered = perf_counter_ns, self.wait, self.meter is not None
         times: list[float] = []
         result: Array = None
         results: list[Array] = []
         end, cold = now() + MAX_TURN_NS, self.kept.maxlen != 1
         for start in range(0, len(lookups), max(1, repeat)):
             together = lookups[start : start + repeat]
+            if metered and now() > self.meter_due_ns:
+                self._read_meter(turn)
             if cold:
                 began = now()
                 results = [lookup() for lookup in together]
@@ -104,6 +130,7 @@ class CudaClock:
 
     name: ClockName = "kernel"
     max_queued = MAX_QUEUED
+    meter_threads = None
 
     def __init__(self, cuda: Any, flush: Flush | None = None, kept: int = 1) -> None:
         self.cuda = cuda
@@ -117,6 +144,9 @@ class CudaClock:
         self.overhead_s = 0.0
         empty = self._queue([_nothing] * 64, 1)
         self.overhead_s = float(np.median(empty.kernel_s))
+
+    def use_meter(self, threaded: bool) -> None:
+        """No meter: the host's speed is not the device's."""
 
     def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         turn = Turn()
@@ -200,7 +230,7 @@ def clock_of(device: Device, declared: str, flush: Flush | None, kept: int) -> C
         kept: how many results are held on to, so that an allocated one is as cold as the others.
     """
     if not device.is_gpu:
-        return HostClock(kept=kept, binding=binding.of_this_process())
+        return HostClock(kept=kept, binding=binding.of_this_process(), meters=meter_of)
     import torch
 
     if declared == "host":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter  # bound before any backend could put another in its place
@@ -33,6 +33,7 @@ class Shared:
     Attributes:
         measurement: names the rounds. precision: relative half width of the interval that was asked for.
         table: memory of the table as allocated. telemetry: facts of the device while the case was measured.
+        full_speed_s: what the meter reads at full speed, by its number of threads.
     """
 
     measurement: str
@@ -40,6 +41,7 @@ class Shared:
     traffic: Traffic
     table: Reading[int]
     telemetry: dict[str, Fact]
+    full_speed_s: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,6 +82,11 @@ class Contender:
     def rounds(self) -> list[list[float]]:
         """The samples that are its result, in seconds, by round."""
         return self.turns.rounds if self.turns else []
+
+    def is_known(self, precision: float, full_speed_s: Mapping[int, float]) -> bool:
+        """Whether the median over its rounds at full speed is known to this relative half width."""
+        rounds = self.turns.rounds_at(full_speed_s) if self.turns else []
+        return stats.median(rounds).precision <= precision
 
     def fail(self, status: Status, reason: str) -> None:
         """It takes no further part; what it has shown is no number."""
@@ -198,7 +205,7 @@ class Contender:
             role=self.role,
             clock=turns.clock.name if turns else None,
             samples=_samples(turns) if turns else None,
-            converged=stats.median(turns.rounds).precision <= shared.precision if turns else None,
+            converged=self.is_known(shared.precision, shared.full_speed_s) if turns else None,
             traffic=shared.traffic,
             memory=_with_table(self.memory, shared.table) if self.role == "backend" else self.memory,
             telemetry={**shared.telemetry, **self.telemetry},
@@ -239,6 +246,9 @@ def _samples(turns: Turns) -> Samples:
         calls_per_sample=turns.repeat,
         held=all(turn.held for turn in turns.past) if queued else None,
         overhead_s=turns.clock.overhead_s,
+        began_s=tuple(round(turn.began_s, 6) for turn in turns.past),
+        meter_s=rounds("meter_s") if turns.clock.meter_threads else (),
+        meter_threads=turns.clock.meter_threads,
     )
 
 

@@ -16,6 +16,7 @@ from suite.cases.case import Case
 from suite.engine import check, turns
 from suite.engine.arrays import Array, Arrays, Host
 from suite.engine.contender import Contender, Shared, best_copy
+from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
 from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
 from suite.records.record import Fact, Record, Traffic
@@ -70,42 +71,50 @@ class Setup:
     file_ids: ids.Ids | None = None
 
 
-def measure(setup: Setup, choices: Sequence[Choice], measurement: str, notice: Notice) -> list[Record]:
+def measure(
+    setup: Setup,
+    choices: Sequence[Choice],
+    measurement: str,
+    notice: Notice,
+    *,
+    gate: Callable[[], None] = lambda: None,
+) -> list[Record]:
     """Measure a case: one record for every backend, and one for the ceiling that took turns with them.
 
     Args:
         measurement: names the rounds that these records share.
+        gate: called before each round, returns when it may begin: others may have theirs in between.
     """
     case, settings, observer = setup.case, setup.settings, setup.observer
     rng = np.random.default_rng([settings.seed, case.vocab, case.dim, case.batch])
     counted = observer.watch()
 
     notice(None, "lay out the operands")
+    meter_of(threaded=False)  # made before a backend could put something in its place
     distinct = len(np.unique(ids.draw(case, 0, settings.seed, setup.file_ids)))
     rotation = rotation_of(case, distinct, settings.cache_bytes)
     operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
     flush = flush_of(setup.arrays, settings.cache_bytes) if rotation.flush else None
 
-    # In little time, shorter turns rather than too few rounds: without rounds there is no interval.
-    turn_s = min(turns.TURN_S, settings.limit_s / (len(choices) + 1) / (2 * MIN_ROUNDS))
+    turn_s = _turn_s(settings, len(choices) + 1)
     backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
-    for backend in backends:
-        _prepare_and_check(backend, observer, settings.seed, notice)
-
+    _prepare_and_check(backends, observer, settings.seed, notice)
     notice(None, "choose the plain copy")
     contenders = [*backends, best_copy(operands, flush, turn_s)]
 
-    _time_in_turns(contenders, settings, rng, notice)
+    _time_in_turns(contenders, settings, rng, notice, gate)
     _check_again(backends, operands, settings.seed, notice)
-    for contender in contenders:
-        if contender.running:
-            notice(contender.name, "sustain")
-            contender.sustain(observer, settings.sustain_s)
+    _sustain(contenders, observer, settings.sustain_s, notice)
 
-    traffic = _traffic(setup, distinct, rotation)
+    traffic, table = _traffic(setup, distinct, rotation), setup.table_memory
     telemetry = {**setup.telemetry, **counted()}
-    shared = Shared(measurement, settings.precision, traffic, setup.table_memory, telemetry)
+    shared = Shared(measurement, settings.precision, traffic, table, telemetry, _full_speed_s(contenders))
     return [contender.record(shared) for contender in contenders]
+
+
+def _turn_s(settings: Settings, contenders: int) -> float:
+    """In little time, shorter turns rather than too few rounds: without rounds there is no interval."""
+    return min(turns.TURN_S, settings.limit_s / contenders / (2 * MIN_ROUNDS))
 
 
 def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
@@ -128,40 +137,66 @@ def _traffic(setup: Setup, distinct: int, rotation: Rotation) -> Traffic:
     )
 
 
-def _prepare_and_check(backend: Contender, observer: Observer, seed: int, notice: Notice) -> None:
-    notice(backend.name, "prepare")
-    backend.prepare(observer)
-    if backend.running:
-        notice(backend.name, "check")
-        backend.check(0, seed)
-    if backend.running:
-        notice(backend.name, "warm up")
-        backend.warm_up()
+def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice) -> None:
+    for backend in backends:
+        notice(backend.name, "prepare")
+        backend.prepare(observer)
+        if backend.running:
+            notice(backend.name, "check")
+            backend.check(0, seed)
+        if backend.running:
+            notice(backend.name, "warm up")
+            backend.warm_up()
 
 
 def _time_in_turns(
-    contenders: Sequence[Contender], settings: Settings, rng: np.random.Generator, notice: Notice
+    contenders: Sequence[Contender],
+    settings: Settings,
+    rng: np.random.Generator,
+    notice: Notice,
+    gate: Callable[[], None],
 ) -> None:
     """Rounds of turns in shuffled order, until every median is known well enough or the time is spent."""
     orders = rng.spawn(1)[0]  # of its own, since how much else is drawn depends on times
     gc.collect()
     gc.disable()  # a collection would fall into a random turn
-    deadline = perf_counter() + settings.limit_s
+    spent_s = 0.0
     try:
         for number in range(1, MAX_ROUNDS + 1):
+            gate()
+            began = perf_counter()
             for position in orders.permutation(len(contenders)):
                 if contenders[position].running:
                     notice(contenders[position].name, "time")
                     contenders[position].take_turn(rng)
-            known = number >= MIN_ROUNDS and _known([c for c in contenders if c.running], settings.precision)
-            if known or perf_counter() >= deadline:
+            known = number >= MIN_ROUNDS and _known(contenders, settings.precision)
+            spent_s += perf_counter() - began
+            if known or spent_s >= settings.limit_s:
                 return
     finally:
         gc.enable()
 
 
 def _known(contenders: Sequence[Contender], precision: float) -> bool:
-    return all(stats.median(contender.rounds).precision <= precision for contender in contenders)
+    full_speed_s = _full_speed_s(contenders)
+    return all(each.is_known(precision, full_speed_s) for each in contenders if each.running)
+
+
+def _full_speed_s(contenders: Sequence[Contender]) -> dict[int, float]:
+    """What the meter reads at this measurement's full speed, by its number of threads."""
+    readings: dict[int, list[float]] = {}
+    for contender in contenders:
+        threads = contender.turns.clock.meter_threads if contender.turns else None
+        if contender.turns and threads:
+            readings.setdefault(threads, []).extend(s for turn in contender.turns.past for s in turn.meter_s)
+    return {threads: stats.low_quantile(values) for threads, values in readings.items() if values}
+
+
+def _sustain(contenders: Sequence[Contender], observer: Observer, seconds: float, notice: Notice) -> None:
+    for contender in contenders:
+        if contender.running:
+            notice(contender.name, "sustain")
+            contender.sustain(observer, seconds)
 
 
 def _check_again(backends: Sequence[Contender], operands: Operands, seed: int, notice: Notice) -> None:

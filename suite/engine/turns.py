@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import process_time, sleep, thread_time, time  # bound before any backend could replace them
 from typing import Protocol
 
 import numpy as np
 
 from backends import Array, Lookup
 from suite.records.record import Clock as ClockName
+from suite.stats import FULL_SPEED_TOLERANCE
 
 TURN_S = 0.02
 """Length of a turn's samples: the machine drifts, so turns that are to be compared must be close together."""
@@ -23,6 +25,13 @@ SHORTEST_QUEUED_S = 20e-6
 """On a GPU a sample is no shorter: events resolve 0.5 µs."""
 
 
+THREADED = 1.3
+"""A lookup is threaded if it takes so many times the processor time of its calling thread. On a busy machine
+that holds too, where its threads have to wait for a processor."""
+IDLE_S = 0.002
+"""After so long, an OpenMP thread without work sleeps."""
+
+
 @dataclass(slots=True)
 class Turn:
     """What one turn of one backend gave, in seconds, in order; ``result`` is what its last call returned.
@@ -31,6 +40,8 @@ class Turn:
         settling_s: its first calls, set apart.
         held: whether a GPU's queue was full in every kernel sample; null without one.
         whole: whether it took all the samples it was to take.
+        meter_s: what the meter read, before, between and after its calls; none of a clock without one.
+        began_s: when it began, in seconds since the epoch.
     """
 
     settling_s: list[float] = field(default_factory=list)
@@ -40,6 +51,8 @@ class Turn:
     held: bool | None = None
     whole: bool = True
     result: Array = None
+    meter_s: list[float] = field(default_factory=list)
+    began_s: float = field(default_factory=time)
 
     def times(self, clock: ClockName) -> list[float]:
         """The samples by one clock."""
@@ -59,6 +72,13 @@ class Clock(Protocol):
     overhead_s: float
     max_queued: int
     """Lookups that its queue takes; 0 without one."""
+
+    @property
+    def meter_threads(self) -> int | None:
+        """Threads that its meter runs on; none without one."""
+
+    def use_meter(self, threaded: bool) -> None:
+        """From now on, read the meter of all threads or of the calling one in every turn."""
 
     def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         """Call all lookups in order: those that warm up, set apart in few readings, then the samples."""
@@ -91,12 +111,27 @@ class Turns:
         """The samples by its clock, in seconds, by round."""
         return [turn.times(self.clock.name) for turn in self.past]
 
+    def rounds_at(self, full_speed_s: Mapping[int, float]) -> list[list[float]]:
+        """The samples of the rounds at full speed, as far as the meter tells; of all rounds without one.
+
+        Args:
+            full_speed_s: what the meter reads at full speed, by its number of threads.
+        """
+        threads = self.clock.meter_threads
+        if threads is None:
+            return self.rounds
+        most_s = full_speed_s[threads] * (1 + FULL_SPEED_TOLERANCE)
+        return [turn.times(self.clock.name) for turn in self.past if max(turn.meter_s) <= most_s]
+
     def warm_up(self) -> None:
-        """Call until the time of a lookup is known well enough to size its turns."""
+        """Call until the time of a lookup is known well enough to size its turns, and choose its meter."""
+        sleep(IDLE_S)
         times: list[float] = []
+        in_all, in_caller = process_time(), thread_time()
         while len(times) < 3 or (sum(times) < self.turn_s and len(times) < SAMPLES):
             lookup = self.lookups[len(times) % len(self.lookups)]
             times += self.clock.turn([], [lookup], 1).times(self.clock.name)
+        self.clock.use_meter(process_time() - in_all > THREADED * (thread_time() - in_caller))
         self.estimate_s = max(float(np.median(times[1:])), 1e-7)
         self.repeat = lookups_per_sample(
             self.estimate_s, self.turn_s, len(self.lookups), self.hot, self.flushed, self.clock.max_queued

@@ -37,6 +37,7 @@ COMPANIES: dict[str, tuple[str, ...]] = {
     "hangs": ("--time-budget", "1s", "--timeout", "2s"),
     "timed": ("--cache", "hot", "--time-budget", "2s"),
     "trusted": ("--time-budget", "1s"),
+    "meters": ("--cache", "hot", "--time-budget", "2s"),
 }
 """Adversaries that are measured together, beside an honest one, and the options of their run."""
 LEAKS = "leaks"
@@ -184,6 +185,25 @@ def test_a_clock_that_stands_still_is_nobodys_time(ran: Ran) -> None:
     for record in ran("soft").records["patches_clock"]:
         assert record.samples
         assert all(time > 0 for turn in record.samples.call_s for time in turn)
+
+
+@pytest.mark.parametrize("company", ["meters"])
+def test_nobody_makes_the_meter_read_fast_or_fail(company: str, ran: Ran) -> None:
+    """Against the honest one's turns in the same rounds; a slow reading is no gain."""
+    records = ran(company).records
+    least = {name: _least_reading(record) for name, (record,) in records.items() if record.role == "backend"}
+    (honest,) = records["numpy_take"]
+    assert least["numpy_take"] > 1e-6
+    for name, reading in least.items():
+        assert reading > 0.8 * least["numpy_take"], name
+    assert honest.samples and honest.samples.meter_threads == 1
+
+
+def _least_reading(record: Record) -> float:
+    samples = record.samples
+    assert samples and len(samples.meter_s) == len(samples.call_s)
+    assert all(len(turn) >= 2 for turn in samples.meter_s), "before and after"
+    return min(reading for turn in samples.meter_s for reading in turn)
 
 
 def test_who_changes_folder_or_prints_is_measured_beside_the_honest_one(ran: Ran) -> None:
