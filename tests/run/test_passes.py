@@ -204,17 +204,9 @@ def test_what_is_undecided_is_a_case_of_which_a_result_may_change(run: Run) -> N
     for number in (1, 2):
         first, second = (fabricate.measurement(task.case, number) for task in tasks)
         run.append([replace(r, pass_number=number) for r in first])
-        wide = [samples_of(r, 1 + number) for r in second]
-        run.append([replace(r, pass_number=number) for r in wide])
+        run.append([replace(r, pass_number=number, converged=False) for r in second])
     assert passes.undecided(tasks, run) == [tasks[1]]
     assert passes.undecided(tasks[:1], run) == []
-
-
-def samples_of(record: Record, factor: float) -> Record:
-    """The record, so many times slower."""
-    assert record.samples
-    slower = tuple(tuple(factor * s for s in one) for one in record.samples.call_s)
-    return replace(record, samples=replace(record.samples, call_s=slower))
 
 
 def test_a_case_of_which_all_failed_is_decided(run: Run) -> None:
