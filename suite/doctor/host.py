@@ -193,7 +193,7 @@ def hypervisor(cpu: dict[str, Fact], activity: Activity) -> Finding:
     lost = "stolen time unknown" if stolen is None else f"{stolen:.1%} of its time stolen"
     why = "other virtual machines share caches, memory bandwidth and power"
     if stolen is not None and stolen > STOLEN_SHARE:
-        advice = "run on a dedicated host, or at another time with: suite.run --processes 5"
+        advice = "run on a dedicated host, or at another time with: suite.run --passes 5"
         return Finding("virtual machine", f"yes, {lost}", advice, "warn", why)
     if not isinstance(virtual, bool):
         return Finding("virtual machine", f"{UNREPORTED}, {lost}", "", "unknown")

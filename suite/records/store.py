@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from suite.records.record import Environment, Record, from_json, to_json
 
@@ -89,13 +89,13 @@ class Run:
             action = "read it with the version of the suite that wrote it"
             raise StoreError(f"{folder / _ENVIRONMENT}: {error}; {action}") from None
 
-    def amended(self, noise_floor: float | None) -> Run:
-        """Write the noise floor into the environment; returns the run with it.
+    def amended(self, **fields: Any) -> Run:
+        """Write these fields into the environment; returns the run with them.
 
         Raises:
             StoreError: it can't be written.
         """
-        environment = replace(self.environment, noise_floor=noise_floor)
+        environment = replace(self.environment, **fields)
         try:
             _write_whole(self.path / _ENVIRONMENT, _pretty(environment))
         except OSError as error:

@@ -20,14 +20,9 @@ from suite.worker.budget import Budget
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
-    from suite.records.record import Environment, Record
+    from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
-    from suite.worker.supervisor import Supervisor
-
-
-NOISE_BUDGET_S = 60.0
-"""With less time than this for a whole run, none of it goes to the noise floor."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return DONE
         tasks = tasks_of(request)
         if request.dry_run:
-            _print_plan(tasks)
+            _print_plan(tasks, request.passes)
             return DONE
         return _carry_out(request, tasks, argv)
     except BadRequest as error:
@@ -52,15 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _print_plan(tasks: Sequence[Task]) -> None:
+def _print_plan(tasks: Sequence[Task], passes: int) -> None:
     for task in tasks:
         print(f"{task.device}  {task.case}  {' '.join(backend.name for backend in task.backends)}")
-    print(f"{len(tasks)} cases, {sum(len(task.backends) for task in tasks)} records")
+    records = sum(len(task.backends) for task in tasks)
+    print(f"{len(tasks)} cases, {records} records a pass, {passes} pass{'es' * (passes > 1)}")
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.records.store import StoreError
     from suite.run.launch import Launch
+    from suite.run.passes import Passes
     from suite.worker.supervisor import Supervisor
 
     budget = _budget(request, len(tasks))
@@ -69,8 +66,7 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     supervisor = Supervisor.of_this_machine(request.timeout_s, request.threads)
     try:
         run = _open_run(launch, argv)
-        run = _with_noise_floor(launch, run, supervisor)
-        _measure(launch, run, supervisor, budget)
+        Passes(launch, run, supervisor, budget).measure()
         supervisor.close()
         return _report(run)
     except StoreError as error:
@@ -81,10 +77,10 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
 
 def _report(run: Run) -> int:
     """Read the run back, write and print its tables; returns the exit code."""
-    from suite.analysis import outcomes
     from suite.report import files, terminal
+    from suite.run.ending import finished
 
-    results = outcomes.read([run.path])
+    results = finished(run)
     files.csv(results, run.path / "records.csv")
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
@@ -96,8 +92,7 @@ def _budget(request: Request, tasks: int) -> Budget:
     preset = request.preset
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    # In several processes a case takes as many times as long, unless there is a budget.
-    return Budget(request.time_budget_s, tasks, LIMITS_S[preset], most_s * request.processes)
+    return Budget(request.time_budget_s, tasks, LIMITS_S[preset], most_s, passes=request.passes)
 
 
 def _check_ids(request: Request) -> None:
@@ -163,51 +158,6 @@ def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
         number += 1
         folder = folder.with_name(f"{name}-{number}")
     return folder
-
-
-def _with_noise_floor(launch: Launch, run: Run, supervisor: Supervisor) -> Run:
-    """The run with its machine's noise floor, measured now unless it is there or time is too short for it."""
-    request, device = launch.request, launch.tasks[0].device
-    short = request.preset == "smoke" or (request.time_budget_s or NOISE_BUDGET_S) < NOISE_BUDGET_S
-    if run.environment.noise_floor is not None or short:
-        return run
-    from suite.worker.noise import measured_floor
-
-    return run.amended(noise_floor=measured_floor(device, supervisor, launch.cache_bytes(device)))
-
-
-def _measure(launch: Launch, run: Run, supervisor: Supervisor, budget: Budget) -> None:
-    """Every task that is not on disk yet, in order; its records are on disk before the next one starts."""
-    from suite.records.record import Record
-    from suite.run.progress import Progress
-
-    tasks = launch.tasks
-    done = {
-        (r.case, r.device, r.backend) for r in run.read() if isinstance(r, Record) and r.role == "backend"
-    }
-    left = [task for task in (task.without(done) for task in tasks) if task.backends]
-    budget.left = len(left) * launch.request.processes
-    with Progress(len(tasks), len(tasks) - len(left)) as progress:
-        for task in left:
-            progress.start(str(task))
-            records = _measured(launch, task, supervisor, budget)
-            run.append(records)
-            progress.finish(str(task), records)
-
-
-def _measured(launch: Launch, task: Task, supervisor: Supervisor, budget: Budget) -> list[Record]:
-    """The records of a task, by one worker or by as many new ones as were asked for."""
-    from dataclasses import replace
-
-    parts: list[Record] = []
-    request = launch.request
-    for number in range(request.processes):
-        if request.processes > 1:
-            supervisor.close()
-        job = launch.job(task, budget.next_limit_s(), counted=number == 0)
-        parts += [replace(record, pass_number=number + 1) for record in supervisor.measure(job)]
-        budget.finished()
-    return parts
 
 
 if __name__ == "__main__":

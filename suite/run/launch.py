@@ -60,7 +60,7 @@ class Launch:
             "time_budget_s": request.time_budget_s,
             "timeout_s": request.timeout_s,
             "threads": request.threads,
-            "processes": request.processes,
+            "passes": request.passes,
             "sustain_s": request.sustain_s,
             "threads_bound": binding.wanted(os.environ),
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),

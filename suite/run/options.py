@@ -24,9 +24,11 @@ from suite.cases.presets import MODELS, PRESETS, model_sweep
 from suite.command import BadRequest, list_of, named, path_of, seconds_of, whole_of
 from suite.records.device import KINDS, Device
 from suite.text import plain
+from suite.worker.budget import MOST_PASSES
 
 Group = argparse._ArgumentGroup
 SUSTAIN_S = 1.2
+PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Request:
     seed: int
     dry_run: bool
     list_backends: bool
-    processes: int = 1
+    passes: int = PASSES
 
     def backends_on(self, device: Device) -> tuple[Choice, ...]:
         """Those asked for by name, or else all that run on a device.
@@ -85,6 +87,7 @@ def parse(argv: Sequence[str]) -> Request:
     given.cases = _cases(given)
     given.backends = _backends(dict.fromkeys(given.backend or ()))
     given.preset = given.preset or "default"
+    given.passes = given.passes or (1 if given.preset == "smoke" else PASSES)
     return Request(**{field.name: getattr(given, field.name) for field in fields(Request)})
 
 
@@ -175,8 +178,8 @@ def _add_settings(group: Group) -> None:
     add("--timeout", dest="timeout_s", type=seconds_of, default=60.0, metavar="T", help=timeout)
     sustain = f"phase for energy counters; 0 for none (default: {SUSTAIN_S:g})"
     add("--sustain", dest="sustain_s", type=_seconds, metavar="S", help=sustain)
-    processes = "measure every case in so many processes, one after another (default: 1)"
-    add("--processes", type=whole_of("processes", 1, 100), default=1, metavar="K", help=processes)
+    passes = f"times that all cases are gone over, with new processes (default: {PASSES}, smoke 1)"
+    add("--passes", type=whole_of("passes", 1, MOST_PASSES), metavar="N", help=passes)
     seed = "of ids and orders (default: 0)"
     add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help=seed)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"

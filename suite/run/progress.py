@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Counts finished tasks out of ``total``, and says what went wrong as it happens."""
+    """Counts finished tasks out of ``total``, all passes together, and says what went wrong as it happens."""
 
-    def __init__(self, total: int, done: int) -> None:
-        self.total, self.done = total, done
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.of = ""
         self.began = time.monotonic()
         self.bar: tuple[Bar, TaskID] | None = None
 
@@ -38,7 +39,7 @@ class Progress:
             )
             bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
             bar.start()
-            self.bar = bar, bar.add_task("", total=self.total, completed=self.done)
+            self.bar = bar, bar.add_task("", total=self.total)
         return self
 
     def __exit__(
@@ -47,10 +48,34 @@ class Progress:
         if self.bar:
             self.bar[0].stop()
 
+    def begin(self, number: int, asked: int | None, done: int) -> None:
+        """A pass begins.
+
+        Args:
+            asked: how many there are to be; null of a further one, over what is undecided.
+            done: so many of its tasks were done before; of a further pass, minus those that it adds.
+        """
+        if asked is None:
+            self.of = f"pass {number}, of what is undecided"
+            self.total -= done
+        else:
+            self.of = f"pass {number} of {asked}" if asked > 1 else ""
+            self.done += done
+        if self.bar:
+            self.bar[0].update(self.bar[1], completed=self.done, total=self.total)
+
+    def cut_short(self, passes: int, asked: int) -> None:
+        """There is no time for more passes than these."""
+        line = f"run: time for {passes} of {asked} passes; give more with --time-budget"
+        if self.bar:
+            self.bar[0].console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
     def start(self, what: str) -> None:
         """A task begins."""
         if self.bar:
-            self.bar[0].update(self.bar[1], description=what, refresh=True)
+            self.bar[0].update(self.bar[1], description=f"{self.of}  {what}".strip(), refresh=True)
 
     def finish(self, what: str, records: Sequence[Record]) -> None:
         """A task is over, and these are its records."""
@@ -65,7 +90,9 @@ class Progress:
         else:
             elapsed = time.monotonic() - self.began
             print(
-                f"[{self.done}/{self.total} {elapsed:.0f}s] {what}",
+                f"[{self.done}/{self.total} {elapsed:.0f}s]",
+                *filter(None, [self.of]),
+                what,
                 *lines,
                 sep="  ",
                 file=sys.stderr,

@@ -13,8 +13,8 @@ from suite.records.device import CPU, Device
 from suite.run.options import Request
 
 LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
-"""Time for the rounds of a case when no budget is given, by preset."""
-MOST_S = {"smoke": 60.0, "default": 228.0, "cliffs": 240.0}
+"""Time for the rounds of a case, in all passes, when no budget is given, by preset."""
+MOST_S = {"smoke": 60.0, "default": 270.0, "cliffs": 240.0}
 """Time for a whole run when no budget is given, by preset: on a slow machine its cases get less."""
 
 
@@ -61,9 +61,10 @@ def tasks_of(request: Request) -> list[Task]:
 
 
 def digest(request: Request, tasks: Iterable[Task]) -> str:
-    """What identifies a plan: cases, devices, backends, and the settings that change a number."""
+    """What identifies a plan: cases, devices, backends, and the settings that change a number.
+
+    Not how many passes: a run is gone on with by asking for more.
+    """
     words = [f"{t.case} {t.device} {' '.join(backend.name for backend in t.backends)}" for t in tasks]
     words.append(f"{request.precision} {request.seed} {request.threads}")
-    if request.processes > 1:
-        words.append(f"{request.processes} processes")
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]

@@ -114,7 +114,7 @@ def test_an_environment_is_written_whole_or_not_at_all(
 
 def test_a_noise_floor_written_later_changes_nothing_else(run: Run) -> None:
     run.append(block())
-    amended = run.amended(0.015)
+    amended = run.amended(noise_floor=0.015)
     assert amended.environment == Run.open(run.path).environment
     assert amended.environment == replace(fabricate.ENVIRONMENT, noise_floor=0.015)
     assert amended.records() == (block(), [])
@@ -131,7 +131,7 @@ def test_a_noise_floor_that_can_not_be_written_costs_no_record(
     with monkeypatch.context() as patch:
         patch.setattr(Path, step, failing)
         with pytest.raises(StoreError) as error:
-            run.amended(0.5)
+            run.amended(noise_floor=0.5)
     one_line(error, "disk full")
     assert Run.open(run.path).records() == (block(), [])
     assert Run.open(run.path).environment == fabricate.ENVIRONMENT

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import ROOT
-from tests.support.commands import NUMPY_ALONE, SMALL, command, complaint, nothing_left, refused
+from tests.support.commands import NUMPY_ALONE, SMALL, command, complaint, nothing_left, records_of, refused
 
 NOBODY = 65534
 
@@ -97,6 +95,8 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "2s",
         "--precision",
         "20%",
+        "--passes",
+        "1",
         "--out",
         str(out),
     ]
@@ -105,10 +105,6 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "Traceback" not in done.stderr
     assert str(out) in done.stdout
     return out
-
-
-def records_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
 
 
 def test_a_table_larger_than_memory_is_recorded_and_the_run_goes_on(whole_run: Path) -> None:

@@ -62,6 +62,40 @@ def test_time_that_is_up_leaves_the_least() -> None:
     assert spend(budget, clock, 1.0) == LEAST_S
 
 
+@pytest.mark.parametrize("beside_s", [0.1, 1.0, 4.0])
+def test_passes_have_equal_shares_and_use_all_of_the_time(beside_s: float) -> None:
+    clock = Hand()
+    budget = Budget(200.0, 10, 8.0, now=clock, passes=3)
+    given: list[list[float]] = []
+    for later in (2, 1, 0):
+        assert budget.fits(range(10))
+        budget.begin(range(10), later)
+        given.append([spend(budget, clock, beside_s) for _ in range(10)])
+    assert clock.now_s - 100.0 <= 200.0 + max(2.0, beside_s)
+    assert max(max(each[3:]) for each in given) <= 1.3 * min(min(each[3:]) for each in given)
+    assert budget.limit_s == pytest.approx(8 / 3), "so that time is left for what is undecided"
+
+
+def test_what_a_task_cost_is_set_aside_for_it_in_the_next_pass() -> None:
+    """Its table takes 10 s to build, in each pass."""
+    clock = Hand()
+    budget = Budget(60.0, 5, 8.0, now=clock, passes=2)
+    for later in (1, 0):
+        budget.begin(range(5), later)
+        given = [spend(budget, clock, 10.0 if place == 0 else 0.5) for place in range(5)]
+    assert clock.now_s - 100.0 == pytest.approx(60.0, abs=12)
+    assert min(given) > 0.9 * max(given)
+
+
+def test_little_time_has_fewer_passes_not_rounds_of_nothing() -> None:
+    clock = Hand()
+    budget = Budget(8.0, 4, 8.0, now=clock, passes=3)
+    first = [spend(budget, clock, 1.0) for _ in range(4)]
+    assert min(first) > LEAST_S, "one pass has all of it"
+    assert not budget.fits(range(4))
+    assert Budget(None, 4, 8.0, now=clock, passes=3).fits(range(4)), "without an end there is always time"
+
+
 def test_a_sweep_just_small_enough_is_planned_at_once() -> None:
     many = ["--vocab", ",".join(map(str, range(1, 317))), "--dim", ",".join(map(str, range(1, 317)))]
     began = time.perf_counter()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ SMALL = ("--vocab", "100", "--dim", "8", "--batch", "4", "--backend", "numpy_tak
 
 FINISHED = (
     *("--vocab", "1000", "--dim", "64", "--batch", "1,2", "--threads", "1", "--time-budget", "1s"),
-    *("--backend", "torch_index_select", "numba_cpu"),
+    *("--backend", "torch_index_select", "numba_cpu", "--passes", "1"),
 )
 """The request of the finished run."""
 
@@ -58,3 +60,8 @@ def command(*argv: str, cwd: Path | None = None, **variables: str) -> subprocess
 
 def nothing_left(folder: Path) -> bool:
     return not list(folder.iterdir())
+
+
+def records_of(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run on disk, in order."""
+    return [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]

@@ -33,7 +33,7 @@ DISK_BYTES = 60_000
 CASES = 8
 BATCHES = ",".join(map(str, range(1, CASES + 1)))
 TABLE = ("--vocab", "1000", "--dim", "64", "--threads", "1")
-PLAN = (*TABLE, "--batch", BATCHES, "--time-budget", "2s", "--backend", "numpy_take")
+PLAN = (*TABLE, "--batch", BATCHES, "--time-budget", "2s", "--passes", "1", "--backend", "numpy_take")
 
 
 def start(*arguments: str, variables: Mapping[str, str] = NUMPY_ALONE) -> subprocess.Popen[str]:
@@ -167,6 +167,25 @@ def test_a_killed_run_leaves_no_worker_and_is_resumed_where_it_was(tmp_path: Pat
     again, _, _ = finish(*PLAN, "--resume", str(run))
     assert again == 0
     assert (run / "records.jsonl").read_bytes() == after
+
+
+def test_a_run_killed_in_its_second_pass_goes_on_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    plan = (*TABLE, "--batch", "1,2,3", "--passes", "2", "--precision", "50%", "--backend", "numpy_take")
+    with started(*plan, "--out", str(run)) as process:
+        waited(lambda: lines(run) >= 2 * 4, 60)
+        process.kill()
+        process.wait()
+    before = (run / "records.jsonl").read_bytes()
+    torn = before.rstrip(b"\n").rpartition(b"\n")[0] + b'\n{"backend":"numpy'
+    (run / "records.jsonl").write_bytes(torn)
+    code, _, error = finish(*plan, "--resume", str(run))
+    assert code == 0, error
+    assert "pass 2 of 2" in error and "pass 1 of 2" not in error
+    records, refused = Run.open(run).records()
+    assert len(refused) == 1
+    own = [(r.pass_number, r.case.batch) for r in records if r.role == "backend"]
+    assert own == [(number, batch) for number in (1, 2) for batch in (1, 2, 3)]
 
 
 def test_what_a_backend_started_ends_with_the_run(tmp_path: Path) -> None:

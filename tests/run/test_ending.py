@@ -1,0 +1,69 @@
+"""End of a run: what it showed of its machine stands in its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.analysis import outcomes
+from suite.analysis.outcomes import Results
+from suite.records.store import Run
+from suite.run import ending
+from tests.support import fabricate
+
+OWN = replace(fabricate.ENVIRONMENT, packages={"numba": "0.62"}, noise_floor=None)
+PASSES = 4
+
+
+def beside(folder: Path, name: str, **changes: Any) -> None:
+    """Another run in the same folder."""
+    Run.create(folder / name, replace(OWN, **changes))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run.create(tmp_path / "own", OWN)
+    for number in range(1, PASSES + 1):
+        for case in fabricate.CASES:
+            records = fabricate.measurement(case, number)
+            made.append([replace(r, pass_number=number, measurement=f"m{number} {case}") for r in records])
+    return made
+
+
+def read(speeds: Mapping[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the meter of a run have read so at full speed."""
+    real = outcomes.read
+
+    def with_speeds(paths: Any) -> Results:
+        found = real(paths)
+        return replace(found, full_speed_s=dict.fromkeys(found.environments, speeds))
+
+    monkeypatch.setattr(ending.outcomes, "read", with_speeds)
+
+
+def test_full_speed_is_the_best_of_this_run_and_of_the_same_machine_before(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read({1: 2e-5, 2: 3e-5}, monkeypatch)
+    beside(tmp_path, "a", full_speed_s={"1": 1e-5, "2": 4e-5})
+    beside(tmp_path, "b", full_speed_s={"8": 1e-6})
+    beside(tmp_path, "other machine", machine="b" * 16, full_speed_s={"1": 1e-6})
+    beside(tmp_path, "other method", method=3, full_speed_s={"1": 1e-6})
+    beside(tmp_path, "other numba", packages={"numba": "0.61"}, full_speed_s={"1": 1e-6})
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "environment.json").write_text("{")
+    results = ending.finished(run)
+    (environment,) = results.environments.values()
+    assert environment == Run.open(run.path).environment
+    assert environment.full_speed_s == {"1": 1e-5, "2": 3e-5}
+
+
+def test_the_noise_floor_is_that_of_its_own_passes(run: Run) -> None:
+    (environment,) = ending.finished(run).environments.values()
+    assert environment.full_speed_s == {}, "no meter, so no full speed"
+    assert environment.noise_floor is not None and 0 < environment.noise_floor < 0.05
+    assert Run.open(run.path).environment == environment

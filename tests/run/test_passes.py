@@ -1,0 +1,233 @@
+"""Passes over all cases, then over what is undecided; what is on disk is not done again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.records.record import Record
+from suite.records.store import Run
+from suite.run import passes
+from suite.run.__main__ import main
+from suite.run.options import PASSES, parse
+from suite.run.passes import Passes
+from suite.run.schedule import Task, digest, tasks_of
+from suite.worker.budget import MOST_PASSES, Budget
+from suite.worker.messages import Job
+from tests.support import fabricate
+from tests.support.commands import NUMPY_ALONE, SMALL, records_of
+
+PLAN = ("--vocab", "50257", "--dim", "768", "--batch", "1,2", "--backend", *fabricate.SPEED)
+
+
+class Supervisor:
+    """Answers with made-up records; backends named in ``fails`` crash.
+
+    Attributes:
+        asked: case and backends of every job, and ``new`` where the worker was ended.
+    """
+
+    def __init__(self, fails: Sequence[str] = ()) -> None:
+        self.asked: list[Any] = []
+        self.jobs: list[Job] = []
+        self.fails = fails
+
+    def measure(self, job: Job) -> list[Record]:
+        self.asked.append((job.case.batch, *(b.name for b in job.backends)))
+        self.jobs.append(job)
+        records = fabricate.measurement(job.case)
+        named = {b.name: b for b in job.backends}
+        return [
+            replace(r, status="crashed", reason="no", samples=None, clock=None, converged=None)
+            if r.backend in self.fails
+            else replace(r, measurement=job.measurement)
+            for r in records
+            if r.role == "ceiling" or r.backend in named
+        ]
+
+    def close(self) -> None:
+        self.asked.append("new")
+
+
+class Launch:
+    """As much of a launch as passes use."""
+
+    def __init__(self, *argv: str) -> None:
+        self.request = parse([*PLAN, *argv])
+        self.tasks = tasks_of(self.request)
+
+    def job(self, task: Task, limit_s: float, counted: bool) -> Job:
+        from suite.engine.measure import Settings
+
+        settings = Settings(limit_s=limit_s, sustain_s=1.0 if counted else 0.0)
+        return Job(task.case, task.device, task.backends, f"m{next(NUMBERS)}", settings)
+
+
+NUMBERS = itertools.count()
+
+
+def gone_over(run: Run, supervisor: Supervisor, *argv: str, total_s: float | None = None) -> list[Any]:
+    """What a run of these options asks of its worker."""
+    launch = Launch(*argv)
+    budget = Budget(total_s, len(launch.tasks), 8.0, passes=launch.request.passes)
+    Passes(launch, run, supervisor, budget).measure()  # type: ignore[arg-type]
+    return supervisor.asked
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", fabricate.ENVIRONMENT)
+
+
+def passes_of(run: Run) -> list[tuple[int, int, str]]:
+    return [(r.pass_number, r.case.batch, r.backend) for r in run.records()[0] if r.role == "backend"]
+
+
+def test_each_pass_goes_over_all_cases_with_a_new_worker(run: Run) -> None:
+    asked = gone_over(run, Supervisor(), "--passes", "2")
+    one = [(batch, *fabricate.SPEED) for batch in (1, 2)]
+    assert asked == ["new", *one, "new", *one]
+    assert passes_of(run) == [(n, b, name) for n in (1, 2) for b in (1, 2) for name in fabricate.SPEED]
+    assert len({r.measurement for r in run.records()[0]}) == 4, "rounds of two passes are not the same rounds"
+
+
+def test_counters_are_read_in_the_first_pass_only(run: Run) -> None:
+    supervisor = Supervisor()
+    gone_over(run, supervisor, "--passes", "3")
+    assert [job.settings.sustain_s for job in supervisor.jobs] == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_what_failed_once_is_not_tried_in_a_later_pass(run: Run) -> None:
+    asked = gone_over(run, Supervisor(fails=["numba_cpu"]), "--passes", "2")
+    rest = tuple(name for name in fabricate.SPEED if name != "numba_cpu")
+    assert asked == [
+        "new",
+        *((b, *fabricate.SPEED) for b in (1, 2)),
+        "new",
+        *((b, *rest) for b in (1, 2)),
+    ]
+
+
+def test_a_case_of_which_everything_failed_is_left_alone(run: Run) -> None:
+    asked = gone_over(run, Supervisor(fails=list(fabricate.SPEED)), "--passes", "3")
+    assert [word for word in asked if word != "new"] == [(b, *fabricate.SPEED) for b in (1, 2)]
+
+
+def test_a_run_that_was_stopped_goes_on_in_its_pass(run: Run) -> None:
+    gone_over(run, Supervisor(), "--passes", "2")
+    lines = (run.path / "records.jsonl").read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["role"] == "backend"][:-1]
+    (run.path / "records.jsonl").write_bytes(b"".join(kept) + lines[-1][:50])
+    last = list(fabricate.SPEED)[-1]
+    asked = gone_over(run, Supervisor(), "--passes", "2")
+    assert [word for word in asked if word != "new"] == [(2, last)]
+    assert passes_of(run)[-1] == (2, 2, last)
+    assert len(set(passes_of(run))) == len(passes_of(run)) == 2 * 2 * len(fabricate.SPEED)
+
+
+def test_a_finished_run_goes_on_with_more_passes(run: Run) -> None:
+    gone_over(run, Supervisor(), "--passes", "2")
+    asked = gone_over(run, Supervisor(), "--passes", "3")
+    assert [word for word in asked if word != "new"] == [(b, *fabricate.SPEED) for b in (1, 2)]
+    assert {number for number, _, _ in passes_of(run)} == {1, 2, 3}
+
+    def planned(*more: str) -> str:
+        request = parse([*SMALL, *more])
+        return digest(request, tasks_of(request))
+
+    assert planned("--passes", "2") == planned("--passes", "3")
+
+
+def test_further_passes_go_over_what_is_undecided_while_there_is_time(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+
+    def undecided(tasks: Sequence[Task], run: Run) -> list[Task]:
+        asked.append(len(run.records()[0]))
+        return [tasks[1]] if len(asked) < 3 else []
+
+    monkeypatch.setattr(passes, "undecided", undecided)
+    gone_over(run, Supervisor(), "--passes", "2", total_s=1000.0)
+    assert [p[:2] for p in passes_of(run)[:: len(fabricate.SPEED)]] == [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (2, 2),
+        (3, 2),
+        (4, 2),
+    ]
+    assert sorted(set(asked)) == asked, "what is undecided is asked for after each pass"
+    said = capsys.readouterr().err.splitlines()
+    assert said[3].startswith("[4/4 ") and "pass 2 of 2" in said[3]
+    assert said[5].startswith("[6/6 ") and "pass 4, of what is undecided" in said[5]
+
+
+@pytest.mark.parametrize(
+    ("argv", "total_s", "count"),
+    [
+        (("--passes", "2"), 1000.0, MOST_PASSES),
+        (("--passes", "2"), None, 2),
+        (("--passes", "1"), 1000.0, 1),
+        (("--passes", "2"), 1.0, 1),
+    ],
+)
+def test_passes_end_with_the_most_or_with_the_time(
+    run: Run, argv: tuple[str, ...], total_s: float | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passes, "undecided", lambda tasks, run: list(tasks))
+    gone_over(run, Supervisor(), *argv, total_s=total_s)
+    assert {number for number, _, _ in passes_of(run)} == set(range(1, count + 1))
+
+
+def test_too_little_time_is_said(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    gone_over(run, Supervisor(), "--passes", "3", total_s=1.0)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "run: time for 1 of 3 passes; give more with --time-budget"
+
+
+def test_three_passes_are_usual_and_smoke_takes_one() -> None:
+    assert parse([]).passes == PASSES == 3
+    assert parse(["--preset", "smoke"]).passes == 1
+    assert parse(["--preset", "smoke", "--passes", "4"]).passes == 4
+
+
+def test_what_is_undecided_is_a_case_of_which_a_result_may_change(run: Run) -> None:
+    """Only the second case has a result that did not converge; what failed can't be decided."""
+    tasks = Launch().tasks
+    for number in (1, 2):
+        first, second = (fabricate.measurement(task.case, number) for task in tasks)
+        run.append([replace(r, pass_number=number) for r in first])
+        run.append([replace(r, pass_number=number, converged=False) for r in second])
+    assert passes.undecided(tasks, run) == [tasks[1]]
+    assert passes.undecided(tasks[:1], run) == []
+
+
+def test_a_case_of_which_all_failed_is_decided(run: Run) -> None:
+    gone_over(run, Supervisor(fails=list(fabricate.SPEED)), "--passes", "1")
+    assert passes.undecided(Launch().tasks, run) == []
+
+
+def test_each_pass_is_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", NUMPY_ALONE["PYTHONPATH"])
+    marks = tmp_path / "marks"
+    (tmp_path / "mine.py").write_text(
+        '"""Mine."""\nimport os\nfrom backends.base import Backend\n\n\nclass Mine(Backend):\n'
+        '    devices = ("cpu",)\n\n    def prepare(self, table, indices, out):\n'
+        f"        with open({str(marks)!r}, 'a') as file:\n            print(os.getpid(), file=file)\n"
+        "        return lambda: table.take(indices, axis=0, out=out, mode='clip')\n"
+    )
+    folder = tmp_path / "run"
+    argv = [*SMALL, "--passes", "2", "--backend", str(tmp_path / "mine.py"), "--out", str(folder)]
+    assert main([*argv, "--precision", "20%"]) == 0
+    assert len(set(marks.read_text().split())) == 2
+    each = ["mine", "numpy_take"]
+    own = [(r["pass_number"], r["backend"]) for r in records_of(folder) if r["role"] == "backend"]
+    assert sorted(own) == [(number, name) for number in (1, 2) for name in each]
+    assert json.loads((folder / "environment.json").read_text())["settings"]["passes"] == 2
