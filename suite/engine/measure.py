@@ -40,6 +40,7 @@ class Settings:
         seed: of ids, orders and spot checks.
         cache_bytes: what has to be emptied for a lookup to be cold.
         sustain_s: length of the phase for counters, after the timed samples; 0 for none.
+        copy: the plain copy that an earlier pass found fastest; null to try them all.
     """
 
     precision: float = 0.01
@@ -47,6 +48,7 @@ class Settings:
     seed: int = 0
     cache_bytes: int = 2**25
     sustain_s: float = 0.0
+    copy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def measure(
     backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
     _prepare_and_check(backends, observer, settings.seed, notice)
     notice(None, "choose the plain copy")
-    contenders = [*backends, best_copy(operands, flush, turn_s)]
+    contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
 
     _time_in_turns(contenders, settings, rng, notice, gate)
     _check_again(backends, operands, settings.seed, notice)

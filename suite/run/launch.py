@@ -37,15 +37,16 @@ class Launch:
         """What has to be emptied for a lookup on this device to be cold."""
         return self.gpu.l2_bytes if self.gpu and device.is_gpu else cpu.cache_bytes()
 
-    def job(self, task: Task, limit_s: float, counted: bool = True) -> Job:
+    def job(self, task: Task, limit_s: float, counted: bool = True, copy: str | None = None) -> Job:
         """What a worker is asked to do for a task, with so much time for its rounds.
 
         Args:
             counted: whether there is a phase for the counters after them.
+            copy: the plain copy that an earlier pass found fastest.
         """
         request, cache_bytes = self.request, self.cache_bytes(task.device)
         sustain_s = request.sustain_s if counted else 0.0
-        settings = Settings(request.precision, limit_s, request.seed, cache_bytes, sustain_s)
+        settings = Settings(request.precision, limit_s, request.seed, cache_bytes, sustain_s, copy)
         return Job(task.case, task.device, task.backends, uuid.uuid4().hex[:12], settings, request.ids_file)
 
     def environment(self, argv: Sequence[str], **more: Fact) -> Environment:

@@ -36,6 +36,7 @@ class Passes:
         self.asked = launch.request.passes
         self.done: Done = {}
         self.failed: set[tuple[Case, str, str]] = set()
+        self.copies: dict[tuple[Case, str], str] = {}
         for item in run.read():
             if isinstance(item, Record):
                 self._note(item)
@@ -84,7 +85,8 @@ class Passes:
         self.supervisor.close()
         for task in left.values():
             progress.start(str(task))
-            job = self.launch.job(task, self.budget.next_limit_s(), counted=number == 1)
+            copy = self.copies.get((task.case, str(task.device)))
+            job = self.launch.job(task, self.budget.next_limit_s(), counted=number == 1, copy=copy)
             records = [replace(record, pass_number=number) for record in self.supervisor.measure(job)]
             self.budget.finished()
             self.run.append(records)
@@ -93,7 +95,9 @@ class Passes:
             progress.finish(str(task), records)
 
     def _note(self, record: Record) -> None:
-        if record.role == "backend":
+        if record.role == "ceiling":
+            self.copies[record.case, record.device] = record.backend
+        else:
             key = record.case, record.device, record.backend
             self.done.setdefault(record.pass_number, set()).add(key)
             if record.status != "ok":
