@@ -62,7 +62,7 @@ class Launch:
         self.request = parse([*PLAN, *argv])
         self.tasks = tasks_of(self.request)
 
-    def job(self, task: Task, limit_s: float, counted: bool) -> Job:
+    def job(self, task: Task, limit_s: float, counted: bool, copy: str | None = None) -> Job:
         from suite.engine.measure import Settings
 
         settings = Settings(limit_s=limit_s, sustain_s=1.0 if counted else 0.0)
