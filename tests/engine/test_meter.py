@@ -281,12 +281,13 @@ def test_the_gate_is_asked_before_each_round_and_its_time_is_not_the_rounds() ->
 
     def gate() -> None:
         asked.append(time.perf_counter())
-        time.sleep(0.1)
+        if len(asked) < 4:
+            time.sleep(0.3)
 
     found = records(["numpy_take"], gate, precision=0.0, limit_s=0.2)
     rounds = {len(record.samples.call_s) for record in found if record.samples}
     assert rounds == {len(asked)}
-    assert len(asked) >= 4, "two, did its time count"
+    assert len(asked) > 1, "one, did its time count"
 
 
 def test_the_meter_is_made_before_a_backend_is_loaded(tmp_path: Path, made_anew: None) -> None:
