@@ -28,8 +28,9 @@ SHORTEST_QUEUED_S = 20e-6
 THREADED = 1.3
 """A lookup is threaded if it takes so many times the processor time of its calling thread. On a busy machine
 that holds too, where its threads have to wait for a processor."""
-IDLE_S = 0.002
-"""After so long, an OpenMP thread without work sleeps."""
+IDLE_S = 0.001
+MOST_IDLE_WAITS = 20
+"""OpenMP's threads look for work for up to 8 ms before they sleep, unless told otherwise."""
 
 
 @dataclass(slots=True)
@@ -125,7 +126,7 @@ class Turns:
 
     def warm_up(self) -> None:
         """Call until the time of a lookup is known well enough to size its turns, and choose its meter."""
-        sleep(IDLE_S)
+        _wait_for_idle_threads()
         times: list[float] = []
         in_all, in_caller = process_time(), thread_time()
         while len(times) < 3 or (sum(times) < self.turn_s and len(times) < SAMPLES):
@@ -150,6 +151,15 @@ class Turns:
         turn = self.clock.turn(warm_up, timed, self.repeat)
         self.past.append(turn)
         return turn
+
+
+def _wait_for_idle_threads() -> None:
+    """Until threads of earlier lookups look for work no longer, as far as that happens."""
+    for _ in range(MOST_IDLE_WAITS):
+        before = process_time()
+        sleep(IDLE_S)
+        if process_time() - before < IDLE_S / 4:
+            return
 
 
 def lookups_per_sample(

@@ -218,11 +218,12 @@ def test_a_lookup_on_threads_is_measured_beside_the_meter_of_all() -> None:
 
 
 def test_threads_that_still_look_for_work_make_nobody_threaded() -> None:
-    torch = pytest.importorskip("torch")
-    table, ids = torch.zeros((1000, 64)), torch.zeros(20000, dtype=torch.int64)
-    here = np.zeros(10)
-    torch.index_select(table, 0, ids)
-    assert chosen(here.sum) == 1
+    pytest.importorskip("torch")
+    pool, here = meter_of(threaded=True), np.zeros(10)
+    assert pool is not None
+    for _ in range(3):
+        pool.read()
+        assert chosen(here.sum) == 1
 
 
 # --- what a measurement makes of it -------------------------------------------------------------------
@@ -281,12 +282,13 @@ def test_the_gate_is_asked_before_each_round_and_its_time_is_not_the_rounds() ->
 
     def gate() -> None:
         asked.append(time.perf_counter())
-        time.sleep(0.1)
+        if len(asked) < 4:
+            time.sleep(0.3)
 
     found = records(["numpy_take"], gate, precision=0.0, limit_s=0.2)
     rounds = {len(record.samples.call_s) for record in found if record.samples}
     assert rounds == {len(asked)}
-    assert len(asked) >= 4, "two, did its time count"
+    assert len(asked) > 1, "one, did its time count"
 
 
 def test_the_meter_is_made_before_a_backend_is_loaded(tmp_path: Path, made_anew: None) -> None:
