@@ -136,6 +136,16 @@ def verdict(times: Estimate, noise_floor: float) -> Verdict:
     return "SAME" if times.low >= 1 / bound and times.high <= bound else "UNCLEAR"
 
 
+def shown_from(times: Estimate, noise_floor: float) -> float:
+    """The least ratio that would be SLOWER or, inverted, FASTER if its interval were as wide as this one.
+
+    Infinite where there is no interval.
+    """
+    if not times.bounded:
+        return math.inf
+    return max(times.value / times.low, times.high / times.value) * (1 + noise_floor)
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """The geometric mean of positive values; nan for none."""
     return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan

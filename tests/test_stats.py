@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from suite import stats
 from suite.stats import Estimate
+from tests.support import simulated
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -201,3 +202,144 @@ def test_the_low_quantile_is_the_least_until_there_are_fifty() -> None:
     assert stats.low_quantile([*range(2, 50), 1]) == 1
     assert stats.low_quantile([*range(2, 51), 1]) == 2
     assert stats.low_quantile(range(1000, 0, -1)) == 21
+
+
+@pytest.mark.parametrize(
+    ("df", "tabled"),
+    [
+        (1, 12.7062),
+        (2, 4.3027),
+        (3, 3.1824),
+        (4, 2.7764),
+        (5, 2.5706),
+        (6, 2.4469),
+        (8, 2.3060),
+        (10, 2.2281),
+        (20, 2.0860),
+        (30, 2.0423),
+        (60, 2.0003),
+        (120, 1.9799),
+        (1000, 1.9623),
+        (math.inf, 1.9600),
+    ],
+)
+def test_the_quantile_of_students_t_is_the_tabled_one(df: float, tabled: float) -> None:
+    assert stats.t_quantile(df) == pytest.approx(tabled, rel=5e-4)
+
+
+def test_the_quantile_of_students_t_falls_with_its_degrees_of_freedom_whole_or_not() -> None:
+    found = [stats.t_quantile(1 + k / 10) for k in range(400)]
+    assert found == sorted(found, reverse=True)
+    assert stats.t_quantile(1.5) == stats.t_quantile(1), "no less than it is"
+
+
+@pytest.mark.parametrize(("passes", "results"), [(3, 6), (3, 200), (4, 30), (6, 6), (6, 100)])
+def test_the_interval_over_passes_and_a_ratio_of_two_runs_hold_the_truth(passes: int, results: int) -> None:
+    """Passes differ by 4 %, rounds by 1 %, and in half of the rounds the machine is 40 % slower."""
+    for share in simulated.covered(simulated.Machine(), results, passes, 3000):
+        assert 0.93 <= share <= 0.97
+
+
+def test_no_slow_round_is_in_a_simulated_result() -> None:
+    seen = simulated.run(simulated.Machine(), np.random.default_rng(0), 200, 3, 12)
+    assert len(seen) > 190, "few passes have fewer than 3 rounds at full speed"
+    assert statistics.geometric_mean(e.value for e in seen) == pytest.approx(1.0, abs=0.01)
+
+
+def logs(*groups: list[float]) -> list[list[float]]:
+    return [[math.exp(value) for value in group] for group in groups]
+
+
+def test_results_that_scatter_alike_share_one_spread() -> None:
+    rng = np.random.default_rng(2)
+    found = stats.spread_of(logs(*[list(rng.normal(5, 0.03, 4)) for _ in range(200)]))
+    assert found.sd == pytest.approx(0.03, rel=0.1)
+    assert found.df > 20, "ten times what one of them knows of itself"
+
+
+def test_results_that_scatter_unlike_share_little() -> None:
+    rng = np.random.default_rng(2)
+    scatter = rng.lognormal(-4, 1, 200)
+    found = stats.spread_of(logs(*[list(rng.normal(0, sd, 4)) for sd in scatter]))
+    assert 0.5 < found.df < 5
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [[], [[1.0]] * 50, [[1.0, 1.1]] * (stats.FEWEST_GROUPS - 1), [[2.0, 2.0]] * 50, [[1.0, math.nan]] * 50],
+)
+def test_there_is_no_common_spread_of_too_few_results(groups: list[list[float]]) -> None:
+    assert stats.spread_of(groups) == stats.Spread()
+
+
+def test_a_result_that_does_not_scatter_at_all_is_no_infinite_evidence() -> None:
+    rng = np.random.default_rng(2)
+    groups = logs(*[list(rng.normal(0, 0.03, 3)) for _ in range(20)], [0.0, 0.0, 0.0])
+    found = stats.spread_of(groups)
+    assert 0 < found.sd < 0.1 and math.isfinite(found.df)
+    assert stats.over_passes([1.0, 1.0, 1.0], found).precision > 0
+
+
+def test_over_passes_is_students_interval_where_nothing_is_shared() -> None:
+    values = [1.00, 1.02, 1.05]
+    ours = stats.over_passes(values, stats.Spread())
+    own = [math.log(value) for value in values]
+    half = 4.3027 * statistics.stdev(own) / math.sqrt(3)
+    assert ours.value == pytest.approx(statistics.geometric_mean(values))
+    assert math.log(ours.high / ours.value) == pytest.approx(half, rel=1e-3)
+    assert math.log(ours.value / ours.low) == pytest.approx(half, rel=1e-3)
+
+
+def test_over_passes_is_the_normal_interval_where_the_spread_is_known() -> None:
+    ours = stats.over_passes([2.0, 2.0, 2.0, 2.0], stats.Spread(0.04, 1e9))
+    assert math.log(ours.high / 2) == pytest.approx(stats.Z95 * 0.04 / 2, rel=1e-6)
+
+
+def test_one_pass_has_an_interval_from_the_others_spread_alone() -> None:
+    alone = stats.over_passes([3.0], stats.Spread(0.04, 100))
+    assert alone.value == pytest.approx(3.0)
+    assert alone.high / 3 == pytest.approx(math.exp(stats.t_quantile(100) * 0.04))
+    assert not stats.over_passes([3.0], stats.Spread()).bounded
+    nothing = stats.over_passes([math.nan], stats.Spread(0.04, 100))
+    assert math.isnan(nothing.value) and not nothing.bounded
+    assert stats.over_passes([3.0, math.nan], stats.Spread(0.04, 100)) == alone, "nan is no pass"
+
+
+def around(*values: float, half_width: float = 0.001) -> list[Estimate]:
+    return [Estimate(v, v * math.exp(-half_width), v * math.exp(half_width)) for v in values]
+
+
+def test_a_floor_is_by_how_much_intervals_missed_one() -> None:
+    ratios = [*around(*[1.0] * 6), Estimate(1.06, 1.03, 1.09)]
+    assert stats.floor_of(ratios, 7) == pytest.approx(0.03)
+    ratios[-1] = Estimate(1 / 1.06, 1 / 1.09, 1 / 1.03)
+    assert stats.floor_of(ratios, 7) == pytest.approx(0.03), "slower and faster count alike"
+
+
+def test_of_eighty_the_third_farthest_is_the_floor() -> None:
+    """One in forty may be beyond it."""
+    ratios = around(*[1.0] * 77, 1.05, 1.10, 1.20)
+    assert stats.floor_of(ratios, 8) == pytest.approx(0.05, abs=0.002)
+
+
+def test_a_floor_does_not_grow_with_the_intervals() -> None:
+    assert stats.floor_of(around(*[1.0] * 8, half_width=0.2), 8) == stats.LEAST_FLOOR
+    assert stats.floor_of(around(*[1.001] * 8, half_width=0.0005), 8) == stats.LEAST_FLOOR
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Estimate(1.0, 0.0, math.inf),
+        Estimate(1.0, 0.9, math.inf),
+        Estimate(math.nan, 0.0, math.inf),
+        Estimate(math.nan, math.nan, math.nan),
+        Estimate(-1.0, -2.0, 1.0),
+        Estimate(5.0, 1.1, 0.9),
+    ],
+)
+def test_a_floor_leaves_out_unbounded_or_impossible_ratios(odd: Estimate) -> None:
+    good = around(*[1.05] * 8)
+    assert stats.floor_of([*good, odd, odd], 8) == stats.floor_of(good, 8)
+    assert stats.floor_of([*good[1:], odd], 8) is None
+    assert stats.floor_of([], 8) is None

@@ -10,7 +10,7 @@ from suite.analysis.outcome import Key, Outcome
 from suite.analysis.passes import ratios_of_rounds
 from suite.analysis.reduce import Timing
 from suite.records.record import Clock, Environment
-from suite.stats import Estimate
+from suite.stats import Estimate, Spread
 
 
 def noise_floor(environment: Environment) -> float:
@@ -69,15 +69,16 @@ def slowdown(a: Outcome, b: Outcome) -> Estimate:
     clock = common_clock(a, b)
     if a.run == b.run and a.measurements == b.measurements:
         rounds = ratios_of_rounds(a.times(clock), a, b.times(clock), b)
-        return _over_rounds(rounds, a)
+        one_process = a.environment == b.environment
+        return _over_rounds(rounds, a.spreads.ratios if one_process else a.spreads.environments)
     return stats.quotient(time(a, clock), time(b, clock))
 
 
-def _over_rounds(rounds: Sequence[Sequence[float]], a: Outcome) -> Estimate:
+def _over_rounds(rounds: Sequence[Sequence[float]], spread: Spread) -> Estimate:
     """A ratio from its values within rounds, by pass."""
     if len(rounds) == 1:
         return stats.order_statistics(rounds[0])
-    return stats.over_passes([stats.order_statistics(of).value for of in rounds], a.spreads.ratios)
+    return stats.over_passes([stats.order_statistics(of).value for of in rounds], spread)
 
 
 def common_clock(a: Outcome, b: Outcome) -> Clock | None:
@@ -90,7 +91,8 @@ def ceiling_ratio(outcome: Outcome) -> Estimate:
     copy = outcome.ceiling
     if copy is None or not copy.times(outcome.clock):
         return stats.order_statistics(())
-    return _over_rounds(ratios_of_rounds(outcome.rounds, outcome, copy.times(outcome.clock), copy), outcome)
+    rounds = ratios_of_rounds(outcome.rounds, outcome, copy.times(outcome.clock), copy)
+    return _over_rounds(rounds, outcome.spreads.ratios)
 
 
 def ceiling_bytes_per_s(outcome: Outcome) -> float | None:

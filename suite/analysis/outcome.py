@@ -16,13 +16,18 @@ Key = tuple[str, str, Case, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
-    """How much the passes of a run scatter on a device: the times, and ratios within rounds."""
+    """How much the passes of a run scatter on a device: the times, and ratios within rounds.
+
+    Attributes:
+        ratios: of two in one process. environments: of one backend in two environments, so in two processes.
+    """
 
     times: Spread
     ratios: Spread
+    environments: Spread
 
 
-NO_SPREADS = Spreads(Spread(), Spread())
+NO_SPREADS = Spreads(Spread(), Spread(), Spread())
 
 
 @dataclass(frozen=True, slots=True)

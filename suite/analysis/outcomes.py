@@ -12,7 +12,7 @@ from pathlib import Path
 
 from suite.analysis import reduce, speed
 from suite.analysis.folders import Given, expand, names
-from suite.analysis.outcome import Key, Outcome, Spreads
+from suite.analysis.outcome import NO_SPREADS, Key, Outcome, Spreads
 from suite.analysis.passes import counted, merged, spreads_of
 from suite.analysis.reduce import Timings
 from suite.analysis.speed import Metered, Moment, References
@@ -163,7 +163,10 @@ class _Found:
             whole = known and len(known) == len(copies)
             own.append(replace(outcome, ceiling=_chosen(merged(known))) if whole else outcome)
         spreads = spreads_of(own)
-        return [_over_passes(o, spreads[o.device], precision) if len(o.passes) > 1 else o for o in own]
+        return [
+            _over_passes(o, spreads.get(o.device, NO_SPREADS), precision) if len(o.passes) > 1 else o
+            for o in own
+        ]
 
 
 def _contender(outcome: Outcome, role: Role) -> speed.Key:

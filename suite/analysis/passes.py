@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from suite.analysis.outcome import Outcome, Spreads
+from suite.cases.case import Case
 from suite.stats import order_statistics, ratios, spread_of
 
 FEWEST_ROUNDS = 3
@@ -65,15 +66,23 @@ def counted(outcome: Outcome) -> tuple[int, ...] | None:
 
 
 def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[str, Spreads]:
-    """How much the passes of one run scatter, by device: times, and ratios to the ceiling."""
+    """How much the passes of one run scatter, by device: times, and ratios to the ceiling or another self."""
     times: dict[str, list[Sequence[float]]] = defaultdict(list)
     shares: dict[str, list[Sequence[float]]] = defaultdict(list)
+    selves: dict[str, list[Sequence[float]]] = defaultdict(list)
+    first: dict[tuple[str, str, Case], Outcome] = {}
     for one in outcomes:
         if len(one.passes) > 1 and one.decides:
             times[one.device].append(one.by_pass(one.rounds))
             if one.ceiling is not None:
                 shares[one.device].append(ratio_by_pass(one, one.ceiling))
-    return {device: Spreads(spread_of(of), spread_of(shares[device])) for device, of in times.items()}
+            other = first.setdefault((one.device, one.backend, one.case), one)
+            if other is not one and other.measurements == one.measurements:
+                selves[one.device].append(ratio_by_pass(one, other))
+    return {
+        device: Spreads(spread_of(of), spread_of(shares[device]), spread_of(selves[device]))
+        for device, of in times.items()
+    }
 
 
 def ratio_by_pass(a: Outcome, b: Outcome) -> list[float]:

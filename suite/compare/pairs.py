@@ -1,30 +1,51 @@
-"""Pairs of outcomes: two runs, or two backends, case by case, with ratios and verdicts."""
+"""Pairs of outcomes: two runs, environments or backends, case by case, with ratios and verdicts."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from suite import stats
-from suite.analysis import comparison, outcomes
-from suite.analysis.folders import distinct
+from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
-from suite.command import BadRequest
+from suite.compare.sides import Side
 from suite.records.record import Environment
 from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
 
+BETWEEN_PROCESSES = 0.05
+"""The least noise floor between two processes of one pass each: on one machine at one speed, processes differ
+by up to 4 %, of which an interval over the rounds of one knows nothing."""
+UNDECIDED: tuple[Verdict, ...] = ("SAME", "UNCLEAR")
+
+Key = tuple[object, ...]
+Base = Mapping[tuple[str, object, str | None], Outcome]
+"""Outcomes of the backend that all are read against, by device, case and environment."""
+
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two sides: the name of its run, and its backend if only one is compared."""
+class Basis:
+    """By what outcomes are compared.
 
-    run: str
-    backend: str | None
-    environment: Environment
+    Attributes:
+        floor: the noise floor. origin: where it is from. asked: whether it was given, and holds everywhere.
+        normalized: whether shares of each one's ceiling are compared.
+        relative_to: the backend against which the others are read, on both sides; null for none.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.run}:{self.backend}" if self.backend else self.run
+    floor: float
+    origin: str
+    asked: bool = False
+    normalized: bool = False
+    relative_to: str | None = None
+
+    def floor_of(self, a: Outcome, b: Outcome) -> float:
+        """The noise floor of a pair."""
+        together = a.run == b.run and a.measurements == b.measurements and a.environment == b.environment
+        if self.asked or together or min(len(a.passes), len(b.passes)) > 1:
+            return self.floor
+        return max(self.floor, BETWEEN_PROCESSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +54,21 @@ class Pair:
 
     Attributes:
         ratio: time of B over time of A, above 1 where B is slower; null where they can't be compared.
-        verdict: of the ratio. left_out: why there is none.
+        verdict: of the ratio, by the noise ``floor``. left_out: why there is none.
     """
 
     a: Outcome | None
     b: Outcome | None
     ratio: Estimate | None = None
     verdict: Verdict | None = None
+    floor: float = 0.0
     left_out: str | None = None
+
+    @property
+    def slow_notes(self) -> list[str]:
+        """That too few rounds of a side were at full speed, so that nothing of the pair is decided."""
+        sides = (("A", self.a), ("B", self.b))
+        return [f"{name} {o.slow_note}" for name, o in sides if self.ratio and o and o.slow_note]
 
     @property
     def converged(self) -> bool:
@@ -52,89 +80,78 @@ class Pair:
         """Whether A completed it and B failed."""
         return bool(self.a and self.b and self.a.completed and not self.b.completed)
 
-
-def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
-    """Read the two runs named by ``DIR`` or ``DIR:BACKEND``.
-
-    Raises:
-        BadRequest: a folder that is no run, or a backend that is not in it. StoreError: neither is a run.
-    """
-    (folder_a, backend_a), (folder_b, backend_b) = _split(argument_a), _split(argument_b)
-    if (backend_a is None) != (backend_b is None):
-        raise BadRequest("backends: named for one run only; give RUN:BACKEND for both or for neither")
-    folders = distinct((folder_a, folder_b))
-    results = outcomes.read(folders, together=True)
-    names = list(results.environments)
-    with_outcomes = {o.run for o in results.outcomes}
-    if len(with_outcomes) < len(folders):
-        raise BadRequest("\n".join(results.notes))
-    a, b = (
-        Side(names[k], backend, results.environments[names[k]])
-        for k, backend in ((0, backend_a), (-1, backend_b))
-    )
-    for side in (a, b):
-        known = sorted({o.backend for o in results.outcomes if o.run == side.run})
-        if side.backend is not None and side.backend not in known:
-            raise BadRequest(f"{side}: no such backend in that run; give one of {', '.join(known)}")
-    return a, b, results
+    @property
+    def shown_from(self) -> float:
+        """The least ratio that would have been called SLOWER; infinite where none would have been."""
+        if self.ratio is None or self.slow_notes:
+            return math.inf
+        return stats.shown_from(self.ratio, self.floor)
 
 
-def _split(argument: str) -> tuple[Path, str | None]:
-    folder, colon, backend = argument.rpartition(":")
-    if Path(argument).exists() or not colon:
-        return Path(argument), None
-    return Path(folder), backend
-
-
-def obstacle(a: Environment, b: Environment, normalized: bool) -> str | None:
-    """Why times of the two runs can't be compared; null if they can."""
-    if a.method != b.method:
-        return f"times were measured by method {a.method} and {b.method}; measure both with one version"
-    if normalized:
-        return None
-    facts: dict[str, tuple[object, object]] = {
-        "machine": (a.machine, b.machine),
-        "devices": (", ".join(a.devices), ", ".join(b.devices)),
-        **{f"gpu {key}": (a.gpu.get(key), b.gpu.get(key)) for key in ("name", "uuid", "driver_version")},
-    }
-    for what, (of_a, of_b) in facts.items():
-        if of_a != of_b:
-            return f"different {what}, {of_a} and {of_b}; compare fractions of each ceiling with --normalized"
-    return None
-
-
-def pairs(a: Side, b: Side, results: Results, noise_floor: float, normalized: bool = False) -> list[Pair]:
+def pairs(a: Side, b: Side, results: Results, basis: Basis) -> list[Pair]:
     """Every case of either side; with a verdict where both completed it."""
-    of_a, of_b = (_by_key(side, results, normalized) for side in (a, b))
-    return [_pair(of_a.get(key), of_b.get(key), noise_floor, normalized) for key in {**of_a, **of_b}]
+    of_a, of_b = (_by_key(side, results, basis) for side in (a, b))
+    base_a, base_b = (_base(side, results, basis.relative_to) for side in (a, b))
+    return [_pair(of_a.get(key), of_b.get(key), base_a, base_b, basis) for key in {**of_a, **of_b}]
 
 
-def _by_key(side: Side, results: Results, normalized: bool) -> dict[tuple[object, ...], Outcome]:
-    own = [o for o in results.outcomes if o.run == side.run and side.backend in (None, o.backend)]
+def _by_key(side: Side, results: Results, basis: Basis) -> dict[Key, Outcome]:
+    own = [
+        o
+        for o in side.outcomes(results)
+        if side.backend in (None, o.backend) and o.backend != basis.relative_to
+    ]
     # On different machines, cuda:0 may be compared with cuda:1, and any two devices if a side has only one.
-    only = normalized and len({o.device for o in own}) == 1
-    keys: dict[tuple[object, ...], Outcome] = {}
+    only = basis.normalized and len({o.device for o in own}) == 1
+    keys: dict[Key, Outcome] = {}
     for o in own:
-        device = "" if only else o.device.partition(":")[0] if normalized else o.device
-        keys[device, None if side.backend else o.backend, o.case] = o
+        device = "" if only else o.device.partition(":")[0] if basis.normalized else o.device
+        environment = None if _is_one(own) else o.environment
+        keys[device, None if side.backend else o.backend, o.case, environment] = o
     return keys
 
 
-def _pair(a: Outcome | None, b: Outcome | None, noise_floor: float, normalized: bool) -> Pair:
+def _is_one(own: Sequence[Outcome]) -> bool:
+    return len({o.environment for o in own}) == 1
+
+
+def _base(side: Side, results: Results, backend: str | None) -> Base:
+    own = side.outcomes(results)
+    return {(o.device, o.case, o.environment): o for o in own if o.backend == backend and o.completed}
+
+
+def _pair(a: Outcome | None, b: Outcome | None, base_a: Base, base_b: Base, basis: Basis) -> Pair:
     if a is None or b is None:
         return Pair(a, b, left_out="only in A" if a else "only in B")
     for name, outcome in (("A", a), ("B", b)):
         if not outcome.completed:
             return Pair(a, b, left_out=f"failed in {name}")
-    if normalized:
-        of_a, of_b = comparison.fraction_of_ceiling(a), comparison.fraction_of_ceiling(b)
-        if of_a is None or of_b is None:
-            return Pair(a, b, left_out="no ceiling")
-        ratio = stats.quotient(of_a, of_b)
+    if basis.normalized:
+        ratio = _of_ceilings(a, b)
+    elif basis.relative_to:
+        ratio = _of_ratios(a, b, base_a, base_b, basis.relative_to)
     else:
         ratio = comparison.slowdown(b, a)
+    if isinstance(ratio, str):
+        return Pair(a, b, left_out=ratio)
+    floor = basis.floor_of(a, b)
     decided = a.decides and b.decides
-    return Pair(a, b, ratio, stats.verdict(ratio, noise_floor) if decided else "UNCLEAR")
+    return Pair(a, b, ratio, stats.verdict(ratio, floor) if decided else "UNCLEAR", floor)
+
+
+def _of_ceilings(a: Outcome, b: Outcome) -> Estimate | str:
+    of_a, of_b = comparison.fraction_of_ceiling(a), comparison.fraction_of_ceiling(b)
+    return "no ceiling" if of_a is None or of_b is None else stats.quotient(of_a, of_b)
+
+
+def _of_ratios(a: Outcome, b: Outcome, base_a: Base, base_b: Base, base: str) -> Estimate | str:
+    """The ratio of B to its base over that of A to its own, each from within the rounds of its run."""
+    beside = [of.get((o.device, o.case, o.environment)) for o, of in ((a, base_a), (b, base_b))]
+    if beside[0] is None or beside[1] is None:
+        return f"no {base}"
+    if not all(o and o.decides for o in beside):
+        return f"{base} not at full speed"
+    return stats.quotient(comparison.slowdown(b, beside[1]), comparison.slowdown(a, beside[0]))
 
 
 def noise_floor(a: Environment, b: Environment) -> tuple[float, str]:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from suite import stats
 from suite.cases.case import Case
 from suite.compare import pairs
-from suite.compare.__main__ import main
 from suite.records.record import METHOD
 from suite.records.store import Run
 from suite.stats import Estimate
@@ -22,20 +21,6 @@ from tests.support import fabricate
 
 CASE = fabricate.CASES[0]
 STILL = {"noise": 0.0}
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command: exit code, standard output, standard error."""
-
-    def run(*arguments: Any) -> Any:
-        try:
-            code = main([str(a) for a in arguments])
-        except SystemExit as exit_:
-            code = exit_.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def two(
@@ -84,7 +69,7 @@ def test_a_verdict_needs_the_whole_interval(low: Any, width: Any, floor: Any) ->
 
 
 def test_an_interval_across_the_threshold_is_unclear(tmp_path: Path, said: Any) -> None:
-    _, out, _ = said(*two(tmp_path, 1.02, {"noise": 0.05}))
+    _, out, _ = said(*two(tmp_path, 1.02, {"noise": 0.05}), "--noise-floor", "2%")
     assert "1 UNCLEAR" in out
 
 

@@ -1,0 +1,111 @@
+"""Sides of a comparison: a run, one of its environments, one of its backends, as they are named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.analysis import outcomes
+from suite.analysis.folders import distinct
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
+from suite.command import BadRequest
+from suite.records.record import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two sides.
+
+    Attributes:
+        run: the name of its run. where: the environment that the run was made in.
+        environment: the Python environment, and backend: the backend, if only that one is compared.
+    """
+
+    run: str
+    where: Environment
+    environment: str | None
+    backend: str | None
+
+    def __str__(self) -> str:
+        at = f"@{self.environment}" if self.environment else ""
+        return f"{self.run}{at}:{self.backend}" if self.backend else f"{self.run}{at}"
+
+    def outcomes(self, results: Results) -> list[Outcome]:
+        """The outcomes of its environments, of all backends."""
+        return [
+            o for o in results.outcomes if o.run == self.run and self.environment in (None, o.environment)
+        ]
+
+
+def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
+    """Read the two runs, each named by ``DIR``, then ``@ENVIRONMENT``, then ``:BACKEND``, both as wanted.
+
+    Raises:
+        BadRequest: a folder that is no run; an environment or a backend that is not in it, or that is named
+            for one run only though the other does not say which. StoreError: neither is a run.
+    """
+    (folder_a, at_a, backend_a), (folder_b, at_b, backend_b) = _split(argument_a), _split(argument_b)
+    if (backend_a is None) != (backend_b is None):
+        raise BadRequest("backends: named for one run only; give RUN:BACKEND for both or for neither")
+    folders = distinct((folder_a, folder_b))
+    results = outcomes.read(folders, together=True)
+    names = list(results.environments)
+    if len({o.run for o in results.outcomes}) < len(folders):
+        raise BadRequest("\n".join(results.notes))
+    a = Side(names[0], results.environments[names[0]], at_a, backend_a)
+    b = Side(names[-1], results.environments[names[-1]], at_b, backend_b)
+    for side, other in ((a, b), (b, a)):
+        _check(side, other, results)
+    return a, b, results
+
+
+def _split(argument: str) -> tuple[Path, str | None, str | None]:
+    """Folder, environment, backend. A folder's own name may hold both signs, if there is such a folder."""
+    before, colon, backend = argument.rpartition(":")
+    whole, without = (argument, None), (before, backend) if colon else (argument, None)
+    tries: list[tuple[Path, str | None, str | None]] = [
+        *((Path(text), None, named) for text, named in (whole, without)),
+        *(_at(text, named) for text, named in (without, whole)),
+    ]
+    return next((found for found in tries if found[0].exists()), tries[2])
+
+
+def _at(text: str, backend: str | None) -> tuple[Path, str | None, str | None]:
+    folder, sign, environment = text.rpartition("@")
+    return (Path(folder), environment, backend) if sign else (Path(text), None, backend)
+
+
+def _check(side: Side, other: Side, results: Results) -> None:
+    own = [o for o in results.outcomes if o.run == side.run]
+    known = _environments(own)
+    if side.environment is not None and side.environment not in known:
+        advice = f"give one of {', '.join(known)}" if known else f"give {side.run} alone"
+        raise BadRequest(f"{side}: no such environment in that run; {advice}")
+    if side.environment is None and len(known) > 1 and known != _environments(other.outcomes(results)):
+        advice = f"name one, such as {side.run}@{known[0]}"
+        raise BadRequest(f"{side}: holds the environments {', '.join(known)}; {advice}")
+    backends = sorted({o.backend for o in side.outcomes(results)})
+    if side.backend is not None and side.backend not in backends:
+        raise BadRequest(f"{side}: no such backend in that run; give one of {', '.join(backends)}")
+
+
+def _environments(some: list[Outcome]) -> list[str]:
+    return sorted({o.environment for o in some if o.environment is not None})
+
+
+def obstacle(a: Environment, b: Environment, normalized: bool) -> str | None:
+    """Why times of the two runs can't be compared; null if they can. Versions of packages are no obstacle."""
+    if a.method != b.method:
+        return f"times were measured by method {a.method} and {b.method}; measure both with one version"
+    if normalized:
+        return None
+    facts: dict[str, tuple[object, object]] = {
+        "machine": (a.machine, b.machine),
+        "devices": (", ".join(a.devices), ", ".join(b.devices)),
+        **{f"gpu {key}": (a.gpu.get(key), b.gpu.get(key)) for key in ("name", "uuid", "driver_version")},
+    }
+    for what, (of_a, of_b) in facts.items():
+        if of_a != of_b:
+            return f"different {what}, {of_a} and {of_b}; compare fractions of each ceiling with --normalized"
+    return None
