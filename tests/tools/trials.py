@@ -1,4 +1,4 @@
-"""What trials of whole runs share: their command line, runs into a folder, pairs as suite.compare sees them."""
+"""What trials of whole runs share: command line, runs into a folder, pairs as suite.compare sees them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ FINISHED = "records.csv"
 """What suite.run writes last."""
 
 
+DIFFERENT: tuple[Verdict, ...] = ("SLOWER", "FASTER")
+
+
 class Seen(NamedTuple):
     """One comparison: whether it is called different, and by how much."""
 
@@ -31,7 +34,7 @@ class Seen(NamedTuple):
 
     @property
     def different(self) -> bool:
-        return self.verdict in ("SLOWER", "FASTER")
+        return self.verdict in DIFFERENT
 
     @property
     def full_speed(self) -> bool:
@@ -97,13 +100,12 @@ def seen(a: Path, b: Path) -> list[Seen]:
     return [Seen(p.a, p.b, p.ratio, p.verdict) for p in listed if p.a and p.b and p.ratio and p.verdict]
 
 
-def verdicts(title: str, found: Sequence[Seen], different: str = "called different") -> str:
+def verdicts(title: str, found: Sequence[Seen]) -> str:
     """How many are SLOWER, FASTER, SAME and UNCLEAR, and the share of the first two."""
     number = Counter(one.verdict for one in found)
-    each = ", ".join(f"{number[v]} {v}" for v in ("SLOWER", "FASTER", "SAME", "UNCLEAR"))
-    return (
-        f"{title}: {len(found)} verdicts, {share(sum(s.different for s in found), found)} {different}: {each}"
-    )
+    each = ", ".join(f"{number[v]} {v}" for v in (*DIFFERENT, "SAME", "UNCLEAR"))
+    different = share(sum(one.different for one in found), found)
+    return f"{title}: {len(found)} verdicts, {different} called different: {each}"
 
 
 def share(number: int, of: Sequence[object]) -> str:
