@@ -135,7 +135,7 @@ def of_the_others(case: Case, meters: Mapping[str, int | None]) -> dict[str, dic
             "torch": repeated(lambda n=number, t=torchs: t.timeit(n).median, read),
         }
         if find_spec("pyperf"):
-            found[name]["pyperf"] = of_pyperf(lookup, number, read)
+            found[name]["pyperf"] = of_pyperf(name, lookup, number, read)
     return found
 
 
@@ -166,7 +166,7 @@ def pyperf_runner() -> Any:
     return runner
 
 
-def of_pyperf(lookup: Callable[[], object], loops: int, read: Callable[[], float] | None) -> Taken:
+def of_pyperf(name: str, lookup: Callable[[], object], loops: int, read: Callable[[], float] | None) -> Taken:
     """The values of a worker of pyperf's, which is this process."""
     import pyperf
 
@@ -184,7 +184,7 @@ def of_pyperf(lookup: Callable[[], object], loops: int, read: Callable[[], float
     runner = pyperf_runner()
     runner.args.loops = loops
     with contextlib.redirect_stdout(io.StringIO()):
-        values = runner.bench_time_func("lookup", timed).get_values()
+        values = runner.bench_time_func(name, timed).get_values()
     return taken[-len(values) :]
 
 

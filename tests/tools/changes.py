@@ -3,12 +3,11 @@
     python -m tests.tools.changes --out FOLDER [--runs 2] [--minutes 30] [--budget 150s]
     python -m tests.tools.changes read FOLDER
 
-Within a run, four backends take turns: numpy_take under two names, and slowed by 5 % and 2 %. Between runs,
-each of three has runs of its own, --runs of each, by turns. Side by side, two environments of this
-interpreter take turns, with one backend in two versions. A slowed backend is busy for a share of the time
-that its lookup took, by the clock, so that it is slowed at any speed of the machine; the base reads the clock
-as often and is not busy. The middle ratio says by how much they came to be slowed. The last figures are the
-verdicts called different with other noise floors.
+A backend takes turns with itself, and with itself slowed by 5 % and 2 %: within a run (by two names), side by
+side in two environments of this interpreter, and between runs (--runs of each, by turns). A slowed one is
+busy for a share of the time that its lookup took, by the clock, so that it is slowed at any speed of the
+machine; the base reads the clock as often and is not busy. The middle ratio says by how much they came to be
+slowed. The last figures are the verdicts called different with other noise floors.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import itertools
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from suite import stats
@@ -57,40 +56,28 @@ class Busy(Backend):
         return lookup
 '''
 PERCENT = {"base": 0, "slower_5": 5, "slower_2": 2}
-SUBJECT = "lookup"
 FLOORS = (0.0, 0.005, 0.01, 0.02, 0.03)
-WITHIN = {"same_a": 0, "same_b": 0, "slower_5": 5, "slower_2": 2}
-
-
-def write_backends(folder: Path) -> None:
-    """``within/NAME.py`` for each of one run, ``VERSION/lookup.py`` for each version of one backend."""
-    files = {f"within/{name}.py": percent for name, percent in WITHIN.items()}
-    files |= {f"{version}/{SUBJECT}.py": percent for version, percent in PERCENT.items()}
-    for name, percent in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(BUSY.format(percent=percent), encoding="utf-8")
+Name = tuple[str, str | None]
+"""Of a contender in a run: backend, environment."""
 
 
 def commands(out: Path, runs: int) -> Iterator[tuple[str, list[str]]]:
-    """Name of each run, and the words of suite.run for it."""
-    files = (out / "backends").absolute()
-    yield "within", ["--backend", *(str(files / "within" / f"{name}.py") for name in WITHIN)]
-    for version in PERCENT:
-        both = [
-            f"{side}={files / which / SUBJECT}.py" for side, which in (("base", "base"), ("head", version))
-        ]
-        environments = [word for side in ("base", "head") for word in _environment(side)]
-        yield f"beside-{version}", [*environments, "--backend", *both]
+    """Name of each run, and the words of suite.run for it; writes the files of the backends."""
+    files = {version: (out / f"{version}.py").absolute() for version in PERCENT}
+    out.mkdir(parents=True, exist_ok=True)
+    for version, file in files.items():
+        file.write_text(BUSY.format(percent=PERCENT[version]), encoding="utf-8")
+    each = [f"{version}={file}" for version, file in files.items()]
+    yield "within", ["--backend", f"same={files['base']}", *each]
+    environments = [
+        word for name in ("base", "head") for word in ("--environment", f"{name}={sys.executable}")
+    ]
+    yield "beside", [*environments, "--backend", *each]
     for number, version in itertools.product(range(1, runs + 1), PERCENT):
-        yield f"between-{version}-{number}", ["--backend", f"{files / version / SUBJECT}.py"]
-
-
-def _environment(name: str) -> list[str]:
-    return ["--environment", f"{name}={sys.executable}"]
+        yield f"between-{number}-{version}", ["--backend", f"lookup={files[version]}"]
 
 
 def measure(out: Path, runs: int, minutes: float, budget: str) -> None:
-    write_backends(out / "backends")
     end = time.monotonic() + 60 * minutes
     for name, words in commands(out, runs):
         if time.monotonic() > end:
@@ -103,24 +90,19 @@ def measure(out: Path, runs: int, minutes: float, budget: str) -> None:
 
 def read(out: Path) -> Iterator[str]:
     """The lines to print of the runs in a folder."""
-    if (out / "within" / trials.FINISHED).exists():
-        for name in list(WITHIN)[1:]:
-            found = _of_one_run(out / "within", lambda o: o.backend, "same_a", name)
-            yield from _said("within a run", name, found)
-    for version in PERCENT:
-        folder = out / f"beside-{version}"
-        if (folder / trials.FINISHED).exists():
-            found = _of_one_run(folder, lambda o: o.environment, "base", "head")
-            yield from _said("side by side", version, found)
-    between = [(path.name.split("-")[1], path) for path in trials.finished(out) if "between" in path.name]
+    folders = {folder.name: folder for folder in trials.finished(out)}
+    for how, (of_a, of_b) in {"within": (None, None), "beside": ("base", "head")}.items():
+        for version in PERCENT if how in folders else ():
+            other = "same" if how == "within" and version == "base" else version
+            yield from _said(how, version, _of_one_run(folders[how], ("base", of_a), (other, of_b)))
+    between = [(name.rpartition("-")[2], folder) for name, folder in folders.items() if "between" in name]
     for version in PERCENT:
         pairs = [
             (a, b)
             for (of_a, a), (of_b, b) in itertools.product(between, between)
             if (of_a, of_b) == ("base", version) and (version != "base" or a.name < b.name)
         ]
-        found = [one for a, b in pairs for one in trials.seen(a, b)]
-        yield from _said("between runs", version, found)
+        yield from _said("between", version, [one for a, b in pairs for one in trials.seen(a, b)])
 
 
 def _said(how: str, what: str, found: Sequence[Seen]) -> Iterator[str]:
@@ -138,15 +120,15 @@ def _different(found: Iterable[Seen], floor: float) -> int:
     return sum(one.full_speed and stats.verdict(one.ratio, floor) in DIFFERENT for one in found)
 
 
-def _of_one_run(folder: Path, name_of: Callable[[Outcome], str | None], a: str, b: str) -> list[Seen]:
+def _of_one_run(folder: Path, a: Name, b: Name) -> list[Seen]:
     """Of each case of a run, the second of two that took turns against the first."""
     results = outcomes.read([folder])
     (where,) = results.environments.values()
     floor = comparison.noise_floor(where)
-    found: dict[Case, dict[str | None, Outcome]] = defaultdict(dict)
+    found: dict[Case, dict[Name, Outcome]] = defaultdict(dict)
     for outcome in results.outcomes:
         if outcome.completed:
-            found[outcome.case][name_of(outcome)] = outcome
+            found[outcome.case][outcome.backend, outcome.environment] = outcome
     pairs = [(one[a], one[b]) for one in found.values() if a in one and b in one]
     return [Seen(x, y, comparison.slowdown(y, x), comparison.verdict(y, x, floor)) for x, y in pairs]
 

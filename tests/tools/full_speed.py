@@ -51,9 +51,9 @@ def measure(out: Path, runs: int, minutes: float) -> None:
 def readings(seconds: float) -> None:
     """Read for so long in this process: a line of JSON a reading."""
     import torch
-    from suite.engine.meter import meter_of
 
     from suite.engine import binding
+    from suite.engine.meter import meter_of
 
     bound = binding.of_this_process()
     bound.pool()
