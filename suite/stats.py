@@ -292,7 +292,7 @@ def low_quantile(values: Sequence[float]) -> float:
 CALLED_DIFFERENT = 1 / 40
 """Of comparisons of equal things, no more may be called different."""
 LEAST_FLOOR = 0.01
-"""No machine is trusted with less. tests/tools/verdicts.py on a shared virtual machine: intervals alone
+"""No machine is trusted with less. tests/tools/changes.py on a shared virtual machine: intervals alone
 called 4 of 25 pairs of equal backends different, with a floor of 0.5 % 2, with 1 % none."""
 
 
