@@ -75,42 +75,47 @@ def names() -> tuple[str, ...]:
 
 
 def choose(which: str) -> Choice:
-    """The backend that NAME or path/to/file.py stands for.
+    """The backend that NAME, path/to/file.py or NAME=path/to/file.py stands for.
 
     Raises:
         UnknownBackend: no backend has this name, the file is missing, or its name can't be a backend's.
     """
-    if not _is_path(which):
+    name, _, source = which.partition("=")
+    given = bool(_NAME.fullmatch(name)) and _is_path(source) and not Path(which).is_file()
+    if not given:
+        name, source = Path(which).stem, which
+    if not _is_path(source):
         if which not in names():
             near = difflib.get_close_matches(which, names(), n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
             raise UnknownBackend(f"{which}: no such backend; {hint}")
         return Choice(which, which)
-    path = Path(which)
+    path = Path(source)
     if not path.is_file():
         raise UnknownBackend(f"{which}: no such file; give a backend's name or the path of its file")
-    if not _NAME.fullmatch(path.stem):
+    if not _NAME.fullmatch(name):
         raise UnknownBackend(f"{which}: the file name is the backend's name; use letters, digits, . _ -")
-    if path.stem in names() and path.resolve() != (_HOUSE / f"{path.stem}.py").resolve():
-        raise UnknownBackend(f"{which}: a backend named {path.stem} exists already; rename the file")
-    return Choice(path.stem, which)
+    if name in names() and path.resolve() != (_HOUSE / f"{name}.py").resolve():
+        how = "give another name" if given else "rename the file, or give NAME=FILE"
+        raise UnknownBackend(f"{which}: a backend named {name} exists already; {how}")
+    return Choice(name, source)
 
 
-def load(which: str) -> type[Backend]:
-    """The backend class behind a name, an entry point's name, or a path to a file.
+def load(which: str | Choice) -> type[Backend]:
+    """The backend class behind a name, an entry point's name, a path to a file, or a choice.
 
     Raises:
         UnknownBackend: there is no such backend, or its file has none or more than one.
     """
-    name = choose(which).name
-    entry_points = _entry_points()
-    if not _is_path(which) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
+    choice = choose(which) if isinstance(which, str) else which
+    name, source, entry_points = choice.name, choice.source, _entry_points()
+    if not _is_path(source) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
         loaded = entry_points[name].load()
         if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
             raise UnknownBackend(f"{name}: entry point {entry_points[name].value} is not a Backend class")
         return loaded
     module = (
-        _import_file(name, Path(which)) if _is_path(which) else importlib.import_module(f"backends.{name}")
+        _import_file(name, Path(source)) if _is_path(source) else importlib.import_module(f"backends.{name}")
     )
     classes = [
         c
@@ -118,18 +123,19 @@ def load(which: str) -> type[Backend]:
         if isinstance(c, type) and issubclass(c, Backend) and c.__module__ == module.__name__
     ]
     if len(classes) != 1:
-        raise UnknownBackend(f"{which}: holds {len(classes)} Backend subclasses; a backend's file holds one")
+        raise UnknownBackend(f"{source}: holds {len(classes)} Backend subclasses; a backend's file holds one")
     return classes[0]
 
 
-def describe(which: str) -> Description:
+def describe(which: str | Choice) -> Description:
     """Describe a backend from its source; neither it nor its library is imported.
 
     Raises:
         UnknownBackend: there is no such backend, or its file can't be parsed.
     """
-    name = choose(which).name
-    path = Path(which) if _is_path(which) else _HOUSE / f"{name}.py"
+    choice = choose(which) if isinstance(which, str) else which
+    name, source = choice.name, choice.source
+    path = Path(source) if _is_path(source) else _HOUSE / f"{name}.py"
     if not path.is_file():
         entry_point = _entry_points()[name]
         summary = f"entry point {entry_point.value}"
@@ -137,12 +143,12 @@ def describe(which: str) -> Description:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
-        raise UnknownBackend(f"{which}: not a Python file that can be read ({error})") from None
+        raise UnknownBackend(f"{source}: not a Python file that can be read ({error})") from None
     try:
         facts = dict(_facts(tree))
     except (ValueError, TypeError, RecursionError, MemoryError):
         what = "one holds a class whose attributes are words, or tuples of words"
-        raise UnknownBackend(f"{which}: not a backend's file; {what}") from None
+        raise UnknownBackend(f"{source}: not a backend's file; {what}") from None
     return Description(
         name,
         (ast.get_docstring(tree) or "").partition("\n")[0],

@@ -29,6 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("lookup benchmarks (with --benchmark-only)").addoption
     add("--gpu", metavar="N", help="measure on this GPU, the reference beside it")
     add("--backend", metavar="NAME|FILE", action="append", default=[], help="only this; may be repeated")
+    turns = "measure in this virtual environment too; two or more take turns"
+    add("--benchmark-environment", metavar="NAME=PYTHON", action="append", default=[], help=turns)
     add("--preset", metavar="NAME", help="the cases of this preset (default: a minute's choice)")
 
 

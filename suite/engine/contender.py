@@ -112,7 +112,7 @@ class Contender:
         before = observer.held_bytes()
         operands = self.operands
         with self.failures_of("prepare"):
-            backend = load(self.choice.source)
+            backend = load(self.choice)
             _require(backend, operands)
             instance = backend()
             lookups = [instance.prepare(*operands.of(slot, backend.view)) for slot in operands.slots]

@@ -25,6 +25,8 @@ from suite.telemetry.reading import Reading
 
 Notice = Callable[[str | None, str], None]
 """Takes the backend of the next step (None: the suite's own) and its name, so that a death has a culprit."""
+Gate = Callable[[], bool]
+"""Returns when a round may begin, others having had theirs in between; false if there is to be none."""
 
 MIN_ROUNDS = 6
 MAX_ROUNDS = 500
@@ -79,13 +81,13 @@ def measure(
     measurement: str,
     notice: Notice,
     *,
-    gate: Callable[[], None] = lambda: None,
+    gate: Gate = lambda: True,
 ) -> list[Record]:
     """Measure a case: one record for every backend, and one for the ceiling that took turns with them.
 
     Args:
         measurement: names the rounds that these records share.
-        gate: called before each round, returns when it may begin: others may have theirs in between.
+        gate: asked before each round.
     """
     case, settings, observer = setup.case, setup.settings, setup.observer
     rng = np.random.default_rng([settings.seed, case.vocab, case.dim, case.batch])
@@ -156,7 +158,7 @@ def _time_in_turns(
     settings: Settings,
     rng: np.random.Generator,
     notice: Notice,
-    gate: Callable[[], None],
+    gate: Gate,
 ) -> None:
     """Rounds of turns in shuffled order, until every median is known well enough or the time is spent."""
     orders = rng.spawn(1)[0]  # of its own, since how much else is drawn depends on times
@@ -165,7 +167,8 @@ def _time_in_turns(
     spent_s = 0.0
     try:
         for number in range(1, MAX_ROUNDS + 1):
-            gate()
+            if not gate():
+                return
             began = perf_counter()
             for position in orders.permutation(len(contenders)):
                 if contenders[position].running:

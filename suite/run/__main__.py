@@ -16,7 +16,7 @@ from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, 
 from suite.run.options import Request, parse
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
 from suite.text import plain
-from suite.worker.budget import Budget
+from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if request.list_backends:
             from suite.run.listing import print_backends
 
-            print_backends([b.source for b in request.backends if b.source != b.name])
+            print_backends(request)
             return DONE
         tasks = tasks_of(request)
         if request.dry_run:
-            _print_plan(tasks, request.passes)
+            _print_plan(request, tasks)
             return DONE
         return _carry_out(request, tasks, argv)
     except BadRequest as error:
@@ -47,32 +47,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _print_plan(tasks: Sequence[Task], passes: int) -> None:
+def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
+    for name, python in request.environments:
+        print(f"environment {name}  {python}")
     for task in tasks:
         print(f"{task.device}  {task.case}  {' '.join(backend.name for backend in task.backends)}")
-    records = sum(len(task.backends) for task in tasks)
-    print(f"{len(tasks)} cases, {records} records a pass, {passes} pass{'es' * (passes > 1)}")
+    records = sum(len(task.backends) for task in tasks) * len(request.interpreters)
+    passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
+    print(f"{len(tasks)} cases, {records} records a pass, {passes}")
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.run.passes import Passes
-    from suite.worker.supervisor import Supervisor
 
     budget = _budget(request, len(tasks))
     _check_ids(request)
     launch = Launch(request, tasks, _gpu(request))
-    supervisor = Supervisor.of_this_machine(request.timeout_s, request.threads)
+    crew = launch.crew()
     try:
         run = _open_run(launch, argv)
-        Passes(launch, run, supervisor, budget).measure()
-        supervisor.close()
+        Passes(launch, run, crew, budget).measure()
+        crew.close()
         return _report(run)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:
-        supervisor.close()
+        crew.close()
 
 
 def _report(run: Run) -> int:
@@ -92,7 +94,9 @@ def _budget(request: Request, tasks: int) -> Budget:
     preset = request.preset
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    return Budget(request.time_budget_s, tasks, LIMITS_S[preset], most_s, passes=request.passes)
+    total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
+    least_s = LEAST_S * len(request.interpreters)
+    return Budget(total_s, tasks, limit_s, most_s, passes=request.passes, least_s=least_s)
 
 
 def _check_ids(request: Request) -> None:
@@ -141,6 +145,9 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     run = Run.open(request.resume)
     if run.environment.machine != now.machine or run.environment.devices != now.devices:
         raise BadRequest(f"{request.resume}: measured on another machine; start a new run with --out")
+    if run.environment.environments != now.environments:
+        what = "its environments held other packages or interpreters"
+        raise BadRequest(f"{request.resume}: {what}; start a new run with --out")
     if run.environment.plan != now.plan:
         raise BadRequest(
             f"{request.resume}: planned otherwise; repeat its options: {' '.join(run.environment.argv)}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backends import describe
@@ -14,15 +14,17 @@ from suite.engine.measure import Settings
 from suite.machine import cpu, environment
 from suite.records.device import Device
 from suite.records.record import Environment, Fact
+from suite.run.environments import facts_of
 from suite.run.schedule import digest
 from suite.telemetry import observer
+from suite.worker.crew import Crew
 from suite.worker.messages import Job
 from suite.worker.process import SPINS
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
     from suite.run.options import Request
-    from suite.run.schedule import Task
+    from suite.run.schedule import Parts, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +39,43 @@ class Launch:
         """What has to be emptied for a lookup on this device to be cold."""
         return self.gpu.l2_bytes if self.gpu and device.is_gpu else cpu.cache_bytes()
 
-    def job(self, task: Task, limit_s: float, counted: bool = True, copy: str | None = None) -> Job:
-        """What a worker is asked to do for a task, with so much time for its rounds.
+    def crew(self) -> Crew:
+        """The workers to be, of every environment."""
+        return Crew(self.request.timeout_s, self.request.threads, self.request.interpreters)
+
+    def jobs(
+        self,
+        parts: Parts,
+        limit_s: float,
+        counted: bool = True,
+        copies: Mapping[str | None, str] | None = None,
+    ) -> dict[str | None, Job]:
+        """What the workers are asked to do for a task, with so much time for the rounds of all.
 
         Args:
-            counted: whether there is a phase for the counters after them.
-            copy: the plain copy that an earlier pass found fastest.
+            parts: what is left of the task, by environment.
+            counted: whether there is a phase for the counters after the rounds.
+            copies: the plain copy that an earlier pass found fastest, by environment.
         """
-        request, cache_bytes = self.request, self.cache_bytes(task.device)
+        request, measurement = self.request, uuid.uuid4().hex[:12]
         sustain_s = request.sustain_s if counted else 0.0
-        settings = Settings(request.precision, limit_s, request.seed, cache_bytes, sustain_s, copy)
-        return Job(task.case, task.device, task.backends, uuid.uuid4().hex[:12], settings, request.ids_file)
+
+        def job(name: str | None, task: Task) -> Job:
+            cache_bytes, copy = self.cache_bytes(task.device), (copies or {}).get(name)
+            share_s = limit_s / len(parts)
+            settings = Settings(request.precision, share_s, request.seed, cache_bytes, sustain_s, copy)
+            return Job(task.case, task.device, task.backends, measurement, settings, request.ids_file)
+
+        return {name: job(name, task) for name, task in parts.items()}
 
     def environment(self, argv: Sequence[str], **more: Fact) -> Environment:
         """Where it is measured and how; asks NVML once.
 
         Args:
             more: settings beside those of the request.
+
+        Raises:
+            BadRequest: an environment that was given can't run the suite's workers.
         """
         request = self.request
         settings: dict[str, Fact] = {
@@ -67,13 +89,15 @@ class Launch:
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
             **more,
         }
-        sources = {backend.source for task in self.tasks for backend in task.backends}
-        return environment.collect(
+        backends = {backend for task in self.tasks for backend in task.backends}
+        packages = [package for backend in backends for package in describe(backend).packages]
+        where = environment.collect(
             argv,
             request.seed,
             digest(request, self.tasks),
             sorted({str(task.device) for task in self.tasks}),
             settings,
-            packages=[package for source in sources for package in describe(source).packages],
+            packages=packages,
             gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )
+        return replace(where, environments=facts_of(request, packages))

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
-from backends import DTYPES, Description, describe, missing_packages, names
+from backends import DTYPES, Choice, Description, choose, describe, names
+from backends import missing_packages as missing_here
+from suite.run.environments import Facts, facts_of, missing_packages
+
+if TYPE_CHECKING:
+    from suite.run.options import Request
 
 _DRIVERS = {"NVIDIA": (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/proc/driver/nvidia"))}
 """Vendor of GPUs to the files of which one is there if its driver is."""
 
 
-def lines(width: int, more: Sequence[str] = ()) -> list[str]:
+def lines(
+    width: int, more: Sequence[Choice] = (), environments: Mapping[str, Facts] | None = None
+) -> list[str]:
     """One line a backend, cut to ``width`` columns.
 
     Args:
-        more: paths to the files of further backends.
+        more: further backends, in files of their own.
+        environments: what each holds that takes turns; without any, it is asked what is installed here.
     """
     rows = [("backend", "runs on", "dtypes", "here", "what it is")]
-    rows += [_row(describe(backend)) for backend in (*names(), *more)]
+    rows += [_row(backend, environments or {}) for backend in described(more)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     table = []
     for row in rows:
@@ -30,14 +39,22 @@ def lines(width: int, more: Sequence[str] = ()) -> list[str]:
     return table
 
 
-def _row(backend: Description) -> tuple[str, str, str, str, str]:
+def described(more: Sequence[Choice]) -> list[Description]:
+    """All backends there are, and further ones."""
+    return [describe(backend) for backend in (*map(choose, names()), *more)]
+
+
+def _row(backend: Description, environments: Mapping[str, Facts]) -> tuple[str, str, str, str, str]:
     dtypes = "all" if set(backend.dtypes) >= set(DTYPES) else " ".join(backend.dtypes)
-    return backend.name, " ".join(backend.devices) or "?", dtypes, _here(backend), backend.summary
+    lacking = {name: missing_packages(backend.packages, facts) for name, facts in environments.items()}
+    here = [f"{name}: {_here(backend, missing)}" for name, missing in lacking.items()]
+    said = "; ".join(here) or _here(backend, missing_here(backend.packages))
+    return backend.name, " ".join(backend.devices) or "?", dtypes, said, backend.summary
 
 
-def _here(backend: Description) -> str:
+def _here(backend: Description, missing: Sequence[str]) -> str:
     """Whether a backend can run on this machine, as far as files show."""
-    if missing := missing_packages(backend.packages):
+    if missing:
         return f"no: needs {', '.join(missing)}"
     if backend.devices == ("cuda",) and not any(
         file.exists() for files in _DRIVERS.values() for file in files
@@ -46,7 +63,13 @@ def _here(backend: Description) -> str:
     return "available"
 
 
-def print_backends(more: Sequence[str] = ()) -> None:
-    """Print the list, as wide as the terminal."""
+def print_backends(request: Request) -> None:
+    """Print the list, as wide as the terminal.
+
+    Raises:
+        BadRequest: an environment that was given can't run the suite's workers.
+    """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
-    print("\n".join(lines(width, more)))
+    more = [backend for backend in request.backends if backend.source != backend.name]
+    packages = [package for backend in described(more) for package in backend.packages]
+    print("\n".join(lines(width, more, facts_of(request, packages))))

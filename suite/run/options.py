@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterable, Sequence
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from backends import Choice, UnknownBackend, choose, describe, names
@@ -51,6 +53,12 @@ class Request:
     dry_run: bool
     list_backends: bool
     passes: int = PASSES
+    environments: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def interpreters(self) -> Mapping[str | None, str]:
+        """The Python of each environment; where none was given, this one, by no name."""
+        return dict(self.environments) or {None: sys.executable}
 
     def backends_on(self, device: Device) -> tuple[Choice, ...]:
         """Those asked for by name, or else all that run on a device.
@@ -61,7 +69,7 @@ class Request:
         if beside and not self.backends:
             return (choose("numpy_take"),)
         # An entry point says nothing of its devices without being imported: it may run on each.
-        kinds = {b: describe(b.source).devices or KINDS for b in self.backends or map(choose, names())}
+        kinds = {b: describe(b).devices or KINDS for b in self.backends or map(choose, names())}
         return tuple(b for b, on in kinds.items() if device.kind in on and not (beside and "cuda" in on))
 
 
@@ -86,6 +94,7 @@ def parse(argv: Sequence[str]) -> Request:
     given.threads = given.threads or len(os.sched_getaffinity(0))
     given.cases = _cases(given)
     given.backends = _backends(dict.fromkeys(given.backend or ()))
+    given.environments = _environments(given.environment or ())
     given.preset = given.preset or "default"
     given.passes = given.passes or (1 if given.preset == "smoke" else PASSES)
     return Request(**{field.name: getattr(given, field.name) for field in fields(Request)})
@@ -113,7 +122,8 @@ def _backends(sources: Iterable[str]) -> tuple[Choice, ...]:
     choices: dict[str, Choice] = {}
     for source in sources:
         try:
-            choice, description = choose(source), describe(source)
+            choice = choose(source)
+            description = describe(choice)
             " ".join((*description.devices, *description.dtypes, *description.packages))
         except UnknownBackend as error:
             text = plain(str(error))
@@ -122,9 +132,27 @@ def _backends(sources: Iterable[str]) -> tuple[Choice, ...]:
             why = str(error) or type(error).__name__
             raise BadRequest(f"{source}: not a backend's file ({why}); see backends/README.md") from None
         if choice.name in choices:
-            raise BadRequest(f"{source}: another backend named {choice.name} was given; rename the file")
+            raise BadRequest(f"{source}: another backend named {choice.name} was given; give NAME=FILE")
         choices[choice.name] = choice
     return tuple(choices.values())
+
+
+def _environments(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Name and interpreter of the environments that take turns: none, or two or more."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, _, given = word.partition("=")
+        python = shutil.which(given) if given else None
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", name) or not given:
+            raise BadRequest(f"--environment {word}: not NAME=PYTHON; name an interpreter, base=PATH/python")
+        if name in found:
+            raise BadRequest(f"--environment {name}: given twice; give each a name of its own")
+        if python is None:
+            raise BadRequest(f"--environment {name}: {given} is no interpreter; give the path of a python")
+        found[name] = python
+    if len(found) == 1:
+        raise BadRequest(f"--environment {name}: has none to take turns with; give two or more")
+    return tuple(found.items())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -162,10 +190,19 @@ def _add_cases(group: Group) -> None:
 
 def _add_backends(group: Group) -> None:
     add = group.add_argument
-    add("--backend", type=path_of, action="extend", nargs="+", metavar="NAME|FILE", help="only these")
+    add(
+        "--backend",
+        type=path_of,
+        action="extend",
+        nargs="+",
+        metavar="NAME|FILE|NAME=FILE",
+        help="only these",
+    )
     beside = "measure on this GPU, the reference beside it"
     add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=beside)
     add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
+    turns = "measure in this virtual environment too; two or more take turns"
+    add("--environment", action="append", metavar="NAME=PYTHON", help=turns)
     add("--list", dest="list_backends", action="store_true", help="print the backends and end")
 
 

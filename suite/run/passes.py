@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,26 +19,30 @@ from suite.worker.budget import MOST_PASSES, Budget
 if TYPE_CHECKING:
     from suite.records.store import Run
     from suite.run.launch import Launch
-    from suite.run.schedule import Task
-    from suite.worker.supervisor import Supervisor
+    from suite.run.schedule import Parts, Task
+    from suite.worker.crew import Crew
 
-Done = dict[int, set[tuple[Case, str, str]]]
-"""Case, device and name of the backends that have a record, by pass."""
+Keys = dict[str | None, set[tuple[Case, str, str]]]
+"""Case, device and name of backends, by environment."""
 
 
 class Passes:
     """Measures what is not on disk yet; the records of a task are there before the next one starts.
 
-    Every pass has a new worker: tables, threads and memory are placed anew. What failed once is not tried
+    Every pass has new workers: tables, threads and memory are placed anew. What failed once is not tried
     again in a later pass.
+
+    Attributes:
+        done: what has a record, by pass. failed: what has one of a failure.
+        copies: the plain copy that was fastest, by case and device, then by environment.
     """
 
-    def __init__(self, launch: Launch, run: Run, supervisor: Supervisor, budget: Budget) -> None:
-        self.launch, self.run, self.supervisor, self.budget = launch, run, supervisor, budget
+    def __init__(self, launch: Launch, run: Run, crew: Crew, budget: Budget) -> None:
+        self.launch, self.run, self.crew, self.budget = launch, run, crew, budget
         self.asked = launch.request.passes
-        self.done: Done = {}
-        self.failed: set[tuple[Case, str, str]] = set()
-        self.copies: dict[tuple[Case, str], str] = {}
+        self.done: dict[int, Keys] = defaultdict(lambda: defaultdict(set))
+        self.failed: Keys = defaultdict(set)
+        self.copies: dict[tuple[Case, str], dict[str | None, str]] = defaultdict(dict)
         for item in run.read():
             if isinstance(item, Record):
                 self._note(item)
@@ -65,29 +71,35 @@ class Passes:
                 self._go_over(left, number, progress)
                 still = undecided(self.launch.tasks, self.run)
 
-    def _left(self, number: int, tasks: Iterable[Task]) -> dict[int, Task]:
+    def _left(self, number: int, tasks: Iterable[Task]) -> dict[int, Parts]:
         """What is left of a pass, by its place in the plan."""
-        over = self.done.get(number, set()) | self.failed
+        over = {
+            name: self.done[number][name] | self.failed[name] for name in self.launch.request.interpreters
+        }
         known = {task: place for place, task in enumerate(self.launch.tasks)}
-        left = {known[task]: task.without(over) for task in tasks}
-        return {place: task for place, task in left.items() if task.backends}
+        left: dict[int, Parts] = {}
+        for task in tasks:
+            parts = {name: task.without(done) for name, done in over.items()}
+            left[known[task]] = {name: part for name, part in parts.items() if part.backends}
+        return {place: parts for place, parts in left.items() if parts}
 
-    def _that_fit(self, left: Mapping[int, Task]) -> dict[int, Task]:
-        fit: dict[int, Task] = {}
-        for place, task in left.items():
+    def _that_fit(self, left: Mapping[int, Parts]) -> dict[int, Parts]:
+        fit: dict[int, Parts] = {}
+        for place, parts in left.items():
             if self.budget.fits([*fit, place]):
-                fit[place] = task
+                fit[place] = parts
         return fit
 
-    def _go_over(self, left: Mapping[int, Task], number: int, progress: Progress) -> None:
+    def _go_over(self, left: Mapping[int, Parts], number: int, progress: Progress) -> None:
         later = max(0, self.asked - number)
         self.budget.begin(list(left), later)
-        self.supervisor.close()
-        for task in left.values():
+        self.crew.close()
+        for place, parts in left.items():
+            task = self.launch.tasks[place]
             progress.start(str(task))
-            copy = self.copies.get((task.case, str(task.device)))
-            job = self.launch.job(task, self.budget.next_limit_s(), counted=number == 1, copy=copy)
-            records = [replace(record, pass_number=number) for record in self.supervisor.measure(job)]
+            copies = self.copies[task.case, str(task.device)]
+            jobs = self.launch.jobs(parts, self.budget.next_limit_s(), number == 1, copies)
+            records = [replace(record, pass_number=number) for record in self.crew.measure(jobs)]
             self.budget.finished()
             self.run.append(records)
             for record in records:
@@ -96,12 +108,12 @@ class Passes:
 
     def _note(self, record: Record) -> None:
         if record.role == "ceiling":
-            self.copies[record.case, record.device] = record.backend
+            self.copies[record.case, record.device][record.environment] = record.backend
         else:
             key = record.case, record.device, record.backend
-            self.done.setdefault(record.pass_number, set()).add(key)
+            self.done[record.pass_number][record.environment].add(key)
             if record.status != "ok":
-                self.failed.add(key)
+                self.failed[record.environment].add(key)
 
 
 def undecided(tasks: Sequence[Task], run: Run) -> list[Task]:
@@ -113,4 +125,12 @@ def undecided(tasks: Sequence[Task], run: Run) -> list[Task]:
     for outcome in results.outcomes:
         groups.setdefault((outcome.case, outcome.device), []).append(outcome)
     of = {task: groups.get((task.case, str(task.device)), []) for task in tasks}
-    return [task for task, group in of.items() if comparison.undecided(group, bound)]
+    return [task for task, group in of.items() if _undecided(group, bound)]
+
+
+def _undecided(group: Sequence[Outcome], bound: float) -> bool:
+    """Whether the fastest, a result, or how a backend does in two environments is still open."""
+    twins = ((a, b) for a, b in itertools.combinations(group, 2) if a.backend == b.backend)
+    return comparison.undecided(group, bound) or any(
+        a.completed and b.completed and comparison.verdict(a, b, bound) == "UNCLEAR" for a, b in twins
+    )

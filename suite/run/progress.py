@@ -81,7 +81,7 @@ class Progress:
         """A task is over, and these are its records."""
         self.done += 1
         failures = [r for r in records if r.status not in ("ok", "unsupported", "unavailable")]
-        lines = [f"{r.backend}: {r.status}: {r.reason}" for r in failures]
+        lines = [f"{_named(r)}: {r.status}: {r.reason}" for r in failures]
         if self.bar:
             bar, task = self.bar
             for line in lines:
@@ -98,3 +98,7 @@ class Progress:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def _named(record: Record) -> str:
+    return record.backend if record.environment is None else f"{record.backend} @{record.environment}"

@@ -12,7 +12,6 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results, outcomes_of
 from suite.records.record import Environment
 from suite.run.launch import Launch
-from suite.worker.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 class Replay:
     """Tasks, each measured once, all its backends in turns with the ceiling, however many ask.
+
+    In one pass: what a process gets once is in all of its rounds. Where that matters, ``suite.run`` it is.
 
     Args:
         request: what was asked for: precision, seed, threads, timeout.
@@ -34,28 +35,35 @@ class Replay:
         self, request: Request, tasks: Sequence[Task], limit_s: float, gpu: CudaDevice | None
     ) -> None:
         self.launch, self.tasks, self.limit_s = Launch(request, tasks, gpu), tasks, limit_s
-        self.supervisor = Supervisor.of_this_machine(request.timeout_s, request.threads)
-        self.known: dict[Task, dict[str, Outcome]] = {}
+        self.crew = self.launch.crew()
+        self.known: dict[Task, dict[tuple[str, str | None], Outcome]] = {}
 
     @functools.cached_property
     def environment(self) -> Environment:
         """Where it is measured."""
         return self.launch.environment((), limit_s=self.limit_s)
 
-    def outcome(self, task: Task, backend: str) -> Outcome:
-        """What became of a backend, by its name in records, in a task."""
+    def outcome(self, task: Task, backend: str, environment: str | None = None) -> Outcome:
+        """What became of a backend, by its name in records, in a task.
+
+        Args:
+            environment: where several take turns, the name of one.
+        """
         if task not in self.known:
-            self.known[task] = outcomes_of(self.supervisor.measure(self.launch.job(task, self.limit_s)))
-        return self.known[task][backend]
+            parts = dict.fromkeys(self.launch.request.interpreters, task)
+            records = self.crew.measure(self.launch.jobs(parts, self.limit_s * len(parts)))
+            self.known[task] = {(o.backend, o.environment): o for o in outcomes_of(records).values()}
+        return self.known[task][backend, environment]
 
     def close(self) -> None:
-        """End the worker."""
-        self.supervisor.close()
+        """End the workers."""
+        self.crew.close()
 
 
 def seconds(outcome: Outcome) -> list[float]:
-    """The median of every round by the outcome's own clock, in order; their median is the suite's median."""
-    return [median for median in outcome.rounds if not math.isnan(median)]
+    """The median of every round that counts, by its own clock, in order; their median is the result."""
+    medians = (outcome.rounds[place] for place in outcome.counted)
+    return [median for median in medians if not math.isnan(median)]
 
 
 def figures(outcome: Outcome, where: Environment) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from backends import Choice, describe
@@ -35,6 +35,10 @@ class Task:
         return replace(self, backends=left)
 
 
+Parts = Mapping[str | None, Task]
+"""What is left of a task in each environment, by its name; null where there is but the run's own."""
+
+
 def tasks_of(request: Request) -> list[Task]:
     """Every case on every device asked for; the same request gives the same tasks in the same order.
 
@@ -45,7 +49,7 @@ def tasks_of(request: Request) -> list[Task]:
     shares = {device: request.backends_on(device) for device in devices}
     for backend in request.backends:
         if not any(backend in share for share in shares.values()):
-            kinds = " and ".join(describe(backend.source).devices)
+            kinds = " and ".join(describe(backend).devices)
             raise BadRequest(f"{backend.source}: runs on {kinds} only; give --gpu N")
     # Tables follow each other by device too, so that each is built once.
     by_table: dict[tuple[object, ...], list[Case]] = {}
@@ -67,4 +71,5 @@ def digest(request: Request, tasks: Iterable[Task]) -> str:
     """
     words = [f"{t.case} {t.device} {' '.join(backend.name for backend in t.backends)}" for t in tasks]
     words.append(f"{request.precision} {request.seed} {request.threads}")
+    words += [f"environment {name}" for name, _ in request.environments]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ MOST_PASSES = 10
 class Budget:
     """Shares the time that is left over the passes and tasks left, less what each costs beside its rounds.
 
-    A pass is planned, and begun, only if each of its tasks can have LEAST_S in it: in little time there are
+    A pass is planned, and begun, only if each of its tasks can have the least in it: in little time there are
     fewer passes, each of them whole. Beyond that more passes are worth more than longer ones, since the
     rounds of one process share what it was given once.
 
@@ -24,6 +24,7 @@ class Budget:
         total_s: time for all tasks. None: each has ``limit_s``, and all have ``most_s``.
         tasks: how many a pass has; they are known by their places in it, from 0.
         limit_s: time for the rounds of a task in all passes.
+        least_s: the least that a task has in a pass.
         passes: how many there are to be. Of several, in a total time, each has what leaves some for
             MOST_PASSES of those that need them.
     """
@@ -36,8 +37,10 @@ class Budget:
         most_s: float = math.inf,
         now: Callable[[], float] = time.monotonic,
         passes: int = 1,
+        least_s: float = LEAST_S,
     ) -> None:
         self.now = now
+        self.least_s = least_s
         self.tasks = tasks
         self.limit_s = limit_s / passes
         if total_s:
@@ -61,7 +64,7 @@ class Budget:
 
     def fits(self, places: Sequence[int]) -> bool:
         """Whether there is time for a pass over these tasks."""
-        return self.end - self.now() >= self._beside_s(places) + LEAST_S * len(places)
+        return self.end - self.now() >= self._beside_s(places) + self.least_s * len(places)
 
     def next_limit_s(self) -> float:
         """Time for the rounds of the next task of the pass."""
@@ -70,10 +73,10 @@ class Budget:
         self.place = self.waiting.pop(0)
         spare_s = self.end - self.began - self._beside_s(here)
         pass_s = self._beside_s(every)
-        later = (spare_s - LEAST_S * len(here)) / (pass_s + LEAST_S * self.tasks)
+        later = (spare_s - self.least_s * len(here)) / (pass_s + self.least_s * self.tasks)
         later = int(max(0.0, min(self.later, later)))
         share_s = (spare_s - later * pass_s) / (len(here) + later * self.tasks)
-        self.given_s = min(self.limit_s, max(LEAST_S, share_s))
+        self.given_s = min(self.limit_s, max(self.least_s, share_s))
         return self.given_s
 
     def finished(self) -> None:

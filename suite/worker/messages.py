@@ -18,6 +18,10 @@ from suite.records.record import Record, Status
 STATUS_BYTES = 4096
 ANSWER = "answer"
 """The only step in which a worker writes to its pipe."""
+WAIT = "wait for a turn"
+"""The only step in which a worker writes to its gate."""
+GO, STOP = b"g", b"s"
+"""What it hears there: take a round, or make no more of them."""
 EXIT_PIPE = 97
 """Exit code of a worker that found its pipe closed under it."""
 EXIT_TAMPERED = 96
@@ -26,7 +30,11 @@ EXIT_TAMPERED = 96
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One case on one device with some of its backends; small enough for one line of JSON."""
+    """One case on one device with some of its backends; small enough for one line of JSON.
+
+    Attributes:
+        gated: whether the worker asks at its gate before each round, as others take turns with it.
+    """
 
     case: Case
     device: Device
@@ -34,6 +42,7 @@ class Job:
     measurement: str
     settings: measure.Settings
     ids_file: str | None = None
+    gated: bool = False
 
     def to_line(self) -> bytes:
         """The line a worker reads."""

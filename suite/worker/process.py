@@ -7,18 +7,30 @@ import ctypes
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import psutil
 
+from suite.machine.interpreter import path_of_suite
 from suite.records.record import Record, Status, from_json
-from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, STATUS_BYTES, Job, StatusPage, Step
+from suite.worker.messages import (
+    ANSWER,
+    EXIT_PIPE,
+    EXIT_TAMPERED,
+    GO,
+    STATUS_BYTES,
+    STOP,
+    WAIT,
+    Job,
+    StatusPage,
+    Step,
+)
 
 MAX_MESSAGE_BYTES = 2**28
 POLL_S = 0.25
@@ -32,7 +44,6 @@ _GRACE_S = 2.0
 _DRAIN_S = 0.2
 _TAIL_BYTES = 2**14
 _PR_SET_PDEATHSIG = 1
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Process:
@@ -45,16 +56,22 @@ class Process:
         threads: how many each library may use.
         inherited: further descriptors the child gets, after the one it reads orders from and the one it
             writes answers to.
+        python: the interpreter, where it is another than this one.
     """
 
     def __init__(
-        self, module: str, threads: int, inherited: Sequence[int] = (), arguments: Sequence[str] = ()
+        self,
+        module: str,
+        threads: int,
+        inherited: Sequence[int] = (),
+        arguments: Sequence[str] = (),
+        python: str = sys.executable,
     ) -> None:
         orders, self._orders = os.pipe()
         self._answers, answers = os.pipe()
         passed = (orders, answers, *inherited)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, passed), str(os.getpid()), *arguments],
+            [python, "-m", module, *map(str, passed), str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,13 +93,16 @@ class Process:
         """
         os.write(self._orders, line)
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self, beside: Sequence[int] = ()) -> Iterator[bytes]:
         """What it answers, as it comes, and an empty piece each time nothing came for a moment.
 
         Ends with the pipe, or with the process: another that it left behind may hold the pipe open.
+
+        Args:
+            beside: descriptors of which something may come too: then there is an empty piece at once.
         """
         while True:
-            if select.select([self._answers], [], [], POLL_S)[0]:
+            if self._answers in select.select([self._answers, *beside], [], [], POLL_S)[0]:
                 piece = os.read(self._answers, 2**20)
                 if not piece:
                     return
@@ -158,7 +178,7 @@ def environ_of(threads: int) -> dict[str, str]:
     return {
         **os.environ,
         **{name: str(threads) for name in names},
-        "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONPATH": path_of_suite(),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
         "PYTHONFAULTHANDLER": "1",
         "CUDA_MODULE_LOADING": "EAGER",
@@ -168,26 +188,35 @@ def environ_of(threads: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended, as its parent saw it."""
+    """How a worker ended, as its parent saw it; ``rounds``: how many it had been let take."""
 
     backend: str | None
     status: Status
     reason: str
+    rounds: int = 0
 
 
 class Child:
     """The worker as its parent holds it: it is asked for the records of one job at a time."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, python: str = sys.executable) -> None:
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
         self.status = StatusPage(status)
         self.status.write(Step(None, "start"))
-        self.process = Process("suite.worker.serve", threads, (status,))
+        self.gate, gate = socket.socketpair()
+        self.gate.setblocking(False)
+        self.process = Process("suite.worker.serve", threads, (status, gate.fileno()), python=python)
         os.close(status)
+        gate.close()
+        self.rounds = 0
 
-    def ask(self, job: Job, timeout_s: float, memory_bytes: int) -> list[Record] | Death:
+    def ask(
+        self, job: Job, timeout_s: float, memory_bytes: int
+    ) -> Generator[None, bool, list[Record] | Death]:
         """Give it a job and wait for its records, or for how it ended.
+
+        Yields where it waits for its next round, and is sent whether there is one; its time stands still.
 
         Args:
             timeout_s: longest time a backend's step may take. memory_bytes: most that it may hold.
@@ -196,16 +225,24 @@ class Child:
             self.process.send(job.to_line())
         except OSError:
             return self._death("crashed", self._ended())
-        received = bytearray()
+        received, self.rounds = bytearray(), 0
         seen, since = self.status.read()[0], time.monotonic()
-        for piece in self.process.pieces():
+        for piece in self.process.pieces([self.gate.fileno()] if job.gated else []):
             received += piece
             if piece and (self.status.read()[1].name != ANSWER or len(received) > MAX_MESSAGE_BYTES):
                 return self._death("crashed", "wrote into the pipe of its worker")
             if piece and _is_whole(received):
                 records = _parsed(received)
                 return records or self._death("crashed", "its worker's answer is no answer")
+            asked = self._asked() if job.gated else None  # before the step, which is noted before it asks
             count, step = self.status.read()
+            if asked == b"":
+                break
+            if asked and (asked != GO or step.name != WAIT):
+                return self._death("crashed", "wrote into the gate of its worker")
+            if asked:
+                self._let((yield))
+                since = time.monotonic()
             if count != seen:
                 seen, since = count, time.monotonic()
             limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
@@ -216,9 +253,24 @@ class Child:
                 return self._outgrown(resident, f"{memory_bytes / 1e9:.1f} GB")
         return self._death(*self._closed())
 
+    def _asked(self) -> bytes | None:
+        """What came at its gate: null for nothing, empty if that is closed."""
+        try:
+            return self.gate.recv(64)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def _let(self, go: bool) -> None:
+        self.rounds += go
+        with contextlib.suppress(OSError):  # of one that died while it waited; its pipe tells
+            self.gate.send(GO if go else STOP)
+
     def kill(self) -> None:
         """End the process and all that it started."""
         self.process.kill()
+        self.gate.close()
 
     def _closed(self) -> tuple[Status, str]:
         """What the end of its pipe means: a death, or a pipe closed under a living process."""
@@ -237,9 +289,8 @@ class Child:
         _, step = self.status.read()
         self.kill()
         line = self.process.last_line()
-        return Death(
-            step.backend, status, f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
-        )
+        reason = f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
+        return Death(step.backend, status, reason, self.rounds)
 
     def _outgrown(self, resident: int, limit: str) -> Death:
         """The death of a worker that grew too large, by the backend that made it grow most."""
@@ -248,7 +299,7 @@ class Child:
         if step.grown_bytes > resident - step.resident_bytes:
             whose = step.grower or "the suite"
             reason = f"{death.reason}; {whose} had grown it by {step.grown_bytes / 1e9:.1f} GB"
-            return Death(step.grower, death.status, reason)
+            return replace(death, backend=step.grower, reason=reason)
         return death
 
 

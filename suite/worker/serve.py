@@ -14,16 +14,27 @@ from suite.engine import binding, check
 from suite.engine.measure import Setup, measure
 from suite.records.record import Record, to_json
 from suite.worker.devices import Tables
-from suite.worker.messages import ANSWER, EXIT_PIPE, EXIT_TAMPERED, Job, StatusPage, Step, failed
+from suite.worker.messages import (
+    ANSWER,
+    EXIT_PIPE,
+    EXIT_TAMPERED,
+    GO,
+    WAIT,
+    Job,
+    StatusPage,
+    Step,
+    failed,
+)
 from suite.worker.process import belong_to
 
 
 class Worker:
     """Answers jobs; keeps the table of the last one, and the user's ids."""
 
-    def __init__(self, status: StatusPage, results: int) -> None:
+    def __init__(self, status: StatusPage, results: int, gate: int) -> None:
         self.status = status
         self.results = results
+        self.gate = gate
         self.pipe = _identity(results)
         self.tables = Tables()
         self.ids: dict[str, ids.Ids] = {}
@@ -70,7 +81,18 @@ class Worker:
             telemetry=opened.facts(),
             file_ids=file_ids,
         )
-        return measure(setup, job.backends, job.measurement, self.notice)
+        if not job.gated:
+            return measure(setup, job.backends, job.measurement, self.notice)
+        return measure(setup, job.backends, job.measurement, self.notice, gate=self.turn)
+
+    def turn(self) -> bool:
+        """Wait until the next round may begin; whether there is to be one."""
+        self.notice(None, WAIT)
+        try:
+            os.write(self.gate, GO)
+            return os.read(self.gate, 1) == GO
+        except OSError:
+            os._exit(EXIT_PIPE)
 
     def notice(self, backend: str | None, step: str) -> None:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
@@ -87,10 +109,10 @@ class Worker:
 
 
 def main(argv: list[str]) -> int:
-    """Serve jobs until there are no more. Arguments: the three file descriptors and the parent's id."""
-    jobs, results, status, parent = map(int, argv)
+    """Serve jobs until there are no more. Arguments: the four file descriptors and the parent's id."""
+    jobs, results, status, gate, parent = map(int, argv)
     belong_to(parent)
-    worker = Worker(StatusPage(status), results)
+    worker = Worker(StatusPage(status), results, gate)
     with os.fdopen(jobs, "rb") as lines:
         for line in lines:
             worker.answer(line)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import uuid
+from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import TypeVar, cast
 
 from backends import Choice
 from suite.machine.environment import available_bytes
@@ -11,6 +14,9 @@ from suite.records.record import Record
 from suite.worker.messages import Job, failed
 from suite.worker.process import Child, Death
 
+_T = TypeVar("_T")
+Rounds = Generator[None, bool, _T]
+"""Something that yields before each round, is sent whether there is one, and returns what came of them."""
 _TRIAL_S = 0.1
 MEMORY_SHARE = 0.92
 """Of the memory that is free at the start, so much may a worker fill."""
@@ -23,12 +29,16 @@ class Supervisor:
         timeout_s: longest time one step of a backend may take: a prepare, a check, a turn.
         memory_bytes: more than this resident, and the worker is ended.
         threads: how many each library may use.
+        python: the interpreter of its workers.
     """
 
-    def __init__(self, timeout_s: float, memory_bytes: int, threads: int) -> None:
+    def __init__(
+        self, timeout_s: float, memory_bytes: int, threads: int, python: str = sys.executable
+    ) -> None:
         self.timeout_s = timeout_s
         self.memory_bytes = memory_bytes
         self.threads = threads
+        self.python = python
         self.worker: Child | None = None
 
     @classmethod
@@ -38,26 +48,38 @@ class Supervisor:
 
     def measure(self, job: Job) -> list[Record]:
         """The records of a job: of every backend one, whatever became of the workers."""
+        return _end_of(self.measuring(replace(job, gated=False)))
+
+    def measuring(self, job: Job) -> Rounds[list[Record]]:
+        """As ``measure``, but where the job is gated it yields before each of the worker's rounds.
+
+        It is sent whether there is to be that round. After a death that cost rounds the others are measured
+        under another name: their rounds are not those that were shared any more.
+        """
         deaths: list[Record] = []
         left, tries = list(job.backends), 0
         while left:
-            answer = self._ask(replace(job, backends=tuple(left)))
+            answer = yield from self._ask(replace(job, backends=tuple(left)))
             if not isinstance(answer, Death):
                 if any(record.status == "wrong" for record in answer):
                     self.close()  # one that returned wrong rows may have left wrong ones in the shared table
                 return deaths + answer
             guilty = self._guilty(job, left, answer)
             tries += not guilty
+            if answer.rounds:
+                job = replace(job, measurement=uuid.uuid4().hex[:12])
             if tries == 2 and len(left) > 1:  # together they come to nothing: each by itself then
-                return deaths + [record for backend in left for record in self._measure_alone(job, backend)]
+                for backend in left:
+                    deaths += yield from self._measuring_alone(job, backend)
+                return deaths
             deaths += [failed(job, backend, death.status, death.reason) for backend, death in guilty.items()]
             left = [backend for backend in left if backend not in guilty]
         return deaths
 
-    def _measure_alone(self, job: Job, backend: Choice) -> list[Record]:
+    def _measuring_alone(self, job: Job, backend: Choice) -> Rounds[list[Record]]:
         self.close()
         measurement = f"{job.measurement}-{backend.name}"  # no other backend shares its rounds
-        return self.measure(replace(job, backends=(backend,), measurement=measurement))
+        return (yield from self.measuring(replace(job, backends=(backend,), measurement=measurement)))
 
     def _guilty(self, job: Job, left: Sequence[Choice], death: Death) -> dict[Choice, Death]:
         """The backends that end a worker: the one whose step it was, if it does so alone; else all that do.
@@ -80,7 +102,7 @@ class Supervisor:
         """Measure one backend alone, for a moment, in a worker of its own: how that ended it, if it did."""
         self.close()
         brief = replace(job.settings, limit_s=_TRIAL_S, sustain_s=0.0)
-        answer = self._ask(replace(job, backends=(backend,), settings=brief))
+        answer = _end_of(self._ask(replace(job, backends=(backend,), settings=brief, gated=False)))
         self.close()
         return answer if isinstance(answer, Death) else None
 
@@ -90,10 +112,20 @@ class Supervisor:
             self.worker.kill()
             self.worker = None
 
-    def _ask(self, job: Job) -> list[Record] | Death:
+    def _ask(self, job: Job) -> Rounds[list[Record] | Death]:
         if self.worker is None:
-            self.worker = Child(self.threads)
-        answer = self.worker.ask(job, self.timeout_s, self.memory_bytes)
+            self.worker = Child(self.threads, self.python)
+        answer = yield from self.worker.ask(job, self.timeout_s, self.memory_bytes)
         if isinstance(answer, Death):
             self.close()
         return answer
+
+
+def _end_of(rounds: Rounds[_T]) -> _T:
+    """What comes of it if every round may begin at once."""
+    try:
+        next(rounds)
+        while True:
+            rounds.send(True)
+    except StopIteration as end:
+        return cast(_T, end.value)

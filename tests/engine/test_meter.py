@@ -54,7 +54,7 @@ def noted(log: list[str], seconds: float = 0.0) -> Callable[[bool], Meter]:
     return lambda threaded: Meter(read, 2 if threaded else 1)
 
 
-def records(names: list[str], gate: Callable[[], None] = lambda: None, **more: float) -> list[Record]:
+def records(names: list[str], gate: measure.Gate = lambda: True, **more: float) -> list[Record]:
     """A measurement beside NumPy's copy only: the others need torch and Numba, and seconds."""
     arrays, case = HostArrays(), Case(5000, 32, batch=64, cache="hot")
     table = operands.build_table(arrays, *case.table)
@@ -286,15 +286,27 @@ def test_a_failed_contender_is_waited_for_no_longer() -> None:
 def test_the_gate_is_asked_before_each_round_and_its_time_is_not_the_rounds() -> None:
     asked: list[float] = []
 
-    def gate() -> None:
+    def gate() -> bool:
         asked.append(time.perf_counter())
         if len(asked) < 4:
             time.sleep(0.3)
+        return True
 
     found = records(["numpy_take"], gate, precision=0.0, limit_s=0.2)
     rounds = {len(record.samples.call_s) for record in found if record.samples}
     assert rounds == {len(asked)}
     assert len(asked) > 1, "one, did its time count"
+
+
+def test_a_gate_that_stays_shut_ends_the_rounds() -> None:
+    asked: list[int] = []
+
+    def gate() -> bool:
+        asked.append(len(asked))
+        return len(asked) < 4
+
+    found = records(["numpy_take"], gate, precision=0.0, limit_s=60.0)
+    assert {len(record.samples.call_s) for record in found if record.samples} == {3}
 
 
 def test_the_meter_is_made_before_a_backend_is_loaded(tmp_path: Path, made_anew: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -66,8 +67,8 @@ def test_measured(benchmark):
     argv = "--vocab 500 --dim 8 --batch 4 --threads 1 --backend numpy_take"
     request = parse(argv.split())
     replay = Replay(request, tasks_of(request), 0.4, None)
-    measure, records = replay.supervisor.measure, []
-    replay.supervisor.measure = lambda job: records.extend(measure(job)) or records
+    measure, records = replay.crew.measure, []
+    replay.crew.measure = lambda jobs: records.extend(measure(jobs)) or records
     outcome = replay.outcome(replay.tasks[0], "numpy_take")
     replay.close()
     Path("record.json").write_text(to_json(next(r for r in records if r.role == "backend")))
@@ -128,10 +129,22 @@ def of_known_records(folder: Path) -> tuple[dict[str, dict[str, Any]], Record]:
     return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, record
 
 
+def of_two_environments(folder: Path) -> dict[str, dict[str, Any]]:
+    """What is saved of one backend in two environments, by environment."""
+    two = [w for name in ("base", "head") for w in ("--benchmark-environment", f"{name}={sys.executable}")]
+    saving = f"--benchmark-json={folder / 'two.json'}"
+    done = benchmark("--backend", "numpy_take", *two, saving, **NUMPY_ALONE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    saved = json.loads((folder / "two.json").read_text())
+    assert set(saved["environment"]["environments"]) == {"base", "head"}
+    return {one["extra_info"]["environment"]: one for one in saved["benchmarks"]}
+
+
 SESSIONS: dict[str, Callable[[Path], Any]] = {
     "measured": Session,
     "nothing": nothing_measured,
     "known": of_known_records,
+    "two": of_two_environments,
     "no GPU": lambda _: benchmark("--gpu", "1023"),
     "plain": lambda _: python("-m", "pytest", "-p", "no:cacheprovider", "tests/run/test_benchmarks.py"),
 }
@@ -149,6 +162,14 @@ def result_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 @pytest.fixture
 def session(result_of: Callable[[str], Any]) -> Session:
     return result_of("measured")
+
+
+def test_environments_take_turns_in_one_group(result_of: Callable[[str], Any]) -> None:
+    saved = result_of("two")
+    assert set(saved) == {"base", "head"}
+    assert len({one["group"] for one in saved.values()}) == 1
+    assert len({one["extra_info"]["measurement"] for one in saved.values()}) == 1
+    assert [f"numpy_take-{name}-cpu" in one["name"] for name, one in saved.items()] == [True, True]
 
 
 def test_a_case_is_one_group_measured_in_turns(session: Session) -> None:
@@ -269,13 +290,30 @@ def test_a_gpu_is_timed_by_its_own_clock(shown: tuple[dict[str, Any], Record], n
     assert info["enqueue_us"] == stats.median(samples.enqueue_s).value * 1e6
 
 
+def test_only_the_rounds_that_count_are_stored() -> None:
+    """So pytest-benchmark's own compare, which knows of no meter, compares results."""
+    record = fabricate.record("numpy_take", fabricate.CASES[0], 1e-4, random.Random(0), "m")
+    (outcome,) = outcomes.outcomes_of([record]).values()
+    flags = tuple(place % 3 != 0 for place in range(len(outcome.rounds)))
+    places = tuple(place for place, flag in enumerate(flags) if flag)
+    slow = dataclasses.replace(outcome, full_speed=flags, chosen=places)
+    assert replay.seconds(slow) == [outcome.rounds[place] for place in places]
+    info = replay.figures(slow, fabricate.ENVIRONMENT)
+    assert info["full_speed_fraction"] == pytest.approx(len(places) / len(flags))
+    assert statistics.median(replay.seconds(slow)) == pytest.approx(float(str(info["median_us"])) * 1e-6)
+    too_few = dataclasses.replace(outcome, full_speed=(False,) * len(flags), chosen=None)
+    assert replay.seconds(too_few) == list(outcome.rounds), "of what there is"
+    assert replay.figures(too_few, fabricate.ENVIRONMENT)["at_full_speed"] is False
+
+
 def test_a_task_is_measured_once_however_many_ask() -> None:
     request = parse(["--vocab", "50257", "--dim", "768", "--backend", *fabricate.SPEED])
     tasks = tasks_of(request)
     asked = []
 
-    class Supervisor:
-        def measure(self, job: Any) -> list[Record]:
+    class Crew:
+        def measure(self, jobs: Any) -> list[Record]:
+            (job,) = jobs.values()
             asked.append(job)
             return fabricate.measurement(job.case)
 
@@ -283,7 +321,7 @@ def test_a_task_is_measured_once_however_many_ask() -> None:
             asked.append("closed")
 
     one = replay.Replay(request, tasks, 3.0, None)
-    one.supervisor = Supervisor()  # type: ignore[assignment]
+    one.crew = Crew()  # type: ignore[assignment]
     found = [one.outcome(tasks[0], which) for which in fabricate.SPEED]
     one.close()
     assert [o.backend for o in found] == list(fabricate.SPEED)
@@ -313,7 +351,7 @@ class Config:
     """As much of pytest's configuration as the choice of cases reads."""
 
     def __init__(self, **options: Any) -> None:
-        given: dict[str, Any] = {"gpu": None, "preset": None, "backend": []}
+        given: dict[str, Any] = {"gpu": None, "preset": None, "backend": [], "benchmark_environment": []}
         given |= {"benchmark_cprofile": None, "benchmark_histogram": []}
         self.options = {**given, "benchmark_only": True, "benchmark_enable": False, **options}
         self.getoption = self.options.get
@@ -325,6 +363,7 @@ class Config:
     [
         ({"gpu": "first"}, "'first' is no whole number from 0 to 1023"),
         ({"preset": "smok"}, "did you mean smoke?"),
+        ({"benchmark_environment": ["a=python3"]}, "none to take turns with"),
         ({"backend": ["numba_cuda"]}, "runs on cuda only; give --gpu N"),
         ({"backend": ["nowhere.py"]}, "no such file"),
         ({"benchmark_cprofile": "tottime"}, "lookups run in another process; leave it out"),

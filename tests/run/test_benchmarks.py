@@ -14,15 +14,24 @@ CLOCK = measured.Clock()
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test for each backend of each task."""
     tasks = metafunc.config.stash[measured.TASKS].values()
-    metafunc.parametrize(("device", "case", "backend"), measured.parameters(tasks))
+    environments = metafunc.config.stash[measured.REQUEST].interpreters
+    names = ("device", "case", "backend", "environment")
+    metafunc.parametrize(names, measured.parameters(tasks, environments))
 
 
 @pytest.mark.timeout(0)  # the engine has limits of its own, and names who exceeded them
 @pytest.mark.benchmark(timer=CLOCK)
-def test_lookup(benchmark: Any, device: str, case: str, backend: str, pytestconfig: pytest.Config) -> None:
+def test_lookup(
+    benchmark: Any,
+    device: str,
+    case: str,
+    backend: str,
+    environment: str | None,
+    pytestconfig: pytest.Config,
+) -> None:
     """All tests of a case replay the one measurement in which its backends took turns."""
     replay = measured.open_replay(pytestconfig)
     # A kernel's time and a call's don't belong in one table.
     benchmark.group = case if device == "cpu" else f"{case} on {device}"
-    outcome = replay.outcome(pytestconfig.stash[measured.TASKS][device, case], backend)
+    outcome = replay.outcome(pytestconfig.stash[measured.TASKS][device, case], backend, environment)
     measured.show(benchmark, CLOCK, outcome, replay.environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def apart(elsewhere: Path) -> None:
 
 NAMES = (
     "gpu backend preset model vocab dim batch dtype index-dtype distribution cache offset indices out resume "
-    "precision time-budget timeout threads seed dry-run list help"
+    "precision time-budget timeout threads seed passes environment dry-run list help"
 )
 OPTIONS = NAMES.split()
 SOUND = (
@@ -160,6 +161,19 @@ VALUES = {
         ["--batch", ",".join(map(str, range(1, 5001))), "--dim", ",".join(map(str, range(1, 101)))],
         "cases; give fewer values, at most 100,000 cases",
     ),
+    "no passes": (["--passes", "0"], "no whole number from 1 to 10"),
+    "one environment": (["--environment", f"a={sys.executable}"], "give two or more"),
+    "an environment twice": (
+        ["--environment", f"a={sys.executable}", "--environment", f"a={sys.executable}"],
+        "given twice; give each a name",
+    ),
+    "no interpreter": (["--environment", "a=/nowhere/python"], "is no interpreter; give the path"),
+    "a file that can't be run": (["--environment", f"a={__file__}"], "is no interpreter; give the path"),
+    "no name": (["--environment", sys.executable], "not NAME=PYTHON"),
+    "a name that is none": (["--environment", f"a b={sys.executable}"], "not NAME=PYTHON"),
+    "an empty interpreter": (["--environment", "a="], "not NAME=PYTHON"),
+    "a named file that is not there": (["--backend", "new=nowhere.py"], "new=nowhere.py: no such file"),
+    "a name for a name": (["--backend", "new=numpy_take"], "new=numpy_take: no such backend"),
     "a phase as long as a step may be": (["--sustain", "60"], "give a longer --timeout"),
     "model and preset": (["--model", "gpt2", "--preset", "smoke"], "give one of them"),
     "ids and law": (["--indices", "x", "--distribution", "zipf"], "give one of them"),

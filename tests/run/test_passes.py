@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from suite.engine.measure import Settings
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.run import passes
 from suite.run.__main__ import main
 from suite.run.options import PASSES, parse
 from suite.run.passes import Passes
-from suite.run.schedule import Task, digest, tasks_of
+from suite.run.schedule import Parts, Task, digest, tasks_of
 from suite.worker.budget import MOST_PASSES, Budget
 from suite.worker.messages import Job
 from tests.support import fabricate
@@ -26,7 +27,7 @@ from tests.support.commands import NUMPY_ALONE, SMALL, records_of
 PLAN = ("--vocab", "50257", "--dim", "768", "--batch", "1,2", "--backend", *fabricate.SPEED)
 
 
-class Supervisor:
+class Crew:
     """Answers with made-up records; backends named in ``fails`` crash.
 
     Attributes:
@@ -38,7 +39,10 @@ class Supervisor:
         self.jobs: list[Job] = []
         self.fails = fails
 
-    def measure(self, job: Job) -> list[Record]:
+    def measure(self, jobs: dict[str | None, Job]) -> list[Record]:
+        return [replace(r, environment=name) for name, job in jobs.items() for r in self._of(job)]
+
+    def _of(self, job: Job) -> list[Record]:
         self.asked.append((job.case.batch, *(b.name for b in job.backends)))
         self.jobs.append(job)
         records = fabricate.measurement(job.case)
@@ -62,22 +66,24 @@ class Launch:
         self.request = parse([*PLAN, *argv])
         self.tasks = tasks_of(self.request)
 
-    def job(self, task: Task, limit_s: float, counted: bool, copy: str | None = None) -> Job:
-        from suite.engine.measure import Settings
-
+    def jobs(
+        self, parts: Parts, limit_s: float, counted: bool, copies: Mapping[str | None, str]
+    ) -> dict[str | None, Job]:
+        self.copies = copies
         settings = Settings(limit_s=limit_s, sustain_s=1.0 if counted else 0.0)
-        return Job(task.case, task.device, task.backends, f"m{next(NUMBERS)}", settings)
+        name = f"m{next(NUMBERS)}"
+        return {of: Job(task.case, task.device, task.backends, name, settings) for of, task in parts.items()}
 
 
 NUMBERS = itertools.count()
 
 
-def gone_over(run: Run, supervisor: Supervisor, *argv: str, total_s: float | None = None) -> list[Any]:
+def gone_over(run: Run, crew: Crew, *argv: str, total_s: float | None = None) -> list[Any]:
     """What a run of these options asks of its worker."""
     launch = Launch(*argv)
     budget = Budget(total_s, len(launch.tasks), 8.0, passes=launch.request.passes)
-    Passes(launch, run, supervisor, budget).measure()  # type: ignore[arg-type]
-    return supervisor.asked
+    Passes(launch, run, crew, budget).measure()  # type: ignore[arg-type]
+    return crew.asked
 
 
 @pytest.fixture
@@ -90,7 +96,7 @@ def passes_of(run: Run) -> list[tuple[int, int, str]]:
 
 
 def test_each_pass_goes_over_all_cases_with_a_new_worker(run: Run) -> None:
-    asked = gone_over(run, Supervisor(), "--passes", "2")
+    asked = gone_over(run, Crew(), "--passes", "2")
     one = [(batch, *fabricate.SPEED) for batch in (1, 2)]
     assert asked == ["new", *one, "new", *one]
     assert passes_of(run) == [(n, b, name) for n in (1, 2) for b in (1, 2) for name in fabricate.SPEED]
@@ -98,13 +104,13 @@ def test_each_pass_goes_over_all_cases_with_a_new_worker(run: Run) -> None:
 
 
 def test_counters_are_read_in_the_first_pass_only(run: Run) -> None:
-    supervisor = Supervisor()
-    gone_over(run, supervisor, "--passes", "3")
-    assert [job.settings.sustain_s for job in supervisor.jobs] == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    crew = Crew()
+    gone_over(run, crew, "--passes", "3")
+    assert [job.settings.sustain_s for job in crew.jobs] == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_what_failed_once_is_not_tried_in_a_later_pass(run: Run) -> None:
-    asked = gone_over(run, Supervisor(fails=["numba_cpu"]), "--passes", "2")
+    asked = gone_over(run, Crew(fails=["numba_cpu"]), "--passes", "2")
     rest = tuple(name for name in fabricate.SPEED if name != "numba_cpu")
     assert asked == [
         "new",
@@ -115,25 +121,25 @@ def test_what_failed_once_is_not_tried_in_a_later_pass(run: Run) -> None:
 
 
 def test_a_case_of_which_everything_failed_is_left_alone(run: Run) -> None:
-    asked = gone_over(run, Supervisor(fails=list(fabricate.SPEED)), "--passes", "3")
+    asked = gone_over(run, Crew(fails=list(fabricate.SPEED)), "--passes", "3")
     assert [word for word in asked if word != "new"] == [(b, *fabricate.SPEED) for b in (1, 2)]
 
 
 def test_a_run_that_was_stopped_goes_on_in_its_pass(run: Run) -> None:
-    gone_over(run, Supervisor(), "--passes", "2")
+    gone_over(run, Crew(), "--passes", "2")
     lines = (run.path / "records.jsonl").read_bytes().splitlines(keepends=True)
     kept = [line for line in lines if json.loads(line)["role"] == "backend"][:-1]
     (run.path / "records.jsonl").write_bytes(b"".join(kept) + lines[-1][:50])
     last = list(fabricate.SPEED)[-1]
-    asked = gone_over(run, Supervisor(), "--passes", "2")
+    asked = gone_over(run, Crew(), "--passes", "2")
     assert [word for word in asked if word != "new"] == [(2, last)]
     assert passes_of(run)[-1] == (2, 2, last)
     assert len(set(passes_of(run))) == len(passes_of(run)) == 2 * 2 * len(fabricate.SPEED)
 
 
 def test_a_finished_run_goes_on_with_more_passes(run: Run) -> None:
-    gone_over(run, Supervisor(), "--passes", "2")
-    asked = gone_over(run, Supervisor(), "--passes", "3")
+    gone_over(run, Crew(), "--passes", "2")
+    asked = gone_over(run, Crew(), "--passes", "3")
     assert [word for word in asked if word != "new"] == [(b, *fabricate.SPEED) for b in (1, 2)]
     assert {number for number, _, _ in passes_of(run)} == {1, 2, 3}
 
@@ -154,7 +160,7 @@ def test_further_passes_go_over_what_is_undecided_while_there_is_time(
         return [tasks[1]] if len(asked) < 3 else []
 
     monkeypatch.setattr(passes, "undecided", undecided)
-    gone_over(run, Supervisor(), "--passes", "2", total_s=1000.0)
+    gone_over(run, Crew(), "--passes", "2", total_s=1000.0)
     assert [p[:2] for p in passes_of(run)[:: len(fabricate.SPEED)]] == [
         (1, 1),
         (1, 2),
@@ -182,12 +188,12 @@ def test_passes_end_with_the_most_or_with_the_time(
     run: Run, argv: tuple[str, ...], total_s: float | None, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passes, "undecided", lambda tasks, run: list(tasks))
-    gone_over(run, Supervisor(), *argv, total_s=total_s)
+    gone_over(run, Crew(), *argv, total_s=total_s)
     assert {number for number, _, _ in passes_of(run)} == set(range(1, count + 1))
 
 
 def test_too_little_time_is_said(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    gone_over(run, Supervisor(), "--passes", "3", total_s=1.0)
+    gone_over(run, Crew(), "--passes", "3", total_s=1.0)
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == "run: time for 1 of 3 passes; give more with --time-budget"
 
@@ -210,7 +216,7 @@ def test_what_is_undecided_is_a_case_of_which_a_result_may_change(run: Run) -> N
 
 
 def test_a_case_of_which_all_failed_is_decided(run: Run) -> None:
-    gone_over(run, Supervisor(fails=list(fabricate.SPEED)), "--passes", "1")
+    gone_over(run, Crew(fails=list(fabricate.SPEED)), "--passes", "1")
     assert passes.undecided(Launch().tasks, run) == []
 
 

@@ -80,6 +80,7 @@ def choose(config: pytest.Config) -> None:
     # No phase for energy counters: nothing of it would be shown.
     argv = ["--sustain", "0"]
     argv += [word for which in config.getoption("backend") for word in ("--backend", which)]
+    argv += [w for which in config.getoption("benchmark_environment") for w in ("--environment", which)]
     argv += [] if gpu is None else ["--gpu", gpu]
     argv += [] if preset is None else ["--preset", preset]
     try:
@@ -101,14 +102,20 @@ def open_replay(config: pytest.Config) -> Replay:
     """The session's one engine; it measures a task when the first of its tests asks.
 
     Raises:
-        pytest.UsageError: the GPU asked for is not there.
+        pytest.UsageError: the GPU asked for is not there, or an environment can't measure.
     """
     if REPLAY not in config.stash:
         from suite.run.replay import Replay
 
         request = config.stash[REQUEST]
         limit_s = LIMITS_S.get(request.preset, LIMIT_S)
-        config.stash[REPLAY] = Replay(request, tuple(config.stash[TASKS].values()), limit_s, _gpu(request))
+        replay = Replay(request, tuple(config.stash[TASKS].values()), limit_s, _gpu(request))
+        if request.environments:
+            try:
+                replay.environment  # noqa: B018 - asks the interpreters, once
+            except BadRequest as error:
+                raise pytest.UsageError(str(error)) from None
+        config.stash[REPLAY] = replay
     return config.stash[REPLAY]
 
 
@@ -123,18 +130,20 @@ def _gpu(request: Request) -> Any:
     return found
 
 
-def parameters(tasks: Iterable[Task]) -> list[Any]:
-    """Device, case and backend of every test, in words, so that they stand as words in what is saved."""
+def parameters(tasks: Iterable[Task], environments: Iterable[str | None] = (None,)) -> list[Any]:
+    """Device, case, backend and environment of every test, in words, as they stand in what is saved."""
     return [
         pytest.param(
             str(task.device),
             str(task.case),
             backend.name,
+            name,
             # Without the GPU's number: two GPUs' runs can be compared.
-            id="-".join((backend.name, task.device.kind, *str(task.case).split())),
+            id="-".join((*filter(None, (backend.name, name)), task.device.kind, *str(task.case).split())),
         )
         for task in tasks
         for backend in task.backends
+        for name in environments
     ]
 
 

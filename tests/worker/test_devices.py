@@ -116,7 +116,7 @@ def test_a_worker_reads_the_ids_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fd = os.memfd_create("status")
     os.ftruncate(fd, STATUS_BYTES)
     try:
-        worker = Worker(StatusPage(fd), fd)
+        worker = Worker(StatusPage(fd), fd, fd)
         for path in (paths[0], paths[0], paths[1]):
             case = Case(10, 8, batch=2, distribution="file:a")
             worker.perform(Job(case, CPU, (choose("numpy_take"),), "m", measure.Settings(), path))

@@ -76,7 +76,7 @@ def records(which: str, sustain_s: float) -> list[Any]:
     )
     fd = os.memfd_create("status")
     os.ftruncate(fd, messages.STATUS_BYTES)
-    found = serve.Worker(messages.StatusPage(fd), fd).perform(job)
+    found = serve.Worker(messages.StatusPage(fd), fd, fd).perform(job)
     os.close(fd)
     return [json.loads(record.to_json(one)) for one in found]
 
