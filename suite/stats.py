@@ -216,6 +216,16 @@ def over_passes(values: Sequence[float], spread: Spread) -> Estimate:
     return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
+def halves_ratio(values: Sequence[float], spread: Spread) -> Estimate:
+    """The time of a result in its odd passes over that in its even ones, as if they were two runs.
+
+    Args:
+        values: of each pass, in order; nan is no value.
+    """
+    odd, even = (over_passes(values[k::2], spread) for k in (0, 1))
+    return quotient(odd, even)
+
+
 def _variance(values: Sequence[float]) -> float:
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
@@ -287,6 +297,10 @@ FULL_SPEED_QUANTILE = 0.02
 def low_quantile(values: Sequence[float]) -> float:
     """The quantile of the meter's readings that counts as its best; the least of fewer than 50."""
     return sorted(values)[int(FULL_SPEED_QUANTILE * len(values))]
+
+
+FEWEST_ROUNDS = 3
+"""With fewer rounds at full speed a pass does not count."""
 
 
 CALLED_DIFFERENT = 1 / 40

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from suite import stats
-from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.stats import Estimate
 
@@ -24,11 +23,4 @@ def of_run(results: Results) -> float | None:
 def _ratios(results: Results) -> Iterator[Estimate]:
     for outcome in results.outcomes:
         if outcome.decides and len(outcome.passes) > 1:
-            yield halves_ratio(outcome)
-
-
-def halves_ratio(outcome: Outcome) -> Estimate:
-    """The time of a result in its odd passes over that in its even ones."""
-    values = outcome.by_pass(outcome.rounds)
-    odd, even = (stats.over_passes(values[k::2], outcome.spreads.times) for k in (0, 1))
-    return stats.quotient(odd, even)
+            yield stats.halves_ratio(outcome.by_pass(outcome.rounds), outcome.spreads.times)

@@ -8,10 +8,8 @@ from dataclasses import replace
 
 from suite.analysis.outcome import Outcome, Spreads
 from suite.cases.case import Case
-from suite.stats import order_statistics, ratios, spread_of
+from suite.stats import FEWEST_ROUNDS, order_statistics, ratios, spread_of
 
-FEWEST_ROUNDS = 3
-"""With fewer rounds at full speed a pass does not count."""
 FEWEST_PASSES = 2
 """With fewer such passes, of several, nothing is decided."""
 FEWEST_ALONE = 6

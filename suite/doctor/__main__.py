@@ -6,6 +6,7 @@ python -m suite.doctor [--gpu N] [--no-noise]
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import textwrap
@@ -31,8 +32,6 @@ _ORDER = ("warn", "unknown", "ok")
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     request = _parser().parse_args(argv)
-    from suite.worker.noise import in_words
-
     try:
         findings = diagnose(request.gpu)
     except BadRequest as error:
@@ -40,12 +39,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     show(findings, sys.stdout)
     if not request.no_noise:
         sys.stdout.flush()
+        if sys.stderr.isatty():
+            print("measuring the noise floor, some two minutes; --no-noise leaves it out", file=sys.stderr)
         print(in_words(noise_floor(request.gpu)))
     return DONE
 
 
+def in_words(floor: float | None) -> str:
+    """The noise floor as a sentence."""
+    if floor is None:
+        return "noise floor: not measured, too few cases or too few rounds at full speed; try again later"
+    # Rounded up: what is promised holds for the figure that is read.
+    shown = math.ceil(floor * 1000 - 1e-9) / 10
+    return f"noise floor: {shown:.1f} %; a difference is called only if its whole interval is beyond that"
+
+
 def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
-    """Read this machine, and a GPU; takes about half a second.
+    """Read this machine, and a GPU; takes some ten seconds, in which the processor's speed is watched.
 
     Args:
         gpu: an index, a UUID or a PCI bus id. By an index torch is asked too, which takes some seconds more.
@@ -55,7 +65,7 @@ def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
     """
     from dataclasses import replace
 
-    from suite.doctor.activity import watch
+    from suite.doctor import activity, speed
     from suite.doctor.gpu import gpu_findings, open_gpu, state_since
     from suite.doctor.host import findings
     from suite.machine.cpu import cpu_facts
@@ -66,22 +76,24 @@ def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
     # The facts first: the load average would include the watching.
     cpu, system = cpu_facts(), system_facts()
     if opened is None:
-        return findings(cpu, system, watch())
+        active = activity.watch()
+        return speed.speed(cpu, speed.watch()), *findings(cpu, system, active)
     try:
         before = opened.counters()
-        activity = watch()
+        active = activity.watch()
         state = state_since(opened, before)
         if gpu is not None and gpu.isdecimal():
             state = replace(state, cuda=probe(int(gpu)))
     finally:
         opened.close()
-    return findings(cpu, system, activity) + gpu_findings(state)
+    return speed.speed(cpu, speed.watch()), *findings(cpu, system, active), *gpu_findings(state)
 
 
 def noise_floor(gpu: str | None) -> float | None:
-    """The noise floor of the CPU, or of a GPU by its index, measured in a child process for 10 s or more.
+    """The noise floor between runs of the CPU, or of a GPU by its index, measured in two minutes.
 
-    None if it can't be measured: too few cases could be measured, or the GPU is not given by its index.
+    None if it can't be measured: of too few cases or rounds at full speed, or the GPU is not given by its
+    index.
     """
     if gpu is not None and not gpu.isdecimal():
         return None

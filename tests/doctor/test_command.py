@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from suite.doctor.__main__ import main, noise_floor, show
+from suite.doctor.__main__ import in_words, main, noise_floor, show
 from suite.doctor.finding import Finding
 from suite.doctor.gpu import gpu_findings
 from suite.doctor.host import findings
@@ -34,8 +34,9 @@ def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch
 
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The doctor with no half second to wait for."""
+    """The doctor with nothing to wait for."""
     monkeypatch.setattr("suite.doctor.activity.watch", lambda: QUIET)
+    monkeypatch.setattr("suite.doctor.speed.watch", lambda: [1.5e-5] * 100)
 
 
 def test_the_command_prints_the_findings_and_the_noise_floor(
@@ -47,10 +48,29 @@ def test_the_command_prints_the_findings_and_the_noise_floor(
     assert plain.splitlines()[-1].endswith(" ok")
     monkeypatch.setattr("suite.worker.noise.measured_floor", lambda *_: 0.0101)
     assert main([]) == 0
-    assert "noise floor: 1.1 %;" in capsys.readouterr().out
+    out, errors = capsys.readouterr()
+    assert "noise floor: 1.1 %;" in out and errors == "", "no terminal asked for patience"
     monkeypatch.setattr("suite.worker.noise.measured_floor", lambda *_: None)
     assert main([]) == 0
-    assert capsys.readouterr().out.endswith("noise floor: not measured\n")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("noise floor: not measured, ") and last.endswith("; try again later")
+
+
+@pytest.mark.parametrize(
+    ("floor", "words"),
+    [(0.013, "1.3 %"), (0.01301, "1.4 %"), (0.0004, "0.1 %"), (0.25, "25.0 %"), (0.0, "0.0 %")],
+)
+def test_the_noise_floor_in_words_is_rounded_up(floor: float, words: str) -> None:
+    says = f"noise floor: {words}; a difference is called only if its whole interval is beyond that"
+    assert in_words(floor) == says
+
+
+def test_a_slow_machine_is_the_first_finding(
+    still: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suite.doctor.speed.watch", lambda: [1.5e-5] * 38 + [2.1e-5] * 62)
+    assert main(["--no-noise"]) == 0
+    assert capsys.readouterr().out.startswith("warn     speed: full for 38% of 10 s, else 1.40 times slower")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from suite import stats
-from suite.analysis.passes import FEWEST_PASSES, FEWEST_ROUNDS
-from suite.stats import Estimate
+from suite.analysis.passes import FEWEST_PASSES
+from suite.stats import FEWEST_ROUNDS, Estimate
 
 METER_S = 15e-6
 

@@ -1,68 +1,102 @@
-"""The noise floor: its statistics."""
+"""The noise floor between processes: which rounds and passes it is of."""
 
 from __future__ import annotations
 
-import math
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from suite.stats import Estimate, verdict
-from suite.worker.noise import LEAST, MIN_CASES, floor_of, in_words
+from suite import stats
+from suite.cases.case import Case
+from suite.records.device import CPU
+from suite.records.record import Record
+from suite.worker import noise
+from suite.worker.messages import Job
+from tests.support import fabricate, metered
+
+CASES = [Case(1000 + k, 64) for k in range(8)]
+FAST, SLOW = [False] * 12, [True] * 12
 
 
-def around(*values: float, half_width: float = 0.001) -> list[Estimate]:
-    return [Estimate(v, v * math.exp(-half_width), v * math.exp(half_width)) for v in values]
+def passes(
+    scatter: float, count: int = 6, cases: Sequence[Case] = CASES, slow: Any = None, seed: int = 0
+) -> list[list[Record]]:
+    """The records of passes in which each case takes otherwise by this standard deviation."""
+    draw, made = random.Random(seed), list[list[Record]]()
+    for number in range(count):
+        of: list[Record] = []
+        for place, case in enumerate(cases):
+            speed = {"x": draw.lognormvariate(0, scatter)}
+            records = fabricate.measurement(case, place, speed, shape={"noise": 0.001})
+            of += metered.metered(records, slow[number]) if slow else records
+        made.append(of)
+    return made
 
 
-def test_floor_is_the_most_that_an_interval_missed_one() -> None:
-    ratios = [*around(*[1.0] * 6), Estimate(1.06, 1.03, 1.09)]
-    assert floor_of(ratios) == pytest.approx(0.03)
-    ratios[-1] = Estimate(1 / 1.06, 1 / 1.09, 1 / 1.03)
-    assert floor_of(ratios) == pytest.approx(0.03), "slower and faster count alike"
+def test_the_floor_is_what_the_intervals_over_passes_missed() -> None:
+    """Of eight cases whose intervals miss 1 in 20 times, the worst is beyond it in a third of the tries."""
+    steady = [noise.floor_of(passes(0.0005, seed=k)) for k in range(20)]
+    assert set(steady) == {stats.LEAST_FLOOR}
+    wild = [noise.floor_of(passes(0.2, seed=k)) or 0.0 for k in range(20)]
+    missed = [floor for floor in wild if floor > stats.LEAST_FLOOR]
+    assert 3 <= len(missed) <= 12
+    assert max(missed) < 0.3
 
 
-def test_floor_does_not_grow_with_the_intervals() -> None:
-    assert floor_of(around(*[1.0] * 8, half_width=0.2)) == LEAST
-    assert floor_of(around(*[1.001] * 8, half_width=0.0005)) == LEAST
+def test_slow_rounds_do_not_count() -> None:
+    half = [False, True] * 6
+    fast, mixed = (passes(0.002, slow=[of] * 6) for of in (FAST, half))
+    assert noise.floor_of(mixed) == noise.floor_of(fast) == stats.LEAST_FLOOR
+    one_slow = passes(0.002, slow=[SLOW, FAST, FAST, FAST, FAST, FAST])
+    assert noise.floor_of(one_slow) == stats.LEAST_FLOOR, "nor does a pass without enough others"
+
+
+def test_without_a_meter_all_rounds_count() -> None:
+    assert noise.floor_of(passes(0.002)) == stats.LEAST_FLOOR
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "few",
     [
-        Estimate(1.0, 0.0, math.inf),
-        Estimate(1.0, 0.9, math.inf),
-        Estimate(math.nan, 0.0, math.inf),
-        Estimate(math.nan, math.nan, math.nan),
-        Estimate(-1.0, -2.0, 1.0),
-        Estimate(5.0, 0.9, 1.1),
+        passes(0.002, cases=CASES[: noise.FEWEST - 1]),
+        passes(0.002, slow=[SLOW, SLOW, SLOW, SLOW, SLOW, [False] * 2 + [True] * 10]),
+        passes(0.002, count=1),
+        [],
+        [[fabricate.failure("x", case, "m") for case in CASES]] * 6,
     ],
+    ids=["cases", "rounds at full speed", "passes", "nothing", "failures"],
 )
-def test_unbounded_or_impossible_ratios_are_left_out(odd: Estimate) -> None:
-    good = around(*[1.05] * MIN_CASES)
-    assert floor_of([*good, odd, odd]) == floor_of(good)
-    assert floor_of([*good[1:], odd]) is None
+def test_of_too_few_there_is_no_floor(few: list[list[Record]]) -> None:
+    assert noise.floor_of(few) is None
 
 
-def test_equal_backends_are_not_called_where_intervals_are_too_narrow() -> None:
-    """Simulated: between turns things differ by 1 %, of which intervals of half a percent know nothing."""
-    draw = random.Random(1)
-    alone = called = 0
-    for _ in range(2000):
-        values = [math.exp(draw.gauss(0, 0.01)) for _ in range(9)]
-        floor = floor_of(around(*values[:-1], half_width=0.005))
-        assert floor is not None
-        (last,) = around(values[-1], half_width=0.005)
-        alone += verdict(last, 0.0) in ("FASTER", "SLOWER")
-        called += verdict(last, floor) in ("FASTER", "SLOWER")
-    assert alone / 2000 > 0.5
-    assert called / 2000 < 0.12
+class Engine:
+    """Answers as a supervisor does; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.said: list[str] = []
+
+    def close(self) -> None:
+        self.said.append("close")
+
+    def measure(self, job: Job) -> list[Record]:
+        self.said.append(str(job.case))
+        self.asked.append(job.backends[0].source)
+        return fabricate.measurement(job.case, len(self.said), {job.backends[0].name: 1.0})
 
 
-@pytest.mark.parametrize(
-    ("floor", "words"),
-    [(0.013, "1.3 %"), (0.01301, "1.4 %"), (0.0004, "0.1 %"), (0.25, "25.0 %"), (0.0, "0.0 %")],
-)
-def test_floor_in_words_is_rounded_up(floor: float, words: str) -> None:
-    says = f"noise floor: {words}; a difference is called only if its whole interval is beyond that"
-    assert in_words(floor) == says
+def test_each_pass_is_over_all_cases_in_a_new_process() -> None:
+    engine: Any = Engine()
+    floor = noise.measured_floor(CPU, engine, 2**25)
+    assert floor == stats.LEAST_FLOOR
+    assert engine.said == ["close", *map(str, noise.CASES)] * noise.PASSES
+    assert set(engine.asked) == {"numpy_take"}
+
+
+def test_where_time_is_short_passes_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise, "MOST_S", 0.0)
+    engine: Any = Engine()
+    assert len(noise.passes(CPU, engine, 2**25)) == noise.FEWEST_PASSES
