@@ -126,8 +126,57 @@ def test_a_doubled_missing_or_unknown_key_is_left_to_the_strict_reader(old: byte
 
 
 def test_fields_of_later_versions_may_be_absent() -> None:
-    line = LINES[0].replace(b',"offset":0', b"").replace(b',"processes":[]', b"")
-    assert line != LINES[0] and fast.read(Record, line) == OK
+    line = LINES[0]
+    for field in (
+        b',"offset":0',
+        b',"huge_pages":null',
+        b',"began_s":[],"meter_s":[],"meter_threads":null',
+        b',"pass_number":1,"environment":null',
+    ):
+        assert field in line
+        line = line.replace(field, b"")
+        assert fast.read(Record, line) == OK and strictly(line) == repr(OK), field
+
+
+def test_fields_of_earlier_versions_are_dropped() -> None:
+    """As a run of several processes had them, before passes."""
+    for held in (b"[]", b"[12, 12]", b"[1.5,2]"):
+        line = LINES[0].replace(b',"began_s"', b',"processes":' + held + b',"began_s"')
+        assert line != LINES[0]
+        assert fast.read(Record, line) == OK and strictly(line) == repr(OK), held
+        elsewhere = LINES[0].replace(b'"role"', b'"processes":' + held + b',"role"', 1)
+        assert fast.read(Record, elsewhere) is None and strictly(elsewhere) is None, "only where it was"
+    twice = LINES[0].replace(b',"began_s"', b',"processes":[],"processes":[1],"began_s"')
+    assert fast.read(Record, twice) is None and strictly(twice) is None
+    text = LINES[0].replace(b',"began_s"', b',"processes":["a:b"],"began_s"')
+    assert fast.read(Record, text) is None and strictly(text) == repr(OK), "left to the strict reader"
+
+
+def test_what_a_meter_read_is_read_to_the_bit() -> None:
+    samples = replace(
+        COUNTED.samples,
+        began_s=(1764000000.123456, 1764000000.2),
+        meter_s=((1.5e-05, 2.1e-05), (), (1.5000000000000002e-05,)),
+        meter_threads=2,
+    )
+    made = replace(COUNTED, samples=samples, pass_number=3, environment="head")
+    line = to_json(made).encode()
+    assert fast.read(Record, line) == made and strictly(line) == repr(made)
+
+
+def test_an_environment_names_others_and_full_speed() -> None:
+    made = replace(
+        fabricate.ENVIRONMENT,
+        full_speed_s={"1": 1.51e-05, "2": 1.6e-05},
+        environments={"base": {"python": "a/python", "version": "3.11.9", "torch": None}, "head": {}},
+    )
+    line = to_json(made).encode()
+    assert fast.read(Environment, line) == made
+    assert strict.build(Environment, strict.parse(line.decode())) == made
+    older = line.replace(line[line.index(b',"full_speed_s"') : -1], b"")
+    bare = fabricate.ENVIRONMENT
+    assert strict.build(Environment, strict.parse(older.decode())) == bare
+    assert fast.read(Environment, older) == bare
 
 
 def test_without_the_library_runs_are_read_all_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""Comparison of outcomes of several passes, and rounds that were slow: ratios, verdicts, what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from suite.analysis import comparison, outcomes
+from suite.analysis.outcome import Outcome
+from suite.records.record import Record
+from tests.support import fabricate, metered
+
+CASE = fabricate.CASE
+FAST, SLOW = [False] * 12, [True] * 12
+FLOOR = 0.02
+KNOWN = metered.metered(
+    fabricate.measurement(CASE, 99, {"known": 1.0}, shape={"noise": 0.0}), FAST, began_s=1e6
+)
+"""A contender in other rounds, always at full speed, so that it is known what that is."""
+
+
+def group(records: Sequence[Record]) -> dict[str, Outcome]:
+    found = outcomes.outcomes_of([*records, *KNOWN])
+    return {name: one for name, one in found.items() if name != "known"}
+
+
+def measured(
+    speed: dict[str, float],
+    passes: Sequence[float] = (1.0, 1.001, 0.999),
+    slow: Any = (FAST, FAST, FAST),
+    **options: Any,
+) -> dict[str, Outcome]:
+    return group(metered.measurement(CASE, speed, passes, slow, **options))
+
+
+def test_the_rounds_that_both_count_make_a_ratio() -> None:
+    """A slow round of one of them is none for either."""
+    records = metered.measurement(CASE, {"x": 1.0, "y": 1.1}, slow=[FAST] * 3)
+    spoilt = []
+    for one in records:
+        samples = one.samples
+        if one.backend == "y":  # its middle readings are slow in some rounds, where it takes twice as long
+            own = [k in (2, 5) for k in range(12)]
+            samples = replace(
+                samples,
+                call_s=tuple(
+                    tuple(2 * s for s in of) if flag else of
+                    for of, flag in zip(samples.call_s, own, strict=True)
+                ),
+                meter_s=tuple(
+                    (*of, 2 * of[0], of[0]) if flag else of
+                    for of, flag in zip(samples.meter_s, own, strict=True)
+                ),
+            )
+        spoilt.append(replace(one, samples=samples))
+    both = group(spoilt)
+    assert len(both["x"].counted) == 36 and len(both["y"].counted) == 30
+    assert comparison.slowdown(both["y"], both["x"]).value == pytest.approx(1.1)
+
+
+def test_a_pass_without_enough_rounds_at_full_speed_is_in_no_ratio() -> None:
+    slow = [FAST, [False] * 2 + [True] * 10, FAST]
+    both = measured({"x": 1.0, "y": 1.1}, (1.0, 5.0, 1.0), slow)
+    assert len(both["x"].counted) == 24
+    assert comparison.slowdown(both["y"], both["x"]).value == pytest.approx(1.1)
+    first = both["x"].rounds[0]
+    assert comparison.median(both["x"]).value == pytest.approx(first), "its five times longer pass does not"
+
+
+def test_nothing_is_decided_by_what_was_not_at_full_speed() -> None:
+    both = measured({"x": 1.0, "y": 3.0})
+    assert comparison.verdict(both["y"], both["x"], FLOOR) == "SLOWER"
+    assert comparison.verdict(both["x"], both["y"], FLOOR) == "FASTER"
+    slow = measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)
+    assert comparison.slowdown(slow["y"], slow["x"]).value == pytest.approx(3.0)
+    assert comparison.verdict(slow["y"], slow["x"], FLOOR) == "UNCLEAR"
+    assert comparison.verdict(slow["x"], slow["y"], FLOOR) == "UNCLEAR"
+
+
+def test_who_was_slow_is_tied_with_the_fastest() -> None:
+    slow = measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)
+    ranked, best = comparison.rank(list(slow.values()), FLOOR)
+    assert [o.backend for o in ranked] == ["x", "y"]
+    assert best == {o.key for o in ranked}
+    fast = measured({"x": 1.0, "y": 3.0})
+    assert comparison.rank(list(fast.values()), FLOOR)[1] == {fast["x"].key}
+
+
+def test_a_verdict_takes_the_scatter_of_ratios_between_passes_into_account() -> None:
+    """Within a pass y is 5 % slower in every round, and between passes anything."""
+    made = []
+    for number, factor in enumerate((1.05, 0.85, 1.25), 1):
+        made += metered.metered(
+            fabricate.measurement(
+                CASE, number, {"x": 1.0, "y": factor}, shape={"noise": 0.0}, pass_number=number
+            ),
+            FAST,
+            began_s=100.0 * number,
+        )
+    wild = group(made)
+    assert comparison.verdict(wild["y"], wild["x"], FLOOR) == "UNCLEAR"
+    steady = measured({"x": 1.0, "y": 1.05})
+    assert comparison.verdict(steady["y"], steady["x"], FLOOR) == "SLOWER"
+
+
+def converged(found: dict[str, Outcome]) -> list[Outcome]:
+    return [replace(o, converged=True) for o in found.values()]
+
+
+def test_a_case_is_undecided_while_a_verdict_or_an_interval_or_its_speed_is_open() -> None:
+    clear = converged(measured({"x": 1.0, "y": 3.0}))
+    assert not comparison.undecided(clear, FLOOR)
+    assert comparison.undecided([clear[0], replace(clear[1], converged=False)], FLOOR)
+    assert comparison.undecided(converged(measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)), FLOOR)
+    close = converged(measured({"x": 1.0, "y": 1.0205}, (1.0, 1.0, 1.0)))
+    assert not comparison.undecided(close, FLOOR)
+    made = []
+    for number, factor in enumerate((1.0, 1.05, 1.02), 1):
+        records = fabricate.measurement(
+            CASE, number, {"x": 1.0, "y": factor}, shape={"noise": 0.0}, pass_number=number
+        )
+        made += metered.metered(records, FAST, began_s=100.0 * number)
+    assert comparison.undecided(converged(group(made)), FLOOR)
+
+
+def test_a_failure_leaves_nothing_open() -> None:
+    (failed,) = group([fabricate.failure("z", CASE, "m7")]).values()
+    clear = converged(measured({"x": 1.0, "y": 3.0}))
+    assert not comparison.undecided([*clear, failed], FLOOR)
+    assert not comparison.undecided([failed], FLOOR)
+
+
+def test_the_share_of_the_ceiling_is_over_passes_too() -> None:
+    steady = measured({"x": 1.0}, (1.0, 1.0, 1.0))["x"]
+    wild = measured({"x": 1.0}, (1.0, 1.2, 0.8))["x"]
+    one, other = comparison.fraction_of_ceiling(steady), comparison.fraction_of_ceiling(wild)
+    assert one is not None and other is not None
+    assert one.precision < 0.001
+    assert other.precision > 0.1
+    assert other.value == pytest.approx(one.value, rel=0.03)
