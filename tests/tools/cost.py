@@ -1,6 +1,11 @@
-"""What share of a run's wall time is timed samples, and how long until the first.
+"""What share of a run's wall time is timed samples, where the rest goes, and how long until the first.
 
-Run as `python -m tests.tools.cost [ARGUMENTS OF suite.run]`: runs the suite and prints the shares.
+    python -m tests.tools.cost [ARGUMENTS OF suite.run]
+
+Runs the suite, the default preset unless told otherwise, and prints seconds. The rounds of a case last from the
+beginning of its first turn to the end of the last; beside samples and the meter they hold the calls that
+settle a turn, spot checks, and the turns of what failed. Between rounds are the start of workers, tables,
+prepare, checks, and the phase for counters; tests.tools.phases says more of them.
 """
 
 from __future__ import annotations
@@ -10,14 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from suite.engine.meter import RUNS
+from suite.records.record import Record, Samples
 from suite.records.store import Run
 
 ROOT = Path(__file__).resolve().parents[2]
+READING = 1 + RUNS
+"""A reading of the meter takes so many times what it says."""
 
 
-def main(argv: list[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(argv[argv.index("--out") + 1] if "--out" in argv else f"{folder}/run").absolute()
         rest = argv if "--out" in argv else [*argv, "--out", str(out)]
@@ -26,17 +37,46 @@ def main(argv: list[str]) -> None:
         wall = time.monotonic() - began
         records, _ = Run.open(out).records()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    samples = [(r.samples, r) for r in records if r.samples is not None]
-    timed = sum(_seconds(s.kernel_s or s.call_s) * s.calls_per_sample for s, _ in samples)
-    converged = sum(bool(r.converged) for _, r in samples)
-    print(f"wall {wall:.0f} s, {len(records)} records, {converged} of {len(samples)} converged")
-    print(f"timed samples {timed:.0f} s ({timed / wall:.0%})")
+    print(*said(records, wall), sep="\n", flush=True)
     print(f"a whole run of one small case {first_sample_s():.1f} s")
     print(f"largest process {peak / 1e9:.2f} GB")
 
 
-def _seconds(rounds: tuple[tuple[float, ...], ...]) -> float:
-    return sum(map(sum, rounds))
+def said(records: Sequence[Record], wall: float) -> Iterator[str]:
+    """Where the wall time of a run went."""
+    taken = [(r.samples, r) for r in records if r.samples is not None]
+    timed = sum(map(timed_s, (samples for samples, _ in taken)))
+    meters = READING * sum(sum(map(sum, samples.meter_s)) for samples, _ in taken)
+    rounds = rounds_s(r for _, r in taken)
+    passes = max((r.pass_number for r in records), default=0)
+    converged = sum(bool(r.converged) for _, r in taken)
+    yield (
+        f"wall {wall:.0f} s, {passes} passes, {len(records)} records, {converged} of {len(taken)} converged"
+    )
+    for what, seconds in (
+        ("timed samples", timed),
+        ("the meter", meters),
+        ("the rest of the rounds", rounds - timed - meters),
+        ("between rounds", wall - rounds),
+    ):
+        yield f"{what} {seconds:.1f} s ({seconds / wall:.1%})"
+
+
+def timed_s(samples: Samples) -> float:
+    """What its samples took, in seconds."""
+    return sum(map(sum, samples.kernel_s or samples.call_s)) * samples.calls_per_sample
+
+
+def rounds_s(records: Iterable[Record]) -> float:
+    """What the rounds of all cases took together: of each from the first turn's beginning to the last's end."""
+    ends: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for record in records:
+        samples = record.samples
+        assert samples is not None
+        last_s = sum(record.rounds[-1]) * samples.calls_per_sample if record.rounds else 0.0
+        if samples.began_s:
+            ends[record.measurement, record.device] += [samples.began_s[0], samples.began_s[-1] + last_s]
+    return sum(max(some) - min(some) for some in ends.values())
 
 
 def first_sample_s() -> float:
