@@ -26,9 +26,11 @@ from tests.stand_ins import hogs
 from tests.tools import trials
 from tests.tools.trials import Seen
 
+BASE = "numpy_take"
+"""The backend that the other one is read against."""
 CASES = (
     *("--vocab", "50257,1000000", "--dim", "64", "--batch", "17,512,8192", "--cache", "cold,hot"),
-    *("--backend", "numpy_take", "torch_index_select", "--sustain", "0"),
+    *("--backend", BASE, "torch_index_select", "--sustain", "0"),
 )
 MOST_LISTED = 20
 HOG = "hog.json"
@@ -76,6 +78,8 @@ def read(out: Path) -> Iterator[str]:
     if len({_hogged(folder) for folder in folders}) > 1:
         mixed = [one for (a, b), some in pairs.items() if _hogged(a) != _hogged(b) for one in some]
         yield trials.verdicts("  one of them with a hog", mixed)
+    against = [one for a, b in pairs for one in trials.seen(a, b, relative_to=BASE)]
+    yield trials.verdicts(f"  relative to {BASE}", against)
     wrong = sorted((s for s in found if s.different), key=lambda s: -abs(s.ratio.value - 1))
     yield from (f"    {one}" for one in wrong[:MOST_LISTED])
     yield trials.spread("at full speed", [s.ratio.value for s in found if s.full_speed])

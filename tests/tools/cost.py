@@ -2,7 +2,7 @@
 
     python -m tests.tools.cost [ARGUMENTS OF suite.run]
 
-Runs the suite, the default preset unless told otherwise, and prints seconds. The rounds of a case last from the
+Runs the suite, the default preset unless told otherwise, and prints seconds. Rounds of a case last from the
 beginning of its first turn to the end of the last; beside samples and the meter they hold the calls that
 settle a turn, spot checks, and the turns of what failed. Between rounds are the start of workers, tables,
 prepare, checks, and the phase for counters; tests.tools.phases says more of them.
@@ -68,7 +68,7 @@ def timed_s(samples: Samples) -> float:
 
 
 def rounds_s(records: Iterable[Record]) -> float:
-    """What the rounds of all cases took together: of each from the first turn's beginning to the last's end."""
+    """What the rounds of all cases took: of each, from the first turn's beginning to the last one's end."""
     ends: dict[tuple[str, str], list[float]] = defaultdict(list)
     for record in records:
         samples = record.samples

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from suite.analysis.outcome import Outcome
-from suite.compare import pairs
+from suite.compare import pairs, sides
+from suite.compare.pairs import Basis
 from suite.stats import Estimate, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,11 +93,11 @@ def finished(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{FINISHED}"))
 
 
-def seen(a: Path, b: Path) -> list[Seen]:
+def seen(a: Path, b: Path, relative_to: str | None = None) -> list[Seen]:
     """What suite.compare says of two runs, of every case that both completed."""
-    side_a, side_b, results = pairs.sides(str(a), str(b))
-    floor, _ = pairs.noise_floor(side_a.environment, side_b.environment)
-    listed = pairs.pairs(side_a, side_b, results, floor)
+    side_a, side_b, results = sides.sides(str(a), str(b))
+    floor, origin = pairs.noise_floor(side_a.where, side_b.where)
+    listed = pairs.pairs(side_a, side_b, results, Basis(floor, origin, relative_to=relative_to))
     return [Seen(p.a, p.b, p.ratio, p.verdict) for p in listed if p.a and p.b and p.ratio and p.verdict]
 
 
