@@ -234,10 +234,8 @@ class Child:
             if piece and _is_whole(received):
                 records = _parsed(received)
                 return records or self._death("crashed", "its worker's answer is no answer")
-            asked = self._asked() if job.gated else None
+            asked = self._asked() if job.gated else b""
             count, step = self.status.read()  # it notes that it waits before it asks
-            if asked == b"":
-                break
             if asked and (asked != GO or step.name != WAIT):
                 return self._death("crashed", "wrote into the gate of its worker")
             if asked:
@@ -252,12 +250,10 @@ class Child:
                 return death
         return self._death(*self._closed())
 
-    def _asked(self) -> bytes | None:
-        """What came at its gate: null for nothing, empty if that is closed."""
+    def _asked(self) -> bytes:
+        """What came at its gate; empty if nothing did, or nothing more can."""
         try:
             return self.gate.recv(64)
-        except BlockingIOError:
-            return None
         except OSError:
             return b""
 
