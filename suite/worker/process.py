@@ -234,10 +234,8 @@ class Child:
             if piece and _is_whole(received):
                 records = _parsed(received)
                 return records or self._death("crashed", "its worker's answer is no answer")
-            asked = self._asked() if job.gated else None  # before the step, which is noted before it asks
-            count, step = self.status.read()
-            if asked == b"":
-                break
+            asked = self._asked() if job.gated else b""
+            count, step = self.status.read()  # it notes that it waits before it asks
             if asked and (asked != GO or step.name != WAIT):
                 return self._death("crashed", "wrote into the gate of its worker")
             if asked:
@@ -248,17 +246,14 @@ class Child:
             limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
             if time.monotonic() - since > limit:
                 return self._death("timed_out", f"took longer than {limit:g} s")
-            resident = self.process.resident_bytes()
-            if resident > memory_bytes:
-                return self._outgrown(resident, f"{memory_bytes / 1e9:.1f} GB")
+            if death := self._outgrown(memory_bytes):
+                return death
         return self._death(*self._closed())
 
-    def _asked(self) -> bytes | None:
-        """What came at its gate: null for nothing, empty if that is closed."""
+    def _asked(self) -> bytes:
+        """What came at its gate; empty if nothing did, or nothing more can."""
         try:
             return self.gate.recv(64)
-        except BlockingIOError:
-            return None
         except OSError:
             return b""
 
@@ -292,8 +287,12 @@ class Child:
         reason = f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
         return Death(step.backend, status, reason, self.rounds)
 
-    def _outgrown(self, resident: int, limit: str) -> Death:
+    def _outgrown(self, memory_bytes: int) -> Death | None:
         """The death of a worker that grew too large, by the backend that made it grow most."""
+        resident = self.process.resident_bytes()
+        if resident <= memory_bytes:
+            return None
+        limit = f"{memory_bytes / 1e9:.1f} GB"
         _, step = self.status.read()
         death = self._death("out_of_memory", f"worker grew over {limit} and was ended")
         if step.grown_bytes > resident - step.resident_bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,13 +64,14 @@ class Launch:
     """As much of a launch as passes use."""
 
     def __init__(self, *argv: str) -> None:
+        self.copies: list[Mapping[str | None, str]] = []
         self.request = parse([*PLAN, *argv])
         self.tasks = tasks_of(self.request)
 
     def jobs(
         self, parts: Parts, limit_s: float, counted: bool, copies: Mapping[str | None, str]
     ) -> dict[str | None, Job]:
-        self.copies = copies
+        self.copies.append(dict(copies))
         settings = Settings(limit_s=limit_s, sustain_s=1.0 if counted else 0.0)
         name = f"m{next(NUMBERS)}"
         return {of: Job(task.case, task.device, task.backends, name, settings) for of, task in parts.items()}
@@ -107,6 +109,13 @@ def test_counters_are_read_in_the_first_pass_only(run: Run) -> None:
     crew = Crew()
     gone_over(run, crew, "--passes", "3")
     assert [job.settings.sustain_s for job in crew.jobs] == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_later_passes_keep_the_plain_copy_of_the_first_in_each_environment(run: Run) -> None:
+    two = ("--environment", f"a={sys.executable}", "--environment", f"b={sys.executable}")
+    launch = Launch("--passes", "2", *two)
+    Passes(launch, run, Crew(), Budget(None, 2, 8.0, passes=2)).measure()  # type: ignore[arg-type]
+    assert launch.copies == [{}, {}, *[{"a": "contiguous_copy", "b": "contiguous_copy"}] * 2]
 
 
 def test_what_failed_once_is_not_tried_in_a_later_pass(run: Run) -> None:

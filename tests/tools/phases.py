@@ -32,7 +32,7 @@ class Watched(Worker):
     def __init__(self) -> None:
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
-        super().__init__(StatusPage(status), status)
+        super().__init__(StatusPage(status), status, status)
         self.spent: Counter[tuple[str, str | None]] = Counter()
         self.now: tuple[str, str | None] = ("start", None)
         self.since = perf_counter()
