@@ -25,6 +25,8 @@ FEWEST_OF_OTHERS = 6
 
 Key = tuple[str | None, str, str]
 """Of one contender in a measurement: environment, role, name."""
+Place = tuple[str, str]
+"""(measurement, device): whose contenders took turns."""
 References = Mapping[int, float]
 """The meter's reading at full speed in seconds, by its number of threads."""
 
@@ -45,6 +47,11 @@ class Metered:
             return None
         whole = len(samples.meter_s) == len(samples.began_s) == len(record.rounds)
         return cls(samples.began_s, samples.meter_s, samples.meter_threads) if whole else None
+
+
+def key_of(record: Record) -> Key:
+    """Which contender of its measurement a record is of."""
+    return record.environment, record.role, record.backend
 
 
 class Moment(NamedTuple):
@@ -122,6 +129,32 @@ def _by_others(
     slow = sum(other and not mine for other, mine in zip(others, own, strict=True))
     suspect = sum(others) >= FEWEST_OF_OTHERS and slow > SLOWS_THE_METER * sum(others)
     return others if suspect else None
+
+
+class Judged(NamedTuple):
+    """The turns of a run, by the meter.
+
+    Attributes:
+        flags: for each turn of each contender of a measurement, whether the machine was at full speed.
+        moments: the machine's speed over the run.
+        full_speed_s: what the meter reads at full speed.
+    """
+
+    flags: Mapping[Place, Mapping[Key, tuple[bool, ...]]]
+    moments: tuple[Moment, ...]
+    full_speed_s: References
+
+
+def judge(groups: Mapping[Place, Mapping[Key, Metered]], known: Mapping[str, Fact]) -> Judged:
+    """Judge the turns of every measurement of a run.
+
+    Args:
+        known: what the meter reads at full speed, as far as earlier runs know.
+    """
+    full = references(((f"{key}", of) for group in groups.values() for key, of in group.items()), known)
+    flags = {place: at_full_speed(group, full) for place, group in groups.items()}
+    slow = ((group[k], of) for group in groups.values() for k, of in slowness(group, full).items())
+    return Judged(flags, moments(slow), full)
 
 
 def moments(turns: Iterable[tuple[Metered, Sequence[float]]]) -> tuple[Moment, ...]:
