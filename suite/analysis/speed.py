@@ -8,6 +8,7 @@ two, and slow ones begin 25 % above (python -m tests.tools.full_speed prints bot
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,9 @@ SLOWS_THE_METER = 0.25
 what slows the meter."""
 FEWEST_OF_OTHERS = 6
 """In fewer rounds at the others' full speed that can't be told."""
+
+FULL_SPEED = 1 / (1 + FULL_SPEED_TOLERANCE)
+"""The least speed that is full, relative to the machine's best."""
 
 Key = tuple[str | None, str, str]
 """Of one contender in a measurement: environment, role, name."""
@@ -166,6 +170,12 @@ def moments(turns: Iterable[tuple[Metered, Sequence[float]]]) -> tuple[Moment, .
             for began, slow in zip(of.began_s, all_slow, strict=True)
         )
     )
+
+
+def full_speed_share(moments: Sequence[Moment]) -> float:
+    """The share of a run's turns in which the machine was at full speed; nan of none."""
+    full = sum(moment.speed >= FULL_SPEED for moment in moments)
+    return full / len(moments) if moments else math.nan
 
 
 def meter_of(environment: Environment) -> tuple[str, Fact, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -10,20 +9,18 @@ from collections.abc import Sequence
 from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
-from suite.analysis.speed import Moment
+from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Fact
 from suite.report.tables import REASON_LENGTH, places
-from suite.stats import ASSUMED_NOISE_FLOOR, FULL_SPEED_TOLERANCE
+from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
 
 MOST_NAMED = 8
 HELD_DOWN_S = 0.1
 """About the resolution with which the driver counts how long clocks were held down."""
-FULL_SPEED = 1 / (1 + FULL_SPEED_TOLERANCE)
-"""The machine's least speed that counts as full speed."""
 SERVED = 0.95
 """Counters are trusted to 5 %: from this share of the declared bytes on, none count as missing."""
 
@@ -226,12 +223,6 @@ def _speed(here: Sequence[Outcome], moments: Sequence[Moment]) -> list[str]:
     speed = f"measured at full speed for {share(full_speed_share(moments))} of the time" if metered else ""
     line = ", ".join(filter(None, [passes, speed]))
     return [line] if line else []
-
-
-def full_speed_share(moments: Sequence[Moment]) -> float:
-    """The share of a run's turns that the machine was at full speed; nan of none."""
-    full = sum(moment.speed >= FULL_SPEED for moment in moments)
-    return full / len(moments) if moments else math.nan
 
 
 def _failures(here: Sequence[Outcome]) -> list[str]:
