@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -195,7 +196,7 @@ def spread_of(groups: Iterable[Sequence[float]]) -> Spread:
     return Spread(math.exp((mean + _digamma(half) - math.log(half)) / 2), min(2 * half, known))
 
 
-def over_passes(values: Sequence[float], spread: Spread) -> Estimate:
+def over_passes(values: Sequence[float], spread: Spread, confidence: float = CONFIDENCE) -> Estimate:
     """The geometric mean of a result's passes, and its interval by Student's t (moderated: Smyth 2004).
 
     A pass is the unit: what a process gets once (addresses, pages) all its rounds share, and the hour's
@@ -212,7 +213,7 @@ def over_passes(values: Sequence[float], spread: Spread) -> Estimate:
         return Estimate(math.exp(mean), 0.0, math.inf)
     own = _variance(logs) if n > 1 else 0.0
     variance = (spread.df * spread.sd**2 + (n - 1) * own) / df
-    half = t_quantile(df) * math.sqrt(variance / n)
+    half = t_quantile(df, confidence) * math.sqrt(variance / n)
     return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
@@ -232,17 +233,18 @@ def _variance(values: Sequence[float]) -> float:
 
 
 @functools.lru_cache(4096)
-def t_quantile(df: float) -> float:
-    """The quantile of Student's t that leaves 2.5 % outside on each side (Hill, CACM Algorithm 396, 1970).
+def t_quantile(df: float, confidence: float = CONFIDENCE) -> float:
+    """The quantile of Student's t that leaves as much outside on each side (Hill, CACM Algorithm 396, 1970).
 
     Args:
         df: degrees of freedom, 1 or more, not necessarily whole; infinite for the normal distribution.
     """
+    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
     if math.isinf(df):
-        return Z95
+        return z
     if df < 2:  # where the approximation fails: as of 1, which is no less
-        return math.tan(math.pi / 2 * CONFIDENCE)
-    tail, x = 1 - CONFIDENCE, -Z95
+        return math.tan(math.pi / 2 * confidence)
+    tail, x = 1 - confidence, -z
     a = 1 / (df - 0.5)
     b = 48 / a**2
     c = ((20700 * a / b - 98) * a - 16) * a + 96.36

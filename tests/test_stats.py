@@ -343,3 +343,13 @@ def test_a_floor_leaves_out_unbounded_or_impossible_ratios(odd: Estimate) -> Non
     assert stats.floor_of([*good, odd, odd], 8) == stats.floor_of(good, 8)
     assert stats.floor_of([*good[1:], odd], 8) is None
     assert stats.floor_of([], 8) is None
+
+
+@pytest.mark.parametrize(
+    ("df", "confidence", "known"),
+    [(2, 0.99, 9.9248), (10, 0.99, 3.1693), (30, 0.95, 2.0423), (1, 0.99, 63.657), (math.inf, 0.99, 2.5758)],
+)
+def test_the_quantile_of_students_t_is_the_tabled_one_at_any_confidence(
+    df: float, confidence: float, known: float
+) -> None:
+    assert stats.t_quantile(df, confidence) == pytest.approx(known, rel=1e-3)

@@ -41,19 +41,19 @@ def undecided(group: Sequence[Outcome], floor: float) -> bool:
     )
 
 
-def median(outcome: Outcome) -> Estimate:
+def median(outcome: Outcome, confidence: float = stats.CONFIDENCE) -> Estimate:
     """The time of one lookup in seconds, by the outcome's own clock; nan of a failure."""
-    return time(outcome, outcome.clock)
+    return time(outcome, outcome.clock, confidence)
 
 
-def time(outcome: Outcome, timing: Timing | None) -> Estimate:
+def time(outcome: Outcome, timing: Timing | None, confidence: float = stats.CONFIDENCE) -> Estimate:
     """One of its times in seconds: over its passes where there are several, else over its rounds."""
     medians = outcome.times(timing)
     if not medians:
         return stats.order_statistics(())
     if len(outcome.passes) > 1:
-        return stats.over_passes(outcome.by_pass(medians), outcome.spreads.times)
-    return stats.order_statistics([medians[k] for k in outcome.counted])
+        return stats.over_passes(outcome.by_pass(medians), outcome.spreads.times, confidence)
+    return stats.order_statistics([medians[k] for k in outcome.counted], confidence)
 
 
 def verdict(a: Outcome, b: Outcome, floor: float) -> stats.Verdict:

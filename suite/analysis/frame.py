@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from suite.analysis import outcomes
+from suite.analysis import outcomes, speed
 from suite.analysis.columns import Column, columns
 from suite.analysis.fields import COLUMNS
 from suite.analysis.folders import Given, expand, names
 from suite.analysis.outcomes import Results
+from suite.analysis.speed import Metered
 from suite.cases.case import AXES
-from suite.records.record import Record
+from suite.records.record import Environment, Record
 from suite.records.store import Run, StoreError
 
-HEAD = ("run", "measurement", "role", "backend", "device", *AXES, "time", "round")
+HEAD = (
+    *("run", "measurement", "pass", "role", "backend", "environment", "device", *AXES),
+    *("time", "round", "full_speed"),
+)
 """Columns of a table of samples, before ``seconds``."""
-KINDS = {**COLUMNS, "role": "string", "time": "string", "round": "Int64"}
+KINDS = {
+    **COLUMNS,
+    **dict.fromkeys(("role", "time"), "string"),
+    **dict.fromkeys(("pass", "round"), "Int64"),
+    "full_speed": "boolean",
+}
 
 
 def load(*patterns: Given) -> pd.DataFrame:
@@ -46,6 +56,9 @@ def load(*patterns: Given) -> pd.DataFrame:
 def samples(*patterns: Given) -> pd.DataFrame:
     """Every sample of runs, in order: what it is of, ``time`` (its clock), ``round``, ``seconds``.
 
+    ``pass`` is the pass over the cases, ``full_speed`` whether the machine was at full speed in the sample's
+    turn (``pd.NA`` without a meter): of these rounds are the results, where there are enough.
+
     Problems with a run or a line are warned about.
 
     Raises:
@@ -56,11 +69,14 @@ def samples(*patterns: Given) -> pd.DataFrame:
     folders = expand(patterns)
     for folder, name in zip(folders, names(folders), strict=True):
         try:
-            for item in Run.open(folder).read():
+            run = Run.open(folder)
+            records = []
+            for item in run.read():
                 if isinstance(item, Record):
-                    rounds += _rounds(name, item)
+                    records.append(item)
                 else:
                     problems.append(str(item))
+            rounds += _rounds_of(name, records, run.environment)
         except StoreError as error:
             problems.append(str(error))
     if not rounds:
@@ -74,12 +90,24 @@ _Round = tuple[tuple[object, ...], tuple[float, ...]]
 """The values of HEAD, and the samples."""
 
 
-def _rounds(run: str, record: Record) -> Iterator[_Round]:
+def _rounds_of(run: str, records: Sequence[Record], environment: Environment) -> Iterator[_Round]:
+    groups: dict[speed.Place, dict[speed.Key, Metered]] = defaultdict(dict)
+    for record in records:
+        if metered := Metered.of(record):
+            groups[record.measurement, record.device][speed.key_of(record)] = metered
+    flags = speed.judge(groups, environment.full_speed_s).flags
+    for record in records:
+        place = record.measurement, record.device
+        yield from _rounds(run, record, flags.get(place, {}).get(speed.key_of(record), ()))
+
+
+def _rounds(run: str, record: Record, full_speed: Sequence[bool]) -> Iterator[_Round]:
     axes = [getattr(record.case, axis) for axis in AXES]
-    head = (run, record.measurement, record.role, record.backend, record.device, *axes)
+    head = (run, record.measurement, record.pass_number, record.role, record.backend, record.environment)
     for time in ("settling", "kernel", "enqueue", "call"):
-        for number, seconds in enumerate(getattr(record.samples, f"{time}_s", None) or ()):
-            yield (*head, time, number), seconds
+        each = getattr(record.samples, f"{time}_s", None) or ()
+        for number, (seconds, full) in enumerate(itertools.zip_longest(each, full_speed[: len(each)])):
+            yield (*head, record.device, *axes, time, number, full), seconds
 
 
 def _long(rounds: Sequence[_Round]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from suite.analysis.folders import Given, expand, names
 from suite.analysis.outcome import NO_SPREADS, Key, Outcome, Spreads
 from suite.analysis.passes import counted, merged, spreads_of
 from suite.analysis.reduce import Timings
-from suite.analysis.speed import Metered, Moment, References
+from suite.analysis.speed import Judged, Metered, Moment, References
 from suite.cases.case import Case
 from suite.records.record import Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
@@ -68,7 +68,8 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
             run = Run.open(folder)
             with uncollected():
                 known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
-                own, speeds[name], full_speed_s[name] = _outcomes(run, name, known, notes)
+                own, judged = _outcomes(run, name, known, notes)
+                speeds[name], full_speed_s[name] = judged.moments, judged.full_speed_s
         except StoreError as error:
             notes.append(str(error))
             continue
@@ -113,9 +114,7 @@ class _Found:
 
     parts: dict[Key, dict[int, Outcome]] = field(default_factory=lambda: defaultdict(dict))
     ceilings: dict[Rounds, Outcome] = field(default_factory=dict)
-    metered: dict[tuple[str, str], dict[speed.Key, Metered]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
+    metered: dict[speed.Place, dict[speed.Key, Metered]] = field(default_factory=lambda: defaultdict(dict))
     known: int = 0
 
     def add(self, record: Record, outcome: Outcome) -> None:
@@ -128,27 +127,23 @@ class _Found:
         if metered := Metered.of(record):
             self.metered[record.measurement, record.device][_contender(outcome, record.role)] = metered
 
-    def judge(self, known: Mapping[str, Fact]) -> tuple[tuple[Moment, ...], References]:
-        """Note which rounds were at full speed; returns the machine's speed over the run, and what is full.
+    def judge(self, known: Mapping[str, Fact]) -> Judged:
+        """Note which rounds were at full speed.
 
         Args:
             known: what the meter reads at full speed, as far as earlier runs know.
         """
-        every = [(f"{key}", turns) for group in self.metered.values() for key, turns in group.items()]
-        full = speed.references(every, known)
-        flags = {place: speed.at_full_speed(group, full) for place, group in self.metered.items()}
+        judged = speed.judge(self.metered, known)
 
-        def judged(outcome: Outcome, role: Role) -> Outcome:
-            of = flags.get((outcome.measurement, outcome.device), {}).get(_contender(outcome, role))
+        def flagged(outcome: Outcome, role: Role) -> Outcome:
+            of = judged.flags.get((outcome.measurement, outcome.device), {}).get(_contender(outcome, role))
             return replace(outcome, full_speed=of) if of and outcome.completed else outcome
 
-        if flags:
+        if judged.flags:
             for passes in self.parts.values():
-                passes.update({number: judged(part, "backend") for number, part in passes.items()})
-            self.ceilings = {place: judged(one, "ceiling") for place, one in self.ceilings.items()}
-        groups = ((group, speed.slowness(group, full)) for group in self.metered.values())
-        spans = ((group[key], of) for group, slow in groups for key, of in slow.items())
-        return speed.moments(spans), full
+                passes.update({number: flagged(part, "backend") for number, part in passes.items()})
+            self.ceilings = {place: flagged(one, "ceiling") for place, one in self.ceilings.items()}
+        return judged
 
     def outcomes(self, precision: Fact) -> list[Outcome]:
         """One outcome of each contender, with the ceiling beside it."""
@@ -187,7 +182,7 @@ def _over_passes(outcome: Outcome, spreads: Spreads, precision: Fact) -> Outcome
 
 def _outcomes(
     run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
-) -> tuple[list[Outcome], tuple[Moment, ...], References]:
+) -> tuple[list[Outcome], Judged]:
     found = _Found()
     refused: list[Refused] = []
     for record, timings in reduce.reduced(_records(run, refused)):
@@ -203,13 +198,13 @@ def _outcomes(
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
         )
-    moments, full_speed_s = found.judge(known)
+    judged = found.judge(known)
     own = found.outcomes(run.environment.settings.get("precision"))
     if bare := sum(o.completed and o.ceiling is None for o in own):
         notes.append(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
-    return own, moments, full_speed_s
+    return own, judged
 
 
 def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:

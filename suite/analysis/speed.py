@@ -8,6 +8,7 @@ two, and slow ones begin 25 % above (python -m tests.tools.full_speed prints bot
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +24,13 @@ what slows the meter."""
 FEWEST_OF_OTHERS = 6
 """In fewer rounds at the others' full speed that can't be told."""
 
+FULL_SPEED = 1 / (1 + FULL_SPEED_TOLERANCE)
+"""The least speed that is full, relative to the machine's best."""
+
 Key = tuple[str | None, str, str]
 """Of one contender in a measurement: environment, role, name."""
+Place = tuple[str, str]
+"""(measurement, device): whose contenders took turns."""
 References = Mapping[int, float]
 """The meter's reading at full speed in seconds, by its number of threads."""
 
@@ -45,6 +51,11 @@ class Metered:
             return None
         whole = len(samples.meter_s) == len(samples.began_s) == len(record.rounds)
         return cls(samples.began_s, samples.meter_s, samples.meter_threads) if whole else None
+
+
+def key_of(record: Record) -> Key:
+    """Which contender of its measurement a record is of."""
+    return record.environment, record.role, record.backend
 
 
 class Moment(NamedTuple):
@@ -124,6 +135,32 @@ def _by_others(
     return others if suspect else None
 
 
+class Judged(NamedTuple):
+    """The turns of a run, by the meter.
+
+    Attributes:
+        flags: for each turn of each contender of a measurement, whether the machine was at full speed.
+        moments: the machine's speed over the run.
+        full_speed_s: what the meter reads at full speed.
+    """
+
+    flags: Mapping[Place, Mapping[Key, tuple[bool, ...]]]
+    moments: tuple[Moment, ...]
+    full_speed_s: References
+
+
+def judge(groups: Mapping[Place, Mapping[Key, Metered]], known: Mapping[str, Fact]) -> Judged:
+    """Judge the turns of every measurement of a run.
+
+    Args:
+        known: what the meter reads at full speed, as far as earlier runs know.
+    """
+    full = references(((f"{key}", of) for group in groups.values() for key, of in group.items()), known)
+    flags = {place: at_full_speed(group, full) for place, group in groups.items()}
+    slow = ((group[k], of) for group in groups.values() for k, of in slowness(group, full).items())
+    return Judged(flags, moments(slow), full)
+
+
 def moments(turns: Iterable[tuple[Metered, Sequence[float]]]) -> tuple[Moment, ...]:
     """The machine's speed over a run, in order, from its turns and their slowness."""
     return tuple(
@@ -133,6 +170,12 @@ def moments(turns: Iterable[tuple[Metered, Sequence[float]]]) -> tuple[Moment, .
             for began, slow in zip(of.began_s, all_slow, strict=True)
         )
     )
+
+
+def full_speed_share(moments: Sequence[Moment]) -> float:
+    """The share of a run's turns in which the machine was at full speed; nan of none."""
+    full = sum(moment.speed >= FULL_SPEED for moment in moments)
+    return full / len(moments) if moments else math.nan
 
 
 def meter_of(environment: Environment) -> tuple[str, Fact, int]:

@@ -11,7 +11,6 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 
-from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
@@ -27,7 +26,7 @@ FORMATS = {
 }
 NAME = "embedding-lookup-suite"
 LONGEST_NAME = 190
-"""Of a part of a name; five parts and their digests fit the 1,024 characters that Bencher allows."""
+"""Of a part of a name; five parts and their digests, and a clock, fit the 1,024 that Bencher allows."""
 ASV_CONFIDENCE = 0.99
 """Confidence of the interval that asv keeps."""
 ASV_COLUMNS = (
@@ -95,7 +94,8 @@ def _entry(label: str, outcome: Outcome) -> dict[str, object]:
         entry["range"] = f"\N{PLUS-MINUS SIGN} {_rounded((time.high - time.low) / 2 * 1e6):g}"
     extra = [f"{digits(outcome.case.payload_bytes / time.value / 1e9)} GB/s"]
     extra += [f"{share.value:.1%} of a contiguous copy"] if share else []
-    extra += ["not converged"] if outcome.converged is False else []
+    doubt = outcome.slow_note or ("not converged" if outcome.converged is False else None)
+    extra += [doubt] if doubt else []
     return {**entry, "extra": "\n".join(extra)}
 
 
@@ -106,15 +106,17 @@ def _asv(results: Results) -> dict[str, object]:
         benchmarks[_benchmark(outcome)].append(outcome)
     described = {name: _described(name, of) for name, of in benchmarks.items()}
     tree: dict[str, object] = {"benchmarks.json": {**described, "version": 2}}
-    by_run: dict[str, list[Outcome]] = defaultdict(list)
+    groups: dict[tuple[str, str | None], list[Outcome]] = defaultdict(list)
     for outcome in _done(results):
-        by_run[outcome.run].append(outcome)
-    for run, here in by_run.items():
+        groups[outcome.run, outcome.environment].append(outcome)
+    for (run, python), here in groups.items():
         environment = results.environments[run]
         if not _COMMIT.fullmatch(environment.commit):
             raise BadRequest(f"{run}: its commit is unknown, and asv keeps results by commit; leave it out")
         machine, head = _machine(environment), environment.commit[:8]
-        name = NAME if f"{machine['machine']}/{head}-{NAME}.json" not in tree else f"{NAME}-{_file(run)}"
+        name = NAME if python is None else f"{NAME}-{_file(python)}"
+        if f"{machine['machine']}/{head}-{name}.json" in tree:
+            name += f"-{_file(run)}"
         tree[f"{machine['machine']}/machine.json"] = {**machine, "version": 1}
         tree[f"{machine['machine']}/{head}-{name}.json"] = _result(here, environment, machine, name)
     return tree
@@ -140,12 +142,14 @@ def _result(
     for outcome in here:
         benchmarks[_benchmark(outcome)].append(outcome)
     created = _milliseconds(environment)
+    of = here[0].environment
+    version = environment.system.get("python") if of is None else environment.environments[of].get("version")
     return {
         "commit_hash": environment.commit,
         "env_name": name,
         "date": created,
-        "params": {**machine, "python": _fact(environment.system.get("python"))},
-        "python": _fact(environment.system.get("python")),
+        "params": {**machine, "python": _fact(version)},
+        "python": _fact(version),
         "requirements": {},
         "env_vars": {},
         "result_columns": list(ASV_COLUMNS),
@@ -162,9 +166,12 @@ def _row(of: Sequence[Outcome], created: int) -> list[object]:
 
 
 def _figures(outcome: Outcome) -> tuple[object, ...]:
-    """Time in seconds, ends of its interval, quartiles, calls a sample, number and medians of the rounds."""
-    medians = [median for median in outcome.rounds if not math.isnan(median)]
-    time, calls = stats.order_statistics(medians, ASV_CONFIDENCE), outcome.calls_per_sample
+    """Time in seconds, ends of its interval, quartiles, calls a sample, number and medians of its rounds.
+
+    The rounds are those that its result is of.
+    """
+    medians = [outcome.rounds[k] for k in outcome.counted if not math.isnan(outcome.rounds[k])]
+    time, calls = comparison.median(outcome, ASV_CONFIDENCE), outcome.calls_per_sample
     if not time.bounded:
         return (time.value, *(None,) * 6, medians)
     low, _, high = statistics.quantiles(medians, method="inclusive")
@@ -211,7 +218,8 @@ def _milliseconds(environment: Environment) -> int:
 
 def _label(results: Results, outcome: Outcome) -> str:
     """A name that is the same in every run; where there are several runs, it begins with the run."""
-    parts = (outcome.backend, outcome.device, str(outcome.clock), str(outcome.case))
+    where = () if outcome.environment is None else (outcome.environment,)
+    parts = (outcome.backend, *where, outcome.device, str(outcome.clock), str(outcome.case))
     return "/".join(map(_safe, (outcome.run, *parts) if len(results.environments) > 1 else parts))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
@@ -31,6 +32,8 @@ MOST_COLUMNS = 3
 MOST_NAMED = 8
 CLOSEST = 1.3
 """Ticks closer than this factor would overlap."""
+PALE = 0.35
+"""How opaque is drawn what was not measured at full speed."""
 BESIDE = 1.035
 """Factor between the marks of one backend and the next, where many share a place."""
 LINE_LENGTH, MOST_NAME = 75, 28
@@ -87,8 +90,9 @@ def figure(table: pd.DataFrame, panels: Sequence[Panel], style: Style) -> tuple[
         for place, name in enumerate(here):
             rows = panel.rows[panel.rows["backend"] == name].dropna(subset=[panel.y[0]])
             aside = BESIDE ** (place - (len(here) - 1) / 2) if style.dodged else 1.0
-            for cache, some in rows.groupby("cache"):
-                _marks(axes, panel, some, name, looks[name], cache == "hot", aside)
+            for (cache, pale), some in rows.groupby(["cache", "pale"]):
+                bars = _marks(axes, panel, some, looks[name], cache == "hot", bool(pale), aside)
+                bars.set_label(name)
             if style.joined:
                 axes.plot(*_joined(rows, panel), color=looks[name][0], lw=0.8, alpha=0.4)
     for axes in grid[len(panels) :]:
@@ -131,18 +135,21 @@ def _marks(
     axes: Axes,
     panel: Panel,
     rows: pd.DataFrame,
-    name: str,
     look: tuple[str, str],
     hollow: bool,
+    pale: bool,
     aside: float,
-) -> None:
+) -> ErrorbarContainer:
     value, low, high = (rows[column].to_numpy("float64") for column in panel.y)
     colour, marker = look
     whiskers = np.array([value - low, high - value])
     x = rows[panel.x].to_numpy("float64") * aside
-    bars = axes.errorbar(x, value, whiskers, fmt=marker, color=colour, elinewidth=1.2, markersize=5.5)
+    alpha = PALE if pale else 1.0
+    bars = axes.errorbar(
+        x, value, whiskers, fmt=marker, color=colour, elinewidth=1.2, markersize=5.5, alpha=alpha
+    )
     bars.lines[0].set(zorder=3, markerfacecolor="none" if hollow else colour)
-    bars.set_label(name)
+    return bars
 
 
 def _looks(table: pd.DataFrame) -> dict[str, tuple[str, str]]:

@@ -24,7 +24,8 @@ CLOCKS = {
 }
 MOST_TITLE = 48
 COLUMNS = {
-    *(*AXES, "run", "device", "backend", "status", "clock", "payload_bytes", "gb_per_s", "ceiling_gb_per_s"),
+    *(*AXES, "run", "device", "backend", "environment", "status", "clock", "at_full_speed"),
+    *("payload_bytes", "gb_per_s", "ceiling_gb_per_s"),
     *("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high", "fraction_of_peak"),
     *(name for names in CLOCKS.values() for name in names),
 }
@@ -42,7 +43,8 @@ def plot(source: Source, kind: str = "bandwidth") -> Figure:
 
     Returns:
         A figure outside pyplot: ``figure.savefig("a.svg")`` saves it, ``figure.axes`` change it. Whiskers
-        are 95 % intervals, hollow marks hot; failures are named below and not drawn.
+        are 95 % intervals, hollow marks hot, pale ones not measured at full speed; failures are named below
+        and not drawn.
 
     Raises:
         ValueError: no such kind, no table of results, or no record in it that completed.
@@ -70,7 +72,10 @@ def _table(source: Source) -> pd.DataFrame:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise ValueError(f"plot: the table has no column {lacking[0]}{more}; give one of suite.load")
     kilobytes = source["payload_bytes"].astype("float64") / 1e3
+    where = (" @" + source["environment"]).fillna("")
     return source.assign(
+        backend=source["backend"] + where,
+        pale=~source["at_full_speed"].fillna(True).astype(bool),
         row_bytes=source["dim"] * source["dtype"].map(DTYPE_BYTES).astype("Int64"),
         gb_low=kilobytes / source["ci_high_us"],
         gb_high=kilobytes / source["ci_low_us"],

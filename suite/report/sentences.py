@@ -1,4 +1,4 @@
-"""Sentences of the report: the fastest and by how much, failures, what did not converge, counters."""
+"""Sentences of the report: the fastest and by how much, failures, what decides nothing, counters."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
+from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Fact
 from suite.report.tables import REASON_LENGTH, places
 from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
-from suite.units import count, digits
+from suite.units import count, digits, share
 
 MOST_NAMED = 8
 HELD_DOWN_S = 0.1
@@ -45,7 +46,7 @@ def _traffic(counted: Sequence[Outcome]) -> list[str]:
         return []
     _, declared, moved, outcome = max(rows, key=lambda row: row[:3])
     line = f"lookups on end: counters saw {digits(moved / 1e9)} GB/s of DRAM traffic where "
-    line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.backend} on {outcome.case})"
+    line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.name} on {outcome.case})"
     copy = _rates(outcome.ceiling) if outcome.ceiling else None
     if copy:
         line += f", and for the plain copy beside it {digits(copy[1] / copy[0])}x its known bytes"
@@ -70,7 +71,7 @@ def _energy(counted: Sequence[Outcome]) -> list[str]:
     for outcome in counted:
         spent = _positive(outcome.telemetry.get("joules_per_gb"))
         if spent:
-            joules[outcome.backend][outcome.case] = spent
+            joules[outcome.name][outcome.case] = spent
     if not joules:
         return []
     most = max(map(len, joules.values()))
@@ -126,25 +127,57 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
         baseline = None
     all_places = places(results)
     for place, here in all_places.items():
-        own = [*_compared(here, baseline), *counter_sentences(here), *_failures(here), *_unconverged(here)]
+        own = [
+            *_environments(here),
+            *(line for group in _by_environment(here) for line in _compared(group, baseline)),
+            *_speed(here, results.speeds.get(place[0], ())),
+            *counter_sentences(here),
+            *_failures(here),
+            *_slow(here),
+            *_unconverged(here),
+        ]
         if len(all_places) > 1:
             own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
         lines += own
     return [shown(line) for line in lines]
 
 
-def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
-    done: dict[str, dict[Case, Outcome]] = defaultdict(dict)
+def _by_environment(here: Sequence[Outcome]) -> list[list[Outcome]]:
+    groups: dict[str | None, list[Outcome]] = defaultdict(list)
     for outcome in here:
-        if outcome.completed:
+        groups[outcome.environment].append(outcome)
+    return list(groups.values())
+
+
+def _environments(here: Sequence[Outcome]) -> list[str]:
+    """Each backend against itself in the first environment, where several took turns."""
+    first, *others = [{(o.backend, o.case): o for o in group if o.decides} for group in _by_environment(here)]
+    lines = []
+    for other in others:
+        ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for key, outcome in other.items():
+            if key in first:
+                ratio = comparison.slowdown(outcome, first[key]).value
+                ratios[outcome.name, first[key].name].append(ratio)
+        lines += [_sentence(name, base, of) for (name, base), of in ratios.items()]
+    return lines
+
+
+def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
+    """The backends of one environment against one of them, over the cases in which both decide."""
+    done: dict[str, dict[Case, Outcome]] = defaultdict(dict)
+    named = {o.backend: o.name for o in here}
+    for outcome in here:
+        if outcome.decides:
             done[outcome.backend][outcome.case] = outcome
+    how = " at full speed" if any(o.slow_note for o in here) else ""
     if not done:
-        return ["no backend completed a case"]
+        return [f"no backend completed a case{how}"]
     if baseline is not None and baseline not in done:
-        return [f"{baseline} completed no case; there is nothing to compare with"]
+        return [f"{named.get(baseline, baseline)} completed no case{how}; there is nothing to compare with"]
     base = baseline or next((peer for peer in PEERS if peer in done), min(done))
     if len(done) == 1:
-        return [f"{base} completed {count(len(done[base]), 'case')}; no other backend did"]
+        return [f"{named[base]} completed {count(len(done[base]), 'case')}{how}; no other backend did"]
     slower: dict[str, list[float]] = {}
     for name in done.keys() - {base}:
         common = [case for case in done[base] if case in done[name]]
@@ -154,13 +187,15 @@ def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
     order = sorted(
         (n for n in slower if slower[n]), key=lambda n: (n not in enough, statistics.median(slower[n]), n)
     )
-    lines = [_sentence(name, base, slower[name]) for name in order]
+    lines = [_sentence(named[name], named[base], slower[name]) for name in order]
     if lines and statistics.median(slower[order[0]]) > 1 + SAME:
         many = len(order) > 1
         others = f"none of the {len(order)} others beats it" if many else "the other does not beat it"
-        lines.insert(0, f"{base} is the fastest at the median; {others}")
+        lines.insert(0, f"{named[base]} is the fastest at the median; {others}")
     return lines + [
-        f"{name} shares no completed case with {base}" for name in sorted(slower) if not slower[name]
+        f"{named[name]} shares no completed case{how} with {named[base]}"
+        for name in sorted(slower)
+        if not slower[name]
     ]
 
 
@@ -179,12 +214,21 @@ def times(ratio: float, same: float = SAME) -> str:
     return f"{digits(1 / ratio)}x faster than" if ratio < 1 else f"{digits(ratio)}x slower than"
 
 
+def _speed(here: Sequence[Outcome], moments: Sequence[Moment]) -> list[str]:
+    """How many passes there were, and for how much of their time the machine was at full speed."""
+    done = [len(o.passes) for o in here if o.completed]
+    least, most = min(done, default=1), max(done, default=1)
+    passes = "" if most == 1 else f"{most} passes" if least == most else f"{least} to {most} passes"
+    metered = any(o.full_speed is not None for o in here) and len(moments) > 0
+    speed = f"measured at full speed for {share(full_speed_share(moments))} of the time" if metered else ""
+    line = ", ".join(filter(None, [passes, speed]))
+    return [line] if line else []
+
+
 def _failures(here: Sequence[Outcome]) -> list[str]:
     """A line for each way in which a backend failed; those not available anywhere share one."""
-    failed = Counter(
-        (o.backend, o.status, cut(o.reason or "", REASON_LENGTH)) for o in here if not o.completed
-    )
-    absent = {name for name, _, _ in failed} - {o.backend for o in here if o.status != "unavailable"}
+    failed = Counter((o.name, o.status, cut(o.reason or "", REASON_LENGTH)) for o in here if not o.completed)
+    absent = {name for name, _, _ in failed} - {o.name for o in here if o.status != "unavailable"}
     lines = [
         f"{name}: {status} on {count(n, 'case')}: {reason}"
         for (name, status, reason), n in failed.items()
@@ -195,8 +239,17 @@ def _failures(here: Sequence[Outcome]) -> list[str]:
     return [*lines, f"not available: {each}"] if why else lines
 
 
+def _slow(here: Sequence[Outcome]) -> list[str]:
+    names = Counter(o.name for o in here if o.slow_note)
+    if not names:
+        return []
+    each = ", ".join(f"{name} {n}" for name, n in names.items())
+    of = count(sum(o.completed for o in here), "result")
+    return [f"{sum(names.values())} of {of} not at full speed, nothing is decided by them: {each}"]
+
+
 def _unconverged(here: Sequence[Outcome]) -> list[str]:
-    names = Counter(o.backend for o in here if o.converged is False)
+    names = Counter(o.name for o in here if o.converged is False and o.decides)
     done = sum(o.completed for o in here)
     if not names:
         return []

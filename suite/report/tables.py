@@ -18,8 +18,9 @@ from suite.units import digits
 DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
 REASON_LENGTH = 120
 LEGEND = (
-    "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor · "
-    "± half the 95 % interval of the median · GB = 1e9 bytes of payload · "
+    "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor, "
+    "or one was not measured at full speed · "
+    "± half the 95 % interval over passes, of a single pass over its rounds · GB = 1e9 bytes of payload · "
     "of copy: share of the speed of a contiguous copy of the same rows in the same rounds"
 )
 
@@ -70,7 +71,7 @@ def _section(group: Sequence[Outcome], several_devices: bool, floor: float) -> S
     mixed = len({o.clock for o in group if o.clock}) > 1
     # Unavailable backends are so in every case; the sentences below the tables name them once.
     rows = [
-        (("*" if o.key in best else ""), o.backend, *_numbers(o), _remark(o, mixed))
+        (("*" if o.key in best else ""), o.name, *_numbers(o), _remark(o, mixed))
         for o in ranked
         if o.status != "unavailable"
     ]
@@ -94,7 +95,7 @@ def _side_by_side(results: Results) -> Table:
             ranked, best = rank(group, noise_floor(results.environments[place[0]]))
             for outcome in ranked:
                 mark = "* " if outcome.key in best else ""
-                cells[outcome.backend][place] = mark + _one_cell(outcome)
+                cells[outcome.name][place] = mark + _one_cell(outcome)
         rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
         sections.append(Section(plain(str(case)), tuple(rows)))
     return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
@@ -126,12 +127,13 @@ def _remark(outcome: Outcome, mixed: bool) -> str:
     if not outcome.completed:
         return f"{outcome.status}: {cut(outcome.reason or '', REASON_LENGTH)}"
     remarks = {
-        "not converged": outcome.converged is False,
+        outcome.slow_note or "": True,
+        "not converged": outcome.converged is False and outcome.decides,
         "queue ran dry": outcome.held is False,
         "allocates": outcome.memory.allocates is True,
         f"{outcome.clock} time": mixed,
     }
-    return ", ".join(text for text, true in remarks.items() if true)
+    return ", ".join(text for text, true in remarks.items() if text and true)
 
 
 def interval(time: stats.Estimate) -> str:

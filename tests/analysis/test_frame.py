@@ -132,6 +132,24 @@ def test_without_a_ceiling_there_is_no_fraction_and_it_is_said(tmp_path: Path) -
     assert ["without a ceiling" in note for note in results.notes] == [True]
 
 
+def test_a_row_is_over_passes_and_says_how_many_of_its_rounds_were_at_full_speed(tmp_path: Path) -> None:
+    slow = fabricate.slow_between((0, 0.47), (1.92, 2.88))
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], environments={"head": 1.0}, slowness=slow)
+    row = suite.load(run.path).set_index("backend").loc["numba_cpu"]
+    assert (row.passes, row.environment, row.at_full_speed) == (3, "head", True)
+    assert row.rounds == 18 and row.full_speed_fraction == 0.5
+    assert row.median_us == pytest.approx(197, rel=0.01)
+    assert row.ci_low_us < row.median_us < row.ci_high_us
+
+
+def test_a_row_that_was_not_at_full_speed_has_its_interval_of_all_rounds(tmp_path: Path) -> None:
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], slowness=fabricate.slow_between((0.42, 1e9)))
+    row = suite.load(run.path).set_index("backend").loc["numba_cpu"]
+    assert (row.rounds, row.at_full_speed, row.converged) == (36, False, False)
+    assert row.full_speed_fraction == pytest.approx(5 / 36)
+    assert math.isfinite(row.ci_low_us) and row.ci_low_us < row.median_us < row.ci_high_us
+
+
 def test_the_last_record_of_a_backend_and_case_counts_and_it_is_said(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r", [fabricate.CASE])
     run.append([fabricate.failure("numba_cpu", fabricate.CASE, "m9", status="timed_out", reason="60 s")])
@@ -170,6 +188,28 @@ def test_every_sample_is_read_in_order(tmp_path: Path) -> None:
     assert set(table.time) == {"kernel", "enqueue", "call"} and set(table.role) == {"backend", "ceiling"}
 
 
+def test_a_sample_names_its_pass_its_environment_and_whether_it_was_at_full_speed(tmp_path: Path) -> None:
+    """Two passes of 12 rounds of two backends and two copies; the first half of the first was slow."""
+    both, slow = {"base": 1.0, "head": 1.0}, fabricate.slow_between((0, 0.47))
+    path = fabricate.passes(
+        tmp_path / "r", [fabricate.CASE], 2, both, slow, speed={"b": 1.0}, shape={"each": 2}
+    ).path
+    table = suite.samples(path)
+    assert str(table.dtypes["full_speed"]) == "boolean"
+    assert table.groupby("pass")["environment"].unique().map(set).tolist() == [set(both)] * 2
+    timed = table[table.time == "call"]
+    assert len(timed) == 2 * 2 * 2 * 12 * 2
+    full = timed.groupby(["pass", "round"])["full_speed"].mean()
+    assert full[1].tolist() == [0.0] * 6 + [1.0] * 6 and full[2].tolist() == [1.0] * 12
+    assert timed[~timed.full_speed].seconds.min() > 1.2 * timed[timed.full_speed].seconds.min()
+
+
+def test_samples_without_a_meter_say_nothing_of_the_speed(folder: Path) -> None:
+    table = suite.samples(folder)
+    assert table["full_speed"].isna().all() and set(table["pass"]) == {1}
+    assert table["environment"].isna().all()
+
+
 def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder: Path, tmp_path: Path) -> None:
     fabricate.run(tmp_path / "bad" / "run one", [fabricate.CASE], speed={"\ud800": 1.0})
     with (folder / "records.jsonl").open("a") as file:
@@ -179,7 +219,7 @@ def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder: Path,
     said = [str(one.message) for one in warned]
     assert ["records.jsonl:13" in said[0], "no such folder" in said[1], len(said)] == [True, True, 2]
     assert set(table.run) == {str(folder), str(tmp_path / "bad" / "run one")}
-    assert set(map(str, table.dtypes)) == {"string", "Int64", "float64"}
+    assert set(map(str, table.dtypes)) == {"string", "Int64", "float64", "boolean"}
     with pytest.raises(StoreError, match="no such folder"):
         suite.samples(tmp_path / "missing")
 

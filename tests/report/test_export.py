@@ -131,6 +131,48 @@ def test_asv_gets_seconds_a_99_percent_interval_and_the_rounds(results: Results)
     assert low <= numba["stats_q_25"][place] <= numba["result"][place] <= numba["stats_q_75"][place] <= high
 
 
+def test_of_several_passes_the_exports_have_the_rounds_of_the_result(tmp_path: Path) -> None:
+    """The first of three passes was slow for half of its rounds: asv gets the other 30, and 99 %."""
+    slow = fabricate.slow_between((0, 0.47))
+    found = outcomes.read([fabricate.passes(tmp_path / "r", [CASE], slowness=slow).path])
+    outcome = next(o for o in found.outcomes if o.backend == "numba_cpu")
+    numba = asv_results(found)["cpu.time_numba_cpu"]
+    assert numba["samples"][0] == [outcome.rounds[k] for k in outcome.counted]
+    assert len(numba["samples"][0]) == numba["stats_repeat"][0] == 30
+    assert numba["result"][0] == comparison.median(outcome).value
+    assert numba["stats_ci_99_a"][0] < comparison.median(outcome).low
+    assert numba["stats_ci_99_b"][0] > comparison.median(outcome).high
+    latency = json.loads(text(found, "bmf"))[f"numba_cpu/cpu/call/{CASE}"]["latency"]
+    assert latency["value"] == pytest.approx(comparison.median(outcome).value * 1e9)
+
+
+def test_what_was_not_at_full_speed_says_so_to_the_github_action(tmp_path: Path) -> None:
+    slow = fabricate.slow_between((0.42, 1e9))
+    found = outcomes.read([fabricate.passes(tmp_path / "r", [CASE], slowness=slow).path])
+    for entry in json.loads(text(found, "gha")):
+        assert entry["extra"].splitlines()[-1] == "not at full speed: 5 of 36 rounds"
+
+
+def test_environments_are_told_apart_in_every_format(tmp_path: Path) -> None:
+    """For asv each is an environment of its own, with its Python."""
+    both = {"base": 1.0, "head": 1.25}
+    where = replace(
+        fabricate.ENVIRONMENT, environments={"base": {"version": "3.11.2"}, "head": {"version": "3.13.1"}}
+    )
+    run = fabricate.passes(tmp_path / "r", [CASE], environments=both, environment=where, speed={"b": 1.0})
+    found = outcomes.read([run.path])
+    names = [f"b/{name}/cpu/call/{CASE}" for name in both]
+    assert list(json.loads(text(found, "bmf"))) == names
+    assert [one["name"] for one in json.loads(text(found, "gha"))] == names
+    trees = [tree for path, tree in asv(found).items() if f"-{export.NAME}" in path]
+    assert [(tree["env_name"], tree["python"]) for tree in trees] == [
+        (f"{export.NAME}-base", "3.11.2"),
+        (f"{export.NAME}-head", "3.13.1"),
+    ]
+    times = [tree["results"]["cpu.time_b"][0][0] for tree in trees]
+    assert times[1] / times[0] == pytest.approx(1.25, rel=0.01)
+
+
 def test_asv_gets_no_interval_where_rounds_are_too_few(results: Results) -> None:
     numba = asv_results(results)["cpu.time_numba_cpu"]
     place = numba["params"][0].index(repr(str(replace(CASE, batch=3))))
@@ -216,10 +258,12 @@ def test_hostile_names_are_harmless_and_stay_apart(tmp_path: Path, name: Any) ->
 def test_the_longest_name_is_one_that_bencher_takes(tmp_path: Path) -> None:
     case = replace(CASE, distribution="file:" + "x" * 300)
     for name in ("r" * 250, "s"):
-        fabricate.run(tmp_path / name, [case], speed={"b" * 400: 1.0}, device="d" * 400)
+        fabricate.passes(
+            tmp_path / name, [case], 1, {"e" * 400: 1.0}, speed={"b" * 400: 1.0}, device="d" * 400
+        )
     found = outcomes.read([tmp_path / "r*", tmp_path / "s"])
     names = [*json.loads(text(found, "bmf")), *(one["name"] for one in json.loads(text(found, "gha")))]
-    assert len(set(names)) == 2 and 700 < max(map(len, names)) <= 1024
+    assert len(set(names)) == 2 and 800 < max(map(len, names)) <= 1024
 
 
 @given(st.text(st.characters()), st.text(st.characters()))

@@ -97,6 +97,23 @@ def test_lines_join_the_batches_of_one_table_alone(folder: Path) -> None:
         assert {tuple(x for x in part if x == x) for part in parts} == together  # noqa: PLR0124 - nan
 
 
+def test_what_was_not_at_full_speed_is_pale(tmp_path: Path) -> None:
+    slow = fabricate.slow_between((0, 0.96), (4.8, 5.76), (9.6, 10.56))  # the first case in every pass
+    run = fabricate.passes(tmp_path / "r", CASES, slowness=slow, speed={"b": 1.0, "c": 2.0, "d": 3.0})
+    (axes,) = suite.plot(run.path).axes
+    drawn = {(one.lines[0].get_alpha(), len(one.lines[0].get_xdata())) for one in axes.containers}
+    assert drawn == {(0.35, 1), (1.0, 1), (1.0, 3)}  # pale; hot; the others
+
+
+def test_a_backend_of_two_environments_is_two(tmp_path: Path) -> None:
+    both = {"base": 1.0, "head": 1.5}
+    run = fabricate.passes(tmp_path / "r", CASES[:2], environments=both, speed={"b": 1.0})
+    figure = suite.plot(run.path)
+    assert named(figure) == ["b @base", "b @head", "a copy of the same rows"]
+    thin = [line for line in figure.axes[0].lines if line.get_alpha() == 0.4]
+    assert [len(line.get_xdata()) for line in thin] == [2, 2]
+
+
 def test_the_peak_of_a_gpu_is_drawn(folder: Path) -> None:
     figure = suite.plot(folder / "gpu")
     assert "theoretical peak" in named(figure)
@@ -215,7 +232,7 @@ def test_what_can_not_be_drawn_is_one_line(folder: Path, tmp_path: Path) -> None
         ),
         (failed.path, "bandwidth", "no record completed"),
         (suite.load(folder / "host").iloc[:0], "batch", "no record completed"),
-        (pd.DataFrame({"a": [1]}), "batch", "no column backend and 28 more; give one of suite.load"),
+        (pd.DataFrame({"a": [1]}), "batch", "no column at_full_speed and 30 more; give one of suite.load"),
     ):
         with pytest.raises(ValueError, match=words) as raised:
             suite.plot(source, kind)

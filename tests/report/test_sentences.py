@@ -220,6 +220,74 @@ def test_the_noise_floor_is_the_machines_or_assumed() -> None:
     )
 
 
+# --- passes, the machine's speed, environments ---
+
+
+def passed(tmp_path: Path, *cases: Case, **how: Any) -> Any:
+    return words.sentences(
+        outcomes.read([fabricate.passes(tmp_path / "r", cases or CASES, **how).path]), None
+    )
+
+
+@pytest.mark.parametrize(
+    ("passes", "share", "said"),
+    [
+        (3, 1.0, "3 passes, measured at full speed for 100 % of the time"),
+        (1, 0.5, "measured at full speed for 50 % of the time"),
+    ],
+)
+def test_passes_are_counted_and_the_share_at_full_speed_is_said(
+    tmp_path: Path, passes: int, share: float, said: str
+) -> None:
+    turns = passes * 4 * 12
+    slow = fabricate.slow_between((share * turns * fabricate.TURN_S - 0.001, 1e9))
+    assert said in passed(tmp_path, CASE, count=passes, slowness=slow)
+
+
+def test_without_a_meter_and_of_one_pass_nothing_is_said_of_either(folder: Path) -> None:
+    lines = words.sentences(outcomes.read([folder]), None)
+    assert not [line for line in lines if "pass" in line or "full speed" in line]
+
+
+def test_what_was_not_at_full_speed_is_not_called_faster(tmp_path: Path) -> None:
+    """Of three cases the first was measured slow: two are compared, and the third decides nothing."""
+    lines = passed(tmp_path, slowness=fabricate.slow_between((0, 0.96), (2.88, 3.84), (5.76, 6.72)))
+    assert lines[0].startswith("numba_cpu is 2.00x faster than torch_index_select at the median over 2 cases")
+    assert (
+        "3 of 9 results not at full speed, nothing is decided by them: "
+        "torch_index_select 1, numba_cpu 1, numpy_take 1"
+    ) in lines
+    assert not [line for line in lines if "did not converge" in line]
+
+
+def test_where_nothing_was_at_full_speed_no_backend_is_named_as_fastest(tmp_path: Path) -> None:
+    lines = passed(tmp_path, CASE, slowness=fabricate.slow_between((0.42, 1e9)))
+    assert lines[0] == "no backend completed a case at full speed"
+    assert not [line for line in lines if "faster" in line or "slower" in line]
+
+
+def test_a_backend_is_held_against_itself_in_the_first_environment(tmp_path: Path) -> None:
+    lines = passed(tmp_path, environments={"base": 1.0, "head": 1.25})
+    for name in fabricate.SPEED:
+        own = [
+            line for line in lines if line.startswith(f"{name} @head is 1.25x slower than {name} @base at")
+        ]
+        assert len(own) == 1 and "over 3 cases" in own[0]
+    assert [
+        line
+        for line in lines
+        if line.startswith("numba_cpu @head is 2.00x faster than torch_index_select @head")
+    ]
+
+
+def test_a_failure_in_one_environment_names_it(tmp_path: Path) -> None:
+    run = fabricate.passes(tmp_path / "r", [CASE], environments={"base": 1.0, "head": 1.0})
+    run.append([replace(fabricate.failure("odd", CASE, "m0"), environment="head")])
+    assert "odd @head: unsupported on 1 case: rows are odd" in words.sentences(
+        outcomes.read([run.path]), None
+    )
+
+
 # --- the winner and the rest ---
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from suite.analysis import outcomes
-from suite.report import sentences, tables
+from suite.report import markdown, sentences, tables
 from tests.support import fabricate
+from tests.support.reports import printed
 
 
 def test_the_fastest_is_marked_and_what_can_not_be_told_from_it(tmp_path: Path) -> None:
@@ -41,3 +42,35 @@ def test_a_cpu_reference_beside_a_gpu_is_not_ranked_with_it(tmp_path: Path) -> N
     table = tables.table(outcomes.read([run.path]))
     assert [section.rows[0][0] for section in table.sections] == ["*", "*"]
     assert [section.title.split(" · ")[0][-9:] for section in table.sections] == ["on cuda:0", "ld on cpu"]
+
+
+def test_a_row_measured_slow_says_so_in_place_of_not_converged(tmp_path: Path) -> None:
+    """The first of three passes was at full speed for five rounds, the others never."""
+    slow = fabricate.slow_between((0.42, 1e9))
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], slowness=slow)
+    results = outcomes.read([run.path])
+    rows = tables.table(results).sections[0].rows
+    assert [row[0] for row in rows] == ["*"] * 3, "nothing is told apart"
+    assert {row[-1] for row in rows} == {"not at full speed: 5 of 36 rounds"}
+    for text in (printed(run.path), markdown.markdown(results)):
+        assert text.count("not at full speed: 5 of 36 rounds") == 3
+
+
+def test_a_row_at_full_speed_in_enough_passes_is_as_any_other(tmp_path: Path) -> None:
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], slowness=fabricate.slow_between((0.42, 0.96)))
+    rows = tables.table(outcomes.read([run.path])).sections[0].rows
+    assert [(row[0], row[-1]) for row in rows] == [("*", ""), ("", ""), ("", "")]
+
+
+def test_backends_of_two_environments_have_a_row_each_under_their_names(tmp_path: Path) -> None:
+    both = {"base": 1.0, "head": 1.5}
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], environments=both, speed={"b": 1.0}).path
+    rows = tables.table(outcomes.read([run])).sections[0].rows
+    assert [row[:2] for row in rows] == [("*", "b @base"), ("", "b @head")]
+    other = fabricate.passes(tmp_path / "s", [fabricate.CASE], speed={"b": 1.0}).path
+    side = tables.table(outcomes.read([run, other])).sections[0].rows
+    assert [(row[0], row[1] != "", row[2] != "") for row in side] == [
+        ("b @base", True, False),
+        ("b @head", True, False),
+        ("b", False, True),
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from suite.cases.case import Case
@@ -21,6 +22,12 @@ CASE = CASES[0]
 SPEED = {"torch_index_select": 1.0, "numba_cpu": 0.5, "numpy_take": 2.0}
 """Backends and how many times longer than the first they take."""
 COPY_BYTES_PER_S = 20e9
+BEGAN_S = 1.7e9
+METER_S = 1.5e-5
+"""What the meter reads at full speed."""
+TURN_S = 0.02
+SLOW = 1.4
+"""How many times longer all takes in a slow stretch."""
 ENVIRONMENT = Environment(
     created="2026-11-23T12:00:00+00:00",
     argv=("suite.run", "--preset", "smoke"),
@@ -132,6 +139,77 @@ def measurement(
         record(backend, case, seconds * factor, draw, name, **dict(changes))
         for backend, factor in speed.items()
     ]
+
+
+def steady(at_s: float) -> float:
+    """How many times slower than at full speed a machine is that never changes."""
+    return 1.0
+
+
+def slow_between(*stretches: tuple[float, float]) -> Callable[[float], float]:
+    """The same of one that is slow in some stretches, each its first and last second of the run."""
+    return lambda at_s: SLOW if any(low <= at_s < high for low, high in stretches) else 1.0
+
+
+def metered(
+    records: Sequence[Record], began_s: float = 0.0, slowness: Callable[[float], float] = steady
+) -> list[Record]:
+    """The records of one measurement with a meter's readings around each turn, taken at a machine's speed.
+
+    Args:
+        began_s: seconds of the run before it. slowness: at a second of the run, how many times slower.
+    """
+    draw = random.Random(f"meter {began_s}")
+    taken: list[Record] = []
+    for place, one in enumerate(records):
+        turns = [began_s + TURN_S * (place + len(records) * k) for k in range(len(one.rounds))]
+        slow = [slowness(at_s) for at_s in turns]
+
+        def slowed(rounds: Any, slow: Sequence[float] = slow) -> Any:
+            return rounds and tuple(
+                tuple(s * times for s in some) for some, times in zip(rounds, slow, strict=False)
+            )
+
+        meters = tuple(tuple(METER_S * times * draw.uniform(1, 1.01) for _ in range(2)) for times in slow)
+        samples = replace(
+            one.samples,
+            **{name: slowed(getattr(one.samples, name)) for name in ("call_s", "kernel_s", "enqueue_s")},
+            began_s=tuple(BEGAN_S + at_s for at_s in turns),
+            meter_s=meters,
+            meter_threads=1,
+        )
+        taken.append(replace(one, samples=samples))
+    return taken
+
+
+def passes(
+    path: Path,
+    cases: Iterable[Case] = CASES,
+    count: int = 3,
+    environments: Mapping[str | None, float] = MappingProxyType({None: 1.0}),
+    slowness: Callable[[float], float] = steady,
+    environment: Environment = ENVIRONMENT,
+    speed: Mapping[str, float] = SPEED,
+    **options: Any,
+) -> Run:
+    """A run on disk that went over its cases several times, the machine's speed measured with each turn.
+
+    Args:
+        environments: by name, how many times longer the backends take in it. slowness: as in ``metered``.
+    """
+    made, at_s = Run.create(path, environment), 0.0
+    for number in range(1, count + 1):
+        for place, case in enumerate(cases):
+            some = [
+                replace(one, measurement=f"p{number}-m{place}", pass_number=number, environment=name)
+                for k, (name, factor) in enumerate(environments.items())
+                for one in measurement(
+                    case, place, {b: factor * of for b, of in speed.items()}, 100 * number + k, **options
+                )
+            ]
+            made.append(metered(some, at_s, slowness))
+            at_s += TURN_S * len(some) * max(len(one.rounds) for one in some)
+    return made
 
 
 def run(

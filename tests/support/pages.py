@@ -87,14 +87,34 @@ def divided_run(path: Path) -> None:
             run.append(fabricate.measurement(case, 10 * number + batch, speed, converged=False))
 
 
+SLOW = ((0.0, 0.96), (5.76, 6.72), (11.52, 12.48), (13.0, 13.2))
+"""Seconds of ``slow_run`` in which the machine was slow: the first case of each pass, and a while."""
+
+
+def slow_run(path: Path) -> None:
+    """Three passes on a machine that was slow for a while."""
+    known = replace(fabricate.ENVIRONMENT, full_speed_s={"1": fabricate.METER_S})
+    fabricate.passes(path, CASES, slowness=fabricate.slow_between(*SLOW), environment=known)
+
+
+def environments_run(path: Path) -> None:
+    """Backends of two Python environments that took turns; they are slower in the second."""
+    both = {"base": 1.0, "head": 1.25}
+    facts = {name: {"python": f"{name}/bin/python", "version": "3.13.1"} for name in both}
+    where = replace(fabricate.ENVIRONMENT, environments=facts)
+    fabricate.passes(path, CASES, environments=both, environment=where)
+
+
 def evil_run(path: Path) -> None:
     """Every text that a file can hold is hostile."""
     facts = {text: text for text in EVIL}
     environment = replace(
         fabricate.ENVIRONMENT, argv=EVIL, commit=EVIL[1], packages=facts, cpu={**facts, "model": EVIL[0]}
     )
+    environment = replace(environment, environments={EVIL[0]: facts}, full_speed_s=facts)
     run = Run.create(path, replace(environment, gpu={"name": EVIL[2]}, created=EVIL[1], machine=EVIL[0]))
     case = replace(CASES[0], distribution="file:" + EVIL[2])
     speed = {text: 1.0 + k for k, text in enumerate(EVIL)}
-    run.append(fabricate.measurement(case, speed=speed, device="cuda" + EVIL[0]))
+    made = fabricate.measurement(case, speed=speed, device="cuda" + EVIL[0], environment=EVIL[1])
+    run.append(fabricate.metered(made))
     run.append(fabricate.failure(text, CASES[1], "m1", status="crashed", reason=text) for text in EVIL)

@@ -20,7 +20,10 @@ from suite.text import cut
 Column = list[Any]
 Floats = NDArray[np.float64]
 
-WORDS = ("run", "device", "backend", "status", "reason", "clock", "no_memory", "no_energy", "no_dram")
+WORDS = (
+    *("run", "device", "backend", "environment", "status", "reason", "clock", "slow"),
+    *("no_memory", "no_energy", "no_dram"),
+)
 """Columns of text: each holds places in a list of the texts that occur."""
 SHARED = (*WORDS, "compulsory_bytes")
 """Columns kept so, as their values are long and repeat."""
@@ -28,14 +31,17 @@ COPIED = (
     "status",
     "reason",
     "device",
-    "backend",
     "run",
+    "environment",
     "clock",
     "converged",
     "held",
     "allocates",
     "samples",
     "rounds",
+    "passes",
+    "full_speed_fraction",
+    "at_full_speed",
     "distinct_fraction",
     "cache_resident",
     "extra_memory_bytes",
@@ -68,8 +74,9 @@ def figures(results: Results) -> dict[str, object]:
 
     Returns:
         ``axes``: their names. ``cases``: by axis, and by figure or text of a case, a list with a place for
-        each case. ``rows``: a list a column, in the order of the records, where a text or a case is its place
-        in ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value. A column that is the
+        each case. ``words``: the texts of a column; ``alone`` has the backends without their environments.
+        ``rows``: a list a column, in the order of the records, where a text or a case is its place in
+        ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value. A column that is the
         same everywhere is that value instead of a list.
     """
     with outcomes.uncollected():
@@ -81,6 +88,8 @@ def figures(results: Results) -> dict[str, object]:
     }
     words = {name: _numbered(rows, name) for name in SHARED}
     words |= {name: _numbered(of_cases, name) for name in ("table", "ids")}
+    alone = {o.name: o.backend for o in results.outcomes}
+    words["alone"] = [cut(name, MOST_TEXT) for name in alone.values()]
     return {
         "axes": AXES,
         "cases": of_cases,
@@ -94,6 +103,8 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     cases = {case: place for place, case in enumerate(dict.fromkeys(o.case for o in results.outcomes))}
     table = columns(results)
     rows = {name: _plain(table[name]) for name in COPIED}
+    rows["backend"] = [o.name for o in results.outcomes]
+    rows["slow"] = [o.slow_note for o in results.outcomes]
     rows["compulsory_bytes"] = table["compulsory_bytes"]
     clocks = np.array(table["clock"], object)
     headline = [np.array(table[name]) for name in HEADLINE]

@@ -6,6 +6,7 @@ const byAxis = name => i => axis(name, i);
 const DIMENSIONS = [
   {key: "run", label: "Run", value: byWord("run")},
   {key: "device", label: "Device", value: byWord("device")},
+  {key: "environment", label: "Environment", value: byWord("environment")},
   {key: "backend", label: "Backend", value: byWord("backend")},
   {key: "dtype", label: "Data type", value: byAxis("dtype")},
   {key: "cache", label: "Cache", value: byAxis("cache")},
@@ -55,7 +56,7 @@ function drawFilters(changed) {
   const focused = document.activeElement && document.activeElement.id;
   const fields = [];
   for (const [k, {key, label, values, counts, order}] of DIMENSIONS.entries()) {
-    if (values.length < 2 && ["run", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
+    if (values.length < 2 && ["run", "environment", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
     const chips = order.map(code => {
       const value = values[code], pressed = state.chosen[key].has(value);
       const toggle = () => {

@@ -79,7 +79,7 @@ const COLUMNS = {
   cache: {key: "cache", label: "cache", value: i => axis("cache", i)},
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf},
-  time: {key: "time", label: "µs", value: i => timeOf(i), show: i => digits(timeOf(i)), number: true, about: "by the record's own clock"},
+  time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, about: "by the record's own clock"},
   precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? (spanOf(i) ? "±" + percent(precisionOf(i)) : "±?") : "", number: true, about: "half the 95 % interval; ? where there were too few rounds"},
   speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
@@ -99,7 +99,7 @@ const COLUMNS = {
   dramShare: {key: "dramShare", label: "DRAM / declared", value: i => dramOf(i), show: i => dramOf(i) === null ? "" : digits(dramOf(i)) + "×", number: true},
   dramMissing: {key: "dramMissing", label: "DRAM traffic unknown", value: i => word("no_dram", i), long: true},
   status: {key: "status", label: "status", value: i => word("status", i)},
-  remark: {key: "remark", label: "remark", value: remark, long: true},
+  remark: {key: "remark", label: "remark", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
 };
 for (const clock of ["kernel", "enqueue", "call"]) {
   COLUMNS[clock] = {
@@ -109,10 +109,12 @@ for (const clock of ["kernel", "enqueue", "call"]) {
 }
 function remark(i) {
   if (!done(i)) return word("reason", i);
-  return [isFastest(i) ? "fastest" : rows.best[i] ? "tied with the fastest" : "",
-    rows.converged[i] === 0 ? "not converged" : "", rows.held[i] === 0 ? "queue ran dry" : "",
+  const fastest = isFastest(i) ? "fastest" : isTied(i) ? "tied with the fastest" : "";
+  return [...(word("slow", i) ? [word("slow", i)] : [fastest, rows.converged[i] === 0 ? "not converged" : ""]), rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }
+/* A text whose beginning, where there is any, is to be seen first. */
+const stressed = (text, first, title) => first ? [el("b", {class: "bad", title}, first), text.slice(first.length)] : text;
 const known = name => rows[name].some(value => value !== null);
 const shows = {
   place: places.length > 1, offset: data.cases.offset.some(Boolean), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import starmap
 from pathlib import Path
 
 from suite.analysis.outcome import Outcome
@@ -13,10 +14,11 @@ from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
 from suite.report import sentences, tables
 from suite.report.page import data
+from suite.report.page.strip import strip
 from suite.report.tables import LEGEND, Place
 from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import plain
-from suite.units import count
+from suite.units import count, time_of
 
 _HERE = Path(__file__).parent
 STYLE = "style.css"
@@ -44,6 +46,7 @@ def html(results: Results, baseline: str | None = None) -> str:
         data=data.embedded(results),
         places=[_card(results, *place, baseline) for place in tables.places(results).items()],
         several=len(tables.places(results)) > 1,
+        strips=list(filter(None, starmap(strip, results.speeds.items()))),
         environments=[_environment(name, e) for name, e in results.environments.items()],
         methods=sorted({e.method for e in results.environments.values()}),
         notes=[plain(note) for note in results.notes],
@@ -84,7 +87,8 @@ def _card(
     """The card of one device of one run, above the plots."""
     run, device = place
     environment = results.environments[run]
-    first, *more = sentences.sentences(Results({run: environment}, here, ()), baseline)
+    speeds = {run: results.speeds.get(run, ())}
+    first, *more = sentences.sentences(Results({run: environment}, here, (), speeds), baseline)
     return {
         "run": plain(run),
         "device": plain(device),
@@ -98,9 +102,10 @@ def _card(
 
 
 def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
-    absent = {o.backend for o in here} - {o.backend for o in here if o.status != "unavailable"}
-    failed = sum(not o.completed and o.backend not in absent for o in here)
-    unsure = sum(o.converged is False for o in here)
+    absent = {o.name for o in here} - {o.name for o in here if o.status != "unavailable"}
+    failed = sum(not o.completed and o.name not in absent for o in here)
+    unsure = sum(o.converged is False and o.decides for o in here)
+    slow = [o.slow_note is not None for o in here if o.full_speed is not None]
     cases = len({o.case for o in here})
     return [
         ("case" if cases == 1 else "cases", f"{cases:,}"),
@@ -112,6 +117,7 @@ def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str,
             else []
         ),
         (f"not converged{_asked(environment)}", f"{unsure:,}"),
+        *([("measured slow", f"{sum(slow):,}")] if slow else []),
         (
             "noise floor",
             _floor(environment),
@@ -167,9 +173,20 @@ def _environment(name: str, environment: Environment) -> dict[str, object]:
         ("GPU", environment.gpu),
         ("system", environment.system),
         ("packages", environment.packages),
+        ("meter at full speed", _meter(environment.full_speed_s)),
+        *((f"environment {name}", facts) for name, facts in environment.environments.items()),
     )
-    shown = [(title, [(plain(k), _fact(v)) for k, v in facts.items()]) for title, facts in groups if facts]
+    shown = [
+        (plain(title), [(plain(k), _fact(v)) for k, v in facts.items()]) for title, facts in groups if facts
+    ]
     return {"name": plain(name), "groups": shown, "size": count(sum(len(f) for _, f in shown), "fact")}
+
+
+def _meter(full_speed_s: Mapping[str, Fact]) -> dict[str, Fact]:
+    return {
+        f"{threads} thread{'' if threads == '1' else 's'}": time_of(one) if isinstance(one, float) else one
+        for threads, one in full_speed_s.items()
+    }
 
 
 def _fact(fact: Fact) -> str:

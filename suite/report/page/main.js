@@ -51,11 +51,12 @@ function drawAll() {
 }
 
 /* The data as files; no cell can be read as a formula. */
-const TEXTS = ["run", "backend", "status", "reason", "device", "clock"];
-const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
+const TEXTS = ["run", "backend", "environment", "status", "reason", "device", "clock"];
+const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share", "slow", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
 const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
 const whole = i => ({
   ...Object.fromEntries(TEXTS.map(name => [name, rows[name][i] === null ? null : word(name, i)])),
+  backend: words.alone[rows.backend[i]],
   ...Object.fromEntries(data.axes.map(name => [name, axis(name, i)])),
   gb_per_s: done(i) ? Number(speedOf(i).toPrecision(4)) : null, payload_bytes: payloadBytes(i), compulsory_bytes: rows.compulsory_bytes[i] === null ? null : words.compulsory_bytes[rows.compulsory_bytes[i]],
   fraction_of_ceiling: shareOf(i), ...Object.fromEntries(SPANS.flatMap(([name, unit, span]) => {

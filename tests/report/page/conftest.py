@@ -11,7 +11,16 @@ from suite.analysis import outcomes
 from suite.report.page import html
 from tests.support import fabricate
 from tests.support.browser import Browser
-from tests.support.pages import CASES, counted_run, divided_run, evil_run, gpu_run, tied_run
+from tests.support.pages import (
+    CASES,
+    counted_run,
+    divided_run,
+    environments_run,
+    evil_run,
+    gpu_run,
+    slow_run,
+    tied_run,
+)
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     counted_run(root / "counted")
     tied_run(root / "tied")
     divided_run(root / "divided")
+    slow_run(root / "slow")
+    environments_run(root / "environments")
     pages = {
         "host": ["host"],
         "two": ["host", "gpu"],
@@ -30,6 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "counted": ["counted"],
         "tied": ["tied"],
         "divided": ["divided"],
+        "slow": ["slow"],
+        "environments": ["environments"],
     }
     for name, runs in pages.items():
         text = html.html(outcomes.read([root / run for run in runs]))

@@ -13,6 +13,7 @@ import pytest
 
 from suite.analysis import outcomes
 from suite.cases.case import AXES
+from tests.support import fabricate
 from tests.support.browser import Browser
 from tests.support.pages import CASES, EVIL, FAILURES
 
@@ -45,7 +46,7 @@ def chip(text: str) -> str:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["host", "two", "evil"])
+@pytest.mark.parametrize("name", ["host", "two", "evil", "slow", "environments"])
 def test_it_loads_in_both_themes(at: Any, name: str, theme: str) -> None:
     browser = at(name, theme=theme)
     light = sum(
@@ -301,6 +302,75 @@ def test_declared_bytes_stand_beside_those_the_counters_saw(at: Any) -> None:
     assert column(browser, "DRAM / declared", grid) == ["0.500×"] * len(CASES)
 
 
+def test_the_speed_of_the_machine_is_drawn_beside_its_numbers(at: Any) -> None:
+    browser = at("slow")
+    assert browser.run("document.querySelectorAll('.strip svg').length") == 1
+    caption = browser.run("document.querySelector('#speed figcaption').textContent")
+    assert caption == "82 % of the time at full speed · 864 turns in 17.3 s"
+    assert caption.partition(" of the")[0] + " of the time" in browser.run(
+        "document.querySelector('.card').textContent"
+    )
+    areas = (
+        "[...document.querySelectorAll('.strip .fast, .strip .slowed')].map(p => getComputedStyle(p).fill)"
+    )
+    assert len(set(browser.run(areas))) == 2
+    unfold(browser, "#speed details")
+    full = browser.run(
+        "[...document.querySelectorAll('#speed tbody tr')].map(r => r.children[2].textContent)"
+    )
+    assert len(full) == 10 and full[0] == "45 %"
+    assert "the numbers are in the table" in browser.run(
+        "document.querySelector('.strip svg').getAttribute('aria-label')"
+    )
+
+
+def test_the_speed_is_seen_without_a_script(at: Any, browser: Browser) -> None:
+    at("slow")
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.call("Page.reload")
+        found = browser.call("DOM.getDocument", depth=-1)
+        text = json.dumps(found)
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert "preserveAspectRatio" in text and "82 % of the time at full speed" in text
+
+
+def test_a_page_without_a_meter_says_nothing_of_the_speed(at: Any) -> None:
+    browser = at("host")
+    assert browser.run("document.querySelectorAll('#speed, [data-to=speed], .strip').length") == 0
+    assert "measured slow" not in browser.run("document.querySelector('.facts').textContent")
+
+
+def test_a_case_measured_slow_is_marked_and_not_won(at: Any) -> None:
+    browser = at("slow")
+    remarks, times = column(browser, "remark"), column(browser, "µs")
+    lines = "[...document.querySelectorAll('#grid-records tbody tr')]"
+    marks = browser.run(f"{lines}.map(r => r.querySelectorAll('b.bad').length)")
+    assert remarks[:3] == ["not at full speed: 0 of 36 rounds"] * 3 and "fastest" in remarks[3:]
+    assert marks == [2] * 3 + [0] * (len(marks) - 3) and all(times)
+    assert "3 measured slow" in browser.run("document.querySelector('.facts').textContent")
+    first = "document.querySelector('#figure-map tbody tr:not(.total) td')"
+    assert browser.run(f"[{first}.className, {first}.textContent.startsWith('unclear')]") == ["unclear", True]
+    tip = browser.run("textOf(0)")
+    assert "not at full speed: 0 of 36 rounds" in tip
+
+
+def test_environments_are_in_the_names_and_can_be_filtered(at: Any) -> None:
+    browser = at("environments")
+    assert set(column(browser, "backend")) == {f"{b} @{e}" for b in fabricate.SPEED for e in ("base", "head")}
+    browser.run(f"{chip('head')}.click()")
+    assert set(column(browser, "backend")) == {f"{b} @head" for b in fabricate.SPEED}
+    assert "environment=head" in browser.run("location.hash")
+    rows = list(csv.DictReader(io.StringIO(browser.run("csv(all())"))))
+    assert {(row["backend"], row["environment"]) for row in rows} == {
+        (backend, name) for backend in fabricate.SPEED for name in ("base", "head")
+    }
+    titles = browser.run("[...document.querySelectorAll('#environment h3')].map(h => h.textContent)")
+    assert titles[-2:] == ["environment base", "environment head"]
+    assert "Environment" not in at("host").run("document.getElementById('chips').textContent")
+
+
 def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
     browser = at("host", width=390, height=844, phone=True)
     wide = "document.querySelector('#figure-map .scroll').scrollWidth"
@@ -323,7 +393,7 @@ def test_each_plot_has_its_numbers(at: Any) -> None:
         assert browser.run(f"document.querySelectorAll('#figure-{name} details tbody tr').length") > 3
 
 
-@pytest.mark.parametrize("name", ["host", "two", "evil"])
+@pytest.mark.parametrize("name", ["host", "two", "evil", "slow", "environments"])
 def test_a_phone_needs_no_sideways_scrolling(at: Any, name: str) -> None:
     browser = at(name, width=390, height=844, phone=True)
     assert browser.run("document.documentElement.scrollWidth") <= 390
