@@ -100,7 +100,7 @@ class Passes:
             copies = self.copies[task.case, str(task.device)]
             jobs = self.launch.jobs(parts, self.budget.next_limit_s(), number == 1, copies)
             records = [replace(record, pass_number=number) for record in self.crew.measure(jobs)]
-            self.budget.finished()
+            self.budget.finished(sum(map(_counted_s, records)))
             self.run.append(records)
             for record in records:
                 self._note(record)
@@ -114,6 +114,12 @@ class Passes:
             self.done[record.pass_number][record.environment].add(key)
             if record.status != "ok":
                 self.failed[record.environment].add(key)
+
+
+def _counted_s(record: Record) -> float:
+    """Length of the phase for the counters, which the first pass alone has."""
+    known = record.telemetry.get("sustained_s")
+    return known if isinstance(known, float) else 0.0
 
 
 def undecided(tasks: Sequence[Task], run: Run) -> list[Task]:

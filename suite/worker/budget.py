@@ -61,6 +61,7 @@ class Budget:
     def begin(self, places: Sequence[int], later: int) -> None:
         """A pass begins over the tasks in these places; so many passes over all are to come after it."""
         self.waiting, self.later = list(places), later
+        self.once_s: list[float] = []
 
     def fits(self, places: Sequence[int]) -> bool:
         """Whether there is time for a pass over these tasks."""
@@ -71,7 +72,8 @@ class Budget:
         self.began = self.now()
         here, every = list(self.waiting), range(self.tasks)
         self.place = self.waiting.pop(0)
-        spare_s = self.end - self.began - self._beside_s(here)
+        once_s = statistics.median_low(self.once_s or [0.0]) * len(here)
+        spare_s = self.end - self.began - self._beside_s(here) - once_s
         pass_s = self._beside_s(every)
         later = (spare_s - self.least_s * len(here)) / (pass_s + self.least_s * self.tasks)
         later = int(max(0.0, min(self.later, later)))
@@ -79,9 +81,14 @@ class Budget:
         self.given_s = min(self.limit_s, max(self.least_s, share_s))
         return self.given_s
 
-    def finished(self) -> None:
-        """A task is over; learn what it took beside its rounds, if it used all of their time."""
-        beside_s = self.now() - self.began - self.given_s
+    def finished(self, once_s: float = 0.0) -> None:
+        """A task is over; learn what it took beside its rounds, if it used all of their time.
+
+        Args:
+            once_s: how much of that only this pass takes, for each of its tasks.
+        """
+        self.once_s.append(once_s)
+        beside_s = self.now() - self.began - self.given_s - once_s
         if beside_s > 0:
             self.beside_s[self.place] = beside_s
 

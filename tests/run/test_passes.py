@@ -111,6 +111,23 @@ def test_counters_are_read_in_the_first_pass_only(run: Run) -> None:
     assert [job.settings.sustain_s for job in crew.jobs] == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
 
 
+def test_the_time_of_the_counters_is_told_to_the_budget(run: Run) -> None:
+    told: list[float] = []
+
+    class Told(Budget):
+        def finished(self, once_s: float = 0.0) -> None:
+            told.append(once_s)
+
+    crew = Crew()
+    real = crew.measure
+    crew.measure = lambda jobs: [  # type: ignore[method-assign]
+        replace(r, telemetry={"sustained_s": 1.5} if r.role == "backend" else {"sustained_s": None})
+        for r in real(jobs)
+    ]
+    Passes(Launch("--passes", "1"), run, crew, Told(None, 2, 8.0)).measure()  # type: ignore[arg-type]
+    assert told == [1.5 * len(fabricate.SPEED)] * 2
+
+
 def test_later_passes_keep_the_plain_copy_of_the_first_in_each_environment(run: Run) -> None:
     two = ("--environment", f"a={sys.executable}", "--environment", f"b={sys.executable}")
     launch = Launch("--passes", "2", *two)

@@ -21,11 +21,11 @@ class Hand:
         return self.now_s
 
 
-def spend(budget: Budget, clock: Hand, beside_s: float) -> float:
+def spend(budget: Budget, clock: Hand, beside_s: float, once_s: float = 0.0) -> float:
     """One task that uses all of its time, and some beside it; returns what it was given."""
     given = budget.next_limit_s()
     clock.now_s += given + beside_s
-    budget.finished()
+    budget.finished(once_s)
     return given
 
 
@@ -85,6 +85,18 @@ def test_what_a_task_cost_is_set_aside_for_it_in_the_next_pass() -> None:
         given = [spend(budget, clock, 10.0 if place == 0 else 0.5) for place in range(5)]
     assert clock.now_s - 100.0 == pytest.approx(60.0, abs=12)
     assert min(given) > 0.9 * max(given)
+
+
+def test_what_only_the_first_pass_takes_is_set_aside_for_no_other() -> None:
+    """Its tasks have a phase of 4 s for the counters."""
+    clock = Hand()
+    budget = Budget(100.0, 5, 30.0, now=clock, passes=2)
+    given: list[list[float]] = []
+    for later, once_s in ((1, 4.0), (0, 0.0)):
+        budget.begin(range(5), later)
+        given.append([spend(budget, clock, 1.0 + once_s, once_s) for _ in range(5)])
+    assert clock.now_s - 100.0 == pytest.approx(100.0, abs=2)
+    assert max(given[0][2:] + given[1]) < 1.2 * min(given[0][2:] + given[1])
 
 
 def test_little_time_has_fewer_passes_not_rounds_of_nothing() -> None:
