@@ -111,9 +111,10 @@ def _said(how: str, what: str, found: Sequence[Seen]) -> Iterator[str]:
         ratios = sorted(one.ratio.value for one in found)
         slow = sum(not one.full_speed for one in found)
         floors = [f"{floor:.1%} {_different(found, floor)}" for floor in FLOORS]
+        middle = f"{ratios[len(ratios) // 2]:.3f}, {ratios[0]:.3f} to {ratios[-1]:.3f}"
         yield (
-            f"{trials.verdicts(f'{how}, {what}', found)}; {slow} not at full speed; middle ratio "
-            f"{ratios[len(ratios) // 2]:.3f}, {ratios[0]:.3f} to {ratios[-1]:.3f}; by floor: {', '.join(floors)}"
+            f"{trials.verdicts(f'{how}, {what}', found)}; {slow} not at full speed; "
+            f"middle ratio {middle}; by floor: {', '.join(floors)}"
         )
 
 
