@@ -85,7 +85,8 @@ def measure(out: Path, runs: int, minutes: float, budget: str) -> None:
             return
         new = not (out / name / trials.FINISHED).exists()
         if trials.run(out / name, [*CASES, *words, "--time-budget", budget]) and new:
-            print(*read(out), sep="\n", flush=True)
+            print(*(f"  {line}" for line in read(out) if line.startswith(name.partition("-")[0])), sep="\n")
+            sys.stdout.flush()
 
 
 def read(out: Path) -> Iterator[str]:
@@ -109,10 +110,11 @@ def _said(how: str, what: str, found: Sequence[Seen]) -> Iterator[str]:
     if found:
         ratios = sorted(one.ratio.value for one in found)
         slow = sum(not one.full_speed for one in found)
-        floors = [f"{_different(found, floor)} with a floor of {floor:.1%}" for floor in FLOORS]
+        floors = [f"{floor:.1%} {_different(found, floor)}" for floor in FLOORS]
+        middle = f"{ratios[len(ratios) // 2]:.3f}, {ratios[0]:.3f} to {ratios[-1]:.3f}"
         yield (
-            f"{trials.verdicts(f'{how}, {what}', found)}; {slow} not at full speed; middle ratio "
-            f"{ratios[len(ratios) // 2]:.3f}, {ratios[0]:.3f} to {ratios[-1]:.3f}; {', '.join(floors)}"
+            f"{trials.verdicts(f'{how}, {what}', found)}; {slow} not at full speed; "
+            f"middle ratio {middle}; by floor: {', '.join(floors)}"
         )
 
 
