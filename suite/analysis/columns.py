@@ -18,7 +18,7 @@ from suite.cases.case import AXES
 from suite.records.device import CPU
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Environment, Fact
-from suite.stats import Estimate
+from suite.stats import Estimate, ratios
 
 NAN = math.nan
 UNREAD = "not measured"
@@ -123,11 +123,14 @@ def _names(some: Sequence[Outcome]) -> dict[str, Column]:
 
 def _times(some: Sequence[Outcome], timings: Sequence[Timing | None]) -> Estimates:
     """As ``comparison.time``; of one pass whose rounds all count, of many outcomes at once."""
-    simple = [len(o.passes) < 2 and o.chosen is None for o in some]
-    given = zip(some, timings, simple, strict=True)
+    given = list(zip(some, timings, strict=True))
     return _replaced(
-        reduce.medians([o.times(timing) if plain else () for o, timing, plain in given]),
-        {k: (comparison.time(o, timings[k]), len(o.counted)) for k, o in enumerate(some) if not simple[k]},
+        reduce.medians([o.times(timing) if _is_plain(o) else () for o, timing in given]),
+        {
+            k: (comparison.time(o, timing), len(o.counted))
+            for k, (o, timing) in enumerate(given)
+            if not _is_plain(o)
+        },
     )
 
 
@@ -156,22 +159,34 @@ def _speeds(results: Results, result: Estimates) -> dict[str, Column]:
     copied = np.array([o.case.ceiling_bytes for o in some], float)
     peak = np.array([_peak(o, results.environments[o.run]) for o in some])
     per_s = payload / result.value
-    copies = np.array([comparison.ceiling_bytes_per_s(o) or NAN for o in some])
+    copies = _times([o.ceiling or o for o in some], [o.clock if o.ceiling else None for o in some])
     slower, share = _ceiling_ratios(some), payload / copied
     with np.errstate(divide="ignore"):
         fraction = Estimates(share / slower.value, share / slower.high, share / slower.low, slower.counts)
     return {
         "gb_per_s": (per_s / 1e9).tolist(),
-        "ceiling_gb_per_s": (copies / 1e9).tolist(),
+        "ceiling_gb_per_s": (copied / copies.value / 1e9).tolist(),
         **_interval(fraction, *(f"fraction_of_ceiling{end}" for end in ("", "_low", "_high")), unit=1.0),
         "fraction_of_peak": (per_s / peak).tolist(),
     }
 
 
 def _ceiling_ratios(some: Sequence[Outcome]) -> Estimates:
-    ratios = [comparison.ceiling_ratio(o) for o in some]
-    value, low, high = (np.array([getattr(one, end) for one in ratios]) for end in ("value", "low", "high"))
-    return Estimates(value, low, high, np.zeros(len(some), np.int64))
+    """As ``comparison.ceiling_ratio``; of one pass whose rounds all count, of many outcomes at once."""
+    plain = [_is_plain(o) and (o.ceiling is None or _is_plain(o.ceiling)) for o in some]
+    return _replaced(
+        reduce.medians(
+            [
+                ratios(o.rounds, o.ceiling.times(o.clock)) if simple and o.ceiling else ()
+                for o, simple in zip(some, plain, strict=True)
+            ]
+        ),
+        {k: (comparison.ceiling_ratio(o), 0) for k, o in enumerate(some) if not plain[k]},
+    )
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    return len(outcome.passes) < 2 and outcome.chosen is None
 
 
 def _bytes(some: Sequence[Outcome]) -> dict[str, Column]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from suite.analysis.reduce import Timing, Timings
 from suite.cases.case import Case
@@ -104,6 +105,10 @@ class Outcome:
             passes=(len(head.medians),) if head else (),
         )
 
+    def beside(self, ceiling: Outcome) -> Outcome:
+        """The same with its ceiling. For many, ``dataclasses.replace`` takes too long."""
+        return Outcome(*_BUT_THE_CEILING(self), ceiling=ceiling)
+
     @property
     def key(self) -> Key:
         """What it is the outcome of, within its run."""
@@ -167,3 +172,6 @@ class Outcome:
             values += [order_statistics(own).value] if own else []
             start += count
         return values
+
+
+_BUT_THE_CEILING = attrgetter(*(field.name for field in fields(Outcome) if field.name != "ceiling"))

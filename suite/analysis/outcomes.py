@@ -112,7 +112,7 @@ class _Found:
         metered: of each measurement on a device, the turns of its contenders.
     """
 
-    parts: dict[Key, dict[int, Outcome]] = field(default_factory=lambda: defaultdict(dict))
+    parts: dict[Key, dict[int, Outcome]] = field(default_factory=dict)
     ceilings: dict[Rounds, Outcome] = field(default_factory=dict)
     metered: dict[speed.Place, dict[speed.Key, Metered]] = field(default_factory=lambda: defaultdict(dict))
     known: int = 0
@@ -121,7 +121,7 @@ class _Found:
         """One more record; a later one of the same contender and pass takes the place of the earlier."""
         if record.role == "backend":
             self.known += 1
-            self.parts[outcome.key][record.pass_number] = outcome
+            self.parts.setdefault(outcome.key, {})[record.pass_number] = outcome
         elif outcome.completed:
             self.ceilings[record.measurement, record.device, record.environment] = outcome
         if metered := Metered.of(record):
@@ -147,21 +147,28 @@ class _Found:
 
     def outcomes(self, precision: Fact) -> list[Outcome]:
         """One outcome of each contender, with the ceiling beside it."""
-        own = []
+        own, copies = list[Outcome](), dict[tuple[tuple[str, ...], str, str | None], Outcome | None]()
         for passes in self.parts.values():
             outcome = _chosen(merged([passes[number] for number in sorted(passes)]))
-            copies = [
-                self.ceilings.get((measurement, outcome.device, outcome.environment))
-                for measurement in outcome.measurements
-            ]
-            known = [copy for copy in copies if copy is not None]
-            whole = known and len(known) == len(copies)
-            own.append(replace(outcome, ceiling=_chosen(merged(known))) if whole else outcome)
+            places = outcome.measurements, outcome.device, outcome.environment
+            if places not in copies:
+                copies[places] = self._ceiling(outcome)
+            ceiling = copies[places]
+            own.append(outcome.beside(ceiling) if ceiling else outcome)
         spreads = spreads_of(own)
         return [
             _over_passes(o, spreads.get(o.device, NO_SPREADS), precision) if len(o.passes) > 1 else o
             for o in own
         ]
+
+    def _ceiling(self, outcome: Outcome) -> Outcome | None:
+        """The copy that took turns with it; null unless it did in each of its passes."""
+        copies = [
+            self.ceilings.get((measurement, outcome.device, outcome.environment))
+            for measurement in outcome.measurements
+        ]
+        known = [copy for copy in copies if copy is not None]
+        return _chosen(merged(known)) if known and len(known) == len(copies) else None
 
 
 def _contender(outcome: Outcome, role: Role) -> speed.Key:

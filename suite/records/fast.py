@@ -89,23 +89,28 @@ def _converter(kind: Any) -> Convert:
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
     inner = {place: _inner(hints[field.name]) for place, field in enumerate(fields)}
     nested = [(place, convert) for place, convert in inner.items() if convert]
-    late = strict.ABSENT_BEFORE.get(kind.__name__, ())
-    absent = [(place, _default(f)) for place, f in enumerate(fields) if f.name in late]
+    count, late = len(fields), strict.ABSENT_BEFORE.get(kind.__name__, ())
+    first = count - len(late)  # those that may be absent stand last
+    defaults, gone = [_default(f) for f in fields[first:]], kind.__name__ in strict.GONE
     make = _maker(kind)
 
     def convert(struct: Any) -> tuple[Any, int]:
         values = [*astuple(struct)]
-        dropped = values[len(fields) :]
-        del values[len(fields) :]
-        colons = len(values) + len(dropped) - dropped.count(UNSET)
+        colons = len(values)
+        if gone:
+            colons -= values[count:].count(UNSET)
+            del values[count:]
         for place, then in nested:
             if values[place] is not None and values[place] is not UNSET:
                 values[place], more = then(values[place])
                 colons += more
-        for place, default in absent:
-            if values[place] is UNSET:
-                values[place] = default()
-                colons -= 1
+        end = count
+        while end > first and values[end - 1] is UNSET:
+            end -= 1
+            values[end] = defaults[end - first]()
+            colons -= 1
+        if UNSET in values[first:end]:
+            raise ValueError("a field is absent before one that is there")
         for value in values:
             if type(value) is str:
                 colons += value.count(":")
