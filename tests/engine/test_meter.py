@@ -289,14 +289,16 @@ def test_no_sample_has_a_reading_in_it() -> None:
 def test_a_cold_turn_reads_memory_before_its_first_call_and_after_its_last() -> None:
     log: list[str] = []
     turn = cold(log).turn([lambda: log.append("warm up")], [lambda: log.append("call")] * 2, 1)
-    assert log == ["meter", "memory", "warm up", "call", "call", "memory", "meter"]
-    assert turn.memory_s == turn.meter_s == [1e-5, 1e-5]
+    assert log[:2] == ["meter", "memory"] and log[-2:] == ["memory", "meter"]
+    assert [each for each in log if each != "meter"] == ["memory", "warm up", "call", "call", "memory"]
+    assert turn.memory_s == [1e-5, 1e-5]
 
 
 def test_memory_is_not_read_between_samples() -> None:
     log: list[str] = []
     cold(log).turn([], [lambda: busy(1.5 * METER_NS * 1e-9)] * 3, 1)
-    assert log == ["meter", "memory", "meter", "meter", "memory", "meter"]
+    assert log[:2] == ["meter", "memory"] and log[-2:] == ["memory", "meter"]
+    assert log.count("memory") == 2 and log.count("meter") > 3
 
 
 @pytest.mark.parametrize("without", [{"kept": 1}, {"meters": None}, {"memory": None}])
@@ -313,7 +315,7 @@ def test_memory_is_not_read_while_the_time_of_a_lookup_is_found_out() -> None:
     Turns([lambda: busy(1e-4)] * 2, clock, 0.02, hot=False, flushed=False).warm_up()
     assert log == []
     clock.turn([], [lambda: None], 1)
-    assert len(log) == 4
+    assert len(log) == 4, "each before and after"
 
 
 def test_a_spot_check_takes_no_reading_away() -> None:
