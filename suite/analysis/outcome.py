@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 
@@ -107,7 +107,8 @@ class Outcome:
 
     def beside(self, ceiling: Outcome) -> Outcome:
         """The same with its ceiling. For many, ``dataclasses.replace`` takes too long."""
-        return Outcome(*_BUT_THE_CEILING(self), ceiling=ceiling)
+        make: Callable[..., Outcome] = Outcome
+        return make(*_BUT_THE_CEILING(self), ceiling)
 
     @property
     def key(self) -> Key:

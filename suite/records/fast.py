@@ -92,6 +92,7 @@ def _converter(kind: Any) -> Convert:
     count, late = len(fields), strict.ABSENT_BEFORE.get(kind.__name__, ())
     first = count - len(late)  # those that may be absent stand last
     defaults, gone = [_default(f) for f in fields[first:]], kind.__name__ in strict.GONE
+    texts = [place for place, field in enumerate(fields) if str in strict.json_types(hints[field.name])]
     make = _maker(kind)
 
     def convert(struct: Any) -> tuple[Any, int]:
@@ -111,9 +112,9 @@ def _converter(kind: Any) -> Convert:
             colons -= 1
         if UNSET in values[first:end]:
             raise ValueError("a field is absent before one that is there")
-        for value in values:
-            if type(value) is str:
-                colons += value.count(":")
+        for place in texts:
+            if type(values[place]) is str:
+                colons += values[place].count(":")
         return make(*values), colons
 
     return convert

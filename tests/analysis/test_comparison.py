@@ -115,6 +115,8 @@ def test_a_case_is_undecided_while_a_verdict_or_an_interval_or_its_speed_is_open
     assert not comparison.undecided(clear, FLOOR)
     assert comparison.undecided([clear[0], replace(clear[1], converged=False)], FLOOR)
     assert comparison.undecided(converged(measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)), FLOOR)
+    alone = converged(measured({"x": 1.0}, slow=[SLOW] * 3))
+    assert comparison.undecided(alone, FLOOR), "it has none to be told from, and still no result"
     close = converged(measured({"x": 1.0, "y": 1.0205}, (1.0, 1.0, 1.0)))
     assert not comparison.undecided(close, FLOOR)
     made = []
