@@ -249,6 +249,14 @@ def test_without_a_meter_and_of_one_pass_nothing_is_said_of_either(folder: Path)
     assert not [line for line in lines if "pass" in line or "full speed" in line]
 
 
+def test_of_a_device_without_a_meter_the_speed_is_not_said(tmp_path: Path) -> None:
+    run = fabricate.passes(tmp_path / "r", [CASE], count=1)
+    run.append(fabricate.measurement(CASE, 7, device="cuda:0", clock="kernel"))
+    lines = words.sentences(outcomes.read([run.path]), None)
+    said = [k for k, line in enumerate(lines) if "of the time" in line]
+    assert len(said) == 1 and lines.index("r on cpu:") < said[0] < lines.index("r on cuda:0:")
+
+
 def test_what_was_not_at_full_speed_is_not_called_faster(tmp_path: Path) -> None:
     """Of three cases the first was measured slow: two are compared, and the third decides nothing."""
     lines = passed(tmp_path, slowness=fabricate.slow_between((0, 0.96), (2.88, 3.84), (5.76, 6.72)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,10 +71,11 @@ def strip(run: str, moments: Sequence[Moment]) -> Strip | None:
     """The machine's speed over a run, in at most MOST_COLUMNS columns of equal time; null without turns."""
     if not moments:
         return None
-    began, speeds = np.array(moments, float).T
+    flat = np.fromiter(itertools.chain.from_iterable(moments), float, 2 * len(moments))
+    began, speeds = flat.reshape(-1, 2).T
     pauses = np.diff(began, prepend=began[0])
     elapsed = np.minimum(pauses, LONGEST_PAUSE_S).cumsum()
-    low = min(LEAST, math.floor(10 * float(np.quantile(speeds, OUTLIERS, method="lower"))) / 10)
+    low = min(LEAST, math.floor(10 * float(np.quantile(speeds, OUTLIERS))) / 10)
     columns = list(_columns(elapsed, speeds, min(MOST_COLUMNS, len(moments))))
     seconds = f"{digits(float(elapsed[-1]))} s"
     cut = f", with pauses cut to {LONGEST_PAUSE_S:.0f} s" if pauses.max() > LONGEST_PAUSE_S else ""

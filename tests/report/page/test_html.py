@@ -50,3 +50,11 @@ def test_no_script_makes_markup_of_text_or_reaches_out(name: str) -> None:
     ):
         assert word not in source
     assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", source)
+
+
+def test_the_speed_of_the_machine_needs_no_script(folder: Path) -> None:
+    before = (folder / "slow.html").read_text(encoding="utf-8").partition("<script")[0]
+    assert "<b>82 % of the time at full speed</b>" in before
+    assert re.findall(r'<path class="(\w+)" d="M[^"]+"/>', before.partition('class="strip"')[2]) == [
+        *("fast", "slowed", "span", "grid", "median", "guide"),
+    ]

@@ -324,18 +324,6 @@ def test_the_speed_of_the_machine_is_drawn_beside_its_numbers(at: Any) -> None:
     )
 
 
-def test_the_speed_is_seen_without_a_script(at: Any, browser: Browser) -> None:
-    at("slow")
-    browser.call("Emulation.setScriptExecutionDisabled", value=True)
-    try:
-        browser.call("Page.reload")
-        found = browser.call("DOM.getDocument", depth=-1)
-        text = json.dumps(found)
-    finally:
-        browser.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert "preserveAspectRatio" in text and "82 % of the time at full speed" in text
-
-
 def test_a_page_without_a_meter_says_nothing_of_the_speed(at: Any) -> None:
     browser = at("host")
     assert browser.run("document.querySelectorAll('#speed, [data-to=speed], .strip').length") == 0
