@@ -71,7 +71,7 @@ def test_measured(benchmark):
     replay.crew.measure = lambda jobs: records.extend(measure(jobs)) or records
     outcome = replay.outcome(replay.tasks[0], "numpy_take")
     replay.close()
-    Path("record.json").write_text(to_json(next(r for r in records if r.role == "backend")))
+    Path("records.jsonl").write_text("\\n".join(map(to_json, records)))
     measured.show(benchmark, CLOCK, outcome, replay.environment)
 """
 
@@ -117,16 +117,16 @@ def nothing_measured(folder: Path) -> subprocess.CompletedProcess[str]:
     return benchmark("--backend", str(absent), *where, "--benchmark-compare", **NUMPY_ALONE)
 
 
-def of_known_records(folder: Path) -> tuple[dict[str, dict[str, Any]], Record]:
-    """What pytest-benchmark made of known records, by test and backend, and the record of a real one."""
+def of_known_records(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Record]]:
+    """What pytest-benchmark made of known records, by test and backend, and the records of a real one."""
     (folder / "test_shown.py").write_text(SHOWN)
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     given = ("--benchmark-only", "--benchmark-json=saved.json", "-p", "no:cacheprovider")
     done = python("-m", "pytest", *given, cwd=folder, **NUMPY_ALONE)
     assert done.returncode == 0, done.stdout + done.stderr
     saved = json.loads((folder / "saved.json").read_text())["benchmarks"]
-    record = from_json(Record, (folder / "record.json").read_bytes())
-    return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, record
+    records = [from_json(Record, line) for line in (folder / "records.jsonl").read_bytes().splitlines()]
+    return {f"{one['name'].partition('[')[0]} {one['extra_info']['backend']}": one for one in saved}, records
 
 
 def of_two_environments(folder: Path) -> dict[str, dict[str, Any]]:
@@ -255,7 +255,7 @@ def test_a_histogram_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def shown(result_of: Callable[[str], Any]) -> tuple[dict[str, dict[str, Any]], Record]:
+def shown(result_of: Callable[[str], Any]) -> tuple[dict[str, dict[str, Any]], list[Record]]:
     return result_of("known")
 
 
@@ -270,14 +270,16 @@ def exactly(one: dict[str, Any], rounds: Sequence[Sequence[float]]) -> None:
     assert one["extra_info"]["ci_low_us"] == (known.low * 1e6 if bounded else None)
 
 
-def test_a_measurement_is_shown_as_it_is_recorded(shown: tuple[dict[str, Any], Record]) -> None:
-    saved, record = shown
-    assert record.samples
-    exactly(saved["test_measured numpy_take"], record.samples.call_s)
+def test_a_measurement_is_shown_as_it_is_recorded(shown: tuple[dict[str, Any], list[Record]]) -> None:
+    saved, records = shown
+    (record,) = (r for r in records if r.role == "backend")
+    outcome = outcomes.outcomes_of(records)["numpy_take"]
+    assert record.samples and outcome.counted
+    exactly(saved["test_measured numpy_take"], [record.samples.call_s[place] for place in outcome.counted])
 
 
 @pytest.mark.parametrize("name", fabricate.SPEED)
-def test_a_gpu_is_timed_by_its_own_clock(shown: tuple[dict[str, Any], Record], name: str) -> None:
+def test_a_gpu_is_timed_by_its_own_clock(shown: tuple[dict[str, Any], list[Record]], name: str) -> None:
     case = fabricate.CASES[0]
     records = fabricate.measurement(case, clock="kernel", device="cuda:0")
     (samples,) = (r.samples for r in records if r.backend == name)
