@@ -113,11 +113,12 @@ def _shown(compared: Sequence[Pair]) -> str:
 
 
 def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str:
-    ratios = [p.ratio.value for p in listed if p.ratio]
+    """By what was measured at full speed alone."""
+    ratios = [p.ratio.value for p in listed if p.ratio and not p.slow_notes]
     relation = sentences.times(stats.geometric_mean(ratios), 0.005) if ratios else "not comparable to"
     against = f"relative to {basis.relative_to}, " if basis.relative_to else ""
     by = "relative to each one's ceiling, " if basis.normalized else against
-    out = Counter(p.left_out for p in listed if p.left_out)
+    out = Counter(p.left_out or "not at full speed" for p in listed if p.left_out or p.slow_notes)
     why = f" ({', '.join(f'{n} {reason}' for reason, n in sorted(out.items()))})" if out else ""
     mean = f"geometric mean over {count(len(ratios), 'case')} that both completed"
     return f"overall: {by}{b} is {relation} {a}: {mean}; {sum(out.values())} left out{why}"

@@ -99,6 +99,8 @@ def test_what_was_not_measured_at_full_speed_stands_apart_and_decides_nothing(
     assert after[1].startswith("  UNCLEAR ") and after[1].endswith("B not at full speed: 3 of 36 rounds")
     assert "shows from" not in after[1]
     assert "in 1 case none would" in out
+    assert "overall: b is as fast as a: geometric mean over 5 cases that both completed; 1 left out" in out
+    assert "(1 not at full speed)" in out
 
 
 def test_slow_rounds_do_not_count(tmp_path: Path, said: Any) -> None:
