@@ -13,7 +13,7 @@ from pathlib import Path
 from suite.analysis import reduce, speed
 from suite.analysis.folders import Given, expand, names
 from suite.analysis.outcome import NO_SPREADS, Key, Outcome, Spreads
-from suite.analysis.passes import counted, merged, spreads_of
+from suite.analysis.passes import counted, kind_of, merged, spreads_of
 from suite.analysis.reduce import Timings
 from suite.analysis.speed import Judged, Metered, Moment, References
 from suite.cases.case import Case
@@ -157,7 +157,7 @@ class _Found:
             own.append(outcome.beside(ceiling) if ceiling else outcome)
         spreads = spreads_of(own)
         return [
-            _over_passes(o, spreads.get(o.device, NO_SPREADS), precision) if len(o.passes) > 1 else o
+            _over_passes(o, spreads.get(kind_of(o), NO_SPREADS), precision) if len(o.passes) > 1 else o
             for o in own
         ]
 

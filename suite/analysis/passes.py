@@ -63,24 +63,34 @@ def counted(outcome: Outcome) -> tuple[int, ...] | None:
     return tuple(places) if passes >= enough else None
 
 
-def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[str, Spreads]:
-    """How much the passes of one run scatter, by device: times, and ratios to the ceiling or another self."""
-    times: dict[str, list[Sequence[float]]] = defaultdict(list)
-    shares: dict[str, list[Sequence[float]]] = defaultdict(list)
-    selves: dict[str, list[Sequence[float]]] = defaultdict(list)
+Kind = tuple[str, str]
+"""(device, cache): cold lookups scatter with the memory's state, hot ones hardly."""
+
+
+def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:
+    """How much the passes of one run scatter, by kind: times, and ratios to the ceiling or another self."""
+    times: dict[Kind, list[Sequence[float]]] = defaultdict(list)
+    shares: dict[Kind, list[Sequence[float]]] = defaultdict(list)
+    selves: dict[Kind, list[Sequence[float]]] = defaultdict(list)
     first: dict[tuple[str, str, Case], Outcome] = {}
     for one in outcomes:
         if len(one.passes) > 1 and one.decides:
-            times[one.device].append(one.by_pass(one.rounds))
+            kind = kind_of(one)
+            times[kind].append(one.by_pass(one.rounds))
             if one.ceiling is not None:
-                shares[one.device].append(ratio_by_pass(one, one.ceiling))
+                shares[kind].append(ratio_by_pass(one, one.ceiling))
             other = first.setdefault((one.device, one.backend, one.case), one)
             if other is not one and other.measurements == one.measurements:
-                selves[one.device].append(ratio_by_pass(one, other))
+                selves[kind].append(ratio_by_pass(one, other))
     return {
-        device: Spreads(spread_of(of), spread_of(shares[device]), spread_of(selves[device]))
-        for device, of in times.items()
+        kind: Spreads(spread_of(of), spread_of(shares[kind]), spread_of(selves[kind]))
+        for kind, of in times.items()
     }
+
+
+def kind_of(outcome: Outcome) -> Kind:
+    """The kind of outcomes that scatter alike."""
+    return outcome.device, outcome.case.cache
 
 
 def ratio_by_pass(a: Outcome, b: Outcome) -> list[float]:

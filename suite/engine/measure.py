@@ -43,6 +43,7 @@ class Settings:
         cache_bytes: what has to be emptied for a lookup to be cold.
         sustain_s: length of the phase for counters, after the timed samples; 0 for none.
         copy: the plain copy that an earlier pass found fastest; null to try them all.
+        pass_number: the turns of each pass come in an order of its own.
     """
 
     precision: float = 0.01
@@ -51,6 +52,7 @@ class Settings:
     cache_bytes: int = 2**25
     sustain_s: float = 0.0
     copy: str | None = None
+    pass_number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def measure(
         gate: asked before each round.
     """
     case, settings, observer = setup.case, setup.settings, setup.observer
-    rng = np.random.default_rng([settings.seed, case.vocab, case.dim, case.batch])
+    rng = np.random.default_rng([settings.seed, settings.pass_number, case.vocab, case.dim, case.batch])
     counted = observer.watch()
 
     notice(None, "lay out the operands")

@@ -47,23 +47,25 @@ class Launch:
         self,
         parts: Parts,
         limit_s: float,
-        counted: bool = True,
+        number: int = 1,
         copies: Mapping[str | None, str] | None = None,
     ) -> dict[str | None, Job]:
         """What the workers are asked to do for a task, with so much time for the rounds of all.
 
         Args:
             parts: what is left of the task, by environment.
-            counted: whether there is a phase for the counters after the rounds.
+            number: of the pass; the first has a phase for the counters after the rounds.
             copies: the plain copy that an earlier pass found fastest, by environment.
         """
         request, measurement = self.request, uuid.uuid4().hex[:12]
-        sustain_s = request.sustain_s if counted else 0.0
+        sustain_s = request.sustain_s if number == 1 else 0.0
 
         def job(name: str | None, task: Task) -> Job:
             cache_bytes, copy = self.cache_bytes(task.device), (copies or {}).get(name)
             share_s = limit_s / len(parts)
-            settings = Settings(request.precision, share_s, request.seed, cache_bytes, sustain_s, copy)
+            settings = Settings(
+                request.precision, share_s, request.seed, cache_bytes, sustain_s, copy, number
+            )
             return Job(task.case, task.device, task.backends, measurement, settings, request.ids_file)
 
         return {name: job(name, task) for name, task in parts.items()}

@@ -98,7 +98,7 @@ class Passes:
             task = self.launch.tasks[place]
             progress.start(str(task))
             copies = self.copies[task.case, str(task.device)]
-            jobs = self.launch.jobs(parts, self.budget.next_limit_s(), number == 1, copies)
+            jobs = self.launch.jobs(parts, self.budget.next_limit_s(), number, copies)
             records = [replace(record, pass_number=number) for record in self.crew.measure(jobs)]
             self.budget.finished(sum(map(_counted_s, records)))
             self.run.append(records)
