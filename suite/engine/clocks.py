@@ -12,7 +12,7 @@ import numpy as np
 from backends import Array, Lookup
 from suite.engine import binding
 from suite.engine.binding import Binding
-from suite.engine.meter import METER_NS, Meter, memory_meter, meter_of
+from suite.engine.meter import METER_NS, Meter, meter_of
 from suite.engine.rotation import Flush
 from suite.engine.turns import Clock, Turn
 from suite.records.device import Device
@@ -42,8 +42,6 @@ class HostClock:
         binding: where the caller and OpenMP's threads run during a turn; None: wherever they happen to.
         meters: the meter of one thread or of all (``meter_of``); without it, and where the host waits for a
             device, none is read.
-        memory: the meter on memory (``memory_meter``), read where several results are kept, which is where
-            lookups are cold, and another meter is read.
     """
 
     name: ClockName = "call"
@@ -55,14 +53,11 @@ class HostClock:
         kept: int = 1,
         binding: Binding | None = None,
         meters: Callable[[bool], Meter | None] | None = None,
-        memory: Callable[[], Meter | None] | None = None,
     ) -> None:
         self.wait = wait
         self.binding = binding or Binding(())
         self.meters = meters
         self.meter: Meter | None = None
-        self.memory = memory
-        self.memory_meter: Meter | None = None
         self.meter_due_ns = 0
         self.binding.pool()
         self.kept: deque[Array] = deque(maxlen=kept)
@@ -75,8 +70,6 @@ class HostClock:
 
     def use_meter(self, threaded: bool) -> None:
         self.meter = self.meters(threaded) if self.meters else None
-        if self.meter and self.memory and self.kept.maxlen != 1:
-            self.memory_meter = self.memory()
 
     def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         turn = Turn()
@@ -84,10 +77,8 @@ class HostClock:
             self.wait()
         with self.binding.caller():
             self._read_meter(turn)
-            self._read_memory(turn)
             turn.settling_s, _ = self._time(turn, warm_up, -(-len(warm_up) // WARM_UP_READINGS))
             turn.call_s, turn.result = self._time(turn, lookups, repeat)
-            self._read_memory(turn)
             self._read_meter(turn)
         turn.whole = len(turn.call_s) == -(-len(lookups) // repeat)
         return turn
@@ -96,10 +87,6 @@ class HostClock:
         if self.meter is not None:
             turn.meter_s.append(self.meter.read())
             self.meter_due_ns = perf_counter_ns() + METER_NS
-
-    def _read_memory(self, turn: Turn) -> None:
-        if self.memory_meter is not None:
-            turn.memory_s.append(self.memory_meter.read())
 
     def _time(self, turn: Turn, lookups: Sequence[Lookup], repeat: int) -> tuple[list[float], Array]:
         now, wait, metered = perf_counter_ns, self.wait, self.meter is not None
@@ -243,7 +230,7 @@ def clock_of(device: Device, declared: str, flush: Flush | None, kept: int) -> C
         kept: how many results are held on to, so that an allocated one is as cold as the others.
     """
     if not device.is_gpu:
-        return HostClock(kept=kept, binding=binding.of_this_process(), meters=meter_of, memory=memory_meter)
+        return HostClock(kept=kept, binding=binding.of_this_process(), meters=meter_of)
     import torch
 
     if declared == "host":

@@ -255,7 +255,6 @@ def _samples(turns: Turns) -> Samples:
         began_s=tuple(round(turn.began_s, 6) for turn in turns.past),
         meter_s=rounds("meter_s") if turns.clock.meter_threads else (),
         meter_threads=turns.clock.meter_threads,
-        memory_s=rounds("memory_s") if any(turn.memory_s for turn in turns.past) else (),
     )
 
 

@@ -16,7 +16,7 @@ from suite.cases.case import Case
 from suite.engine import check, turns
 from suite.engine.arrays import Array, Arrays, Host
 from suite.engine.contender import Contender, Shared, best_copy
-from suite.engine.meter import memory_meter, meter_of
+from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
 from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
 from suite.records.record import Fact, Record, Traffic
@@ -96,7 +96,7 @@ def measure(
     counted = observer.watch()
 
     notice(None, "lay out the operands")
-    _make_meters(case, setup.arrays)
+    meter_of(threaded=False)  # made before a backend could put something in its place
     distinct = len(np.unique(ids.draw(case, 0, settings.seed, setup.file_ids)))
     rotation = rotation_of(case, distinct, settings.cache_bytes)
     operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
@@ -116,13 +116,6 @@ def measure(
     telemetry = {**setup.telemetry, **counted()}
     shared = Shared(measurement, settings.precision, traffic, table, telemetry, _full_speed_s(contenders))
     return [contender.record(shared) for contender in contenders]
-
-
-def _make_meters(case: Case, arrays: Arrays) -> None:
-    """Those of this case: before a backend could put something in their place or their memory be its."""
-    meter_of(threaded=False)
-    if case.cache == "cold" and not arrays.device.is_gpu:
-        memory_meter()
 
 
 def _turn_s(settings: Settings, contenders: int) -> float:

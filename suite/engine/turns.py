@@ -42,7 +42,6 @@ class Turn:
         held: whether a GPU's queue was full in every kernel sample; null without one.
         whole: whether it took all the samples it was to take.
         meter_s: what the meter read, before, between and after its calls; none of a clock without one.
-        memory_s: what the meter on memory read, before its calls and after; none of hot lookups.
         began_s: when it began, in seconds since the epoch.
     """
 
@@ -54,7 +53,6 @@ class Turn:
     whole: bool = True
     result: Array = None
     meter_s: list[float] = field(default_factory=list)
-    memory_s: list[float] = field(default_factory=list)
     began_s: float = field(default_factory=time)
 
     def times(self, clock: ClockName) -> list[float]:

@@ -40,8 +40,6 @@ class Samples:
         began_s: when each turn began, in seconds since the epoch.
         meter_s: what the meter read in each turn: before it, between samples, after it; empty without one.
         meter_threads: how many threads the meter ran on; null without one.
-        memory_s: what the meter on memory read before and after the samples of each turn; empty where
-            lookups are hot or there is no meter.
     """
 
     call_s: Rounds
@@ -54,7 +52,6 @@ class Samples:
     began_s: tuple[float, ...] = ()
     meter_s: Rounds = ()
     meter_threads: int | None = None
-    memory_s: Rounds = ()
 
     def times(self, clock: Clock) -> Rounds:
         """The samples by one clock, by round; none where that clock was not read."""

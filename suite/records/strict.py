@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 ABSENT_BEFORE = {
     "Case": {"offset"},
-    "Samples": {"began_s", "meter_s", "meter_threads", "memory_s"},
+    "Samples": {"began_s", "meter_s", "meter_threads"},
     "Traffic": {"huge_pages"},
     "Record": {"pass_number", "environment"},
     "Environment": {"full_speed_s", "environments"},

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import CFUNCTYPE, addressof, c_int64, c_void_p
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,25 +15,12 @@ import numpy as np
 import pytest
 
 from backends import choose
-from suite.cases.case import Cache, Case
+from suite.cases.case import Case
 from suite.engine import measure, meter, operands
 from suite.engine.arrays import HostArrays
 from suite.engine.clocks import CudaClock, HostClock
 from suite.engine.contender import Contender
-from suite.engine.meter import (
-    CHAINS,
-    MEMORY_LINES,
-    METER_NS,
-    MULTIPLIER,
-    READS,
-    RESULT,
-    RUNS,
-    STEPS,
-    Meter,
-    MeterChanged,
-    memory_meter,
-    meter_of,
-)
+from suite.engine.meter import CHAINS, METER_NS, RESULT, RUNS, STEPS, Meter, MeterChanged, meter_of
 from suite.engine.turns import Turn, Turns
 from suite.records.record import Record, from_json, to_json
 from suite.telemetry.host import HostObserver
@@ -57,30 +43,20 @@ def plausible(readings: Iterable[float]) -> bool:
     return found[0] > 1 * US and found[len(found) // 4] < 1000 * US
 
 
-def noted(log: list[str], seconds: float = 0.0, name: str = "meter") -> Callable[..., Meter]:
+def noted(log: list[str], seconds: float = 0.0) -> Callable[[bool], Meter]:
     """A meter that takes a while to read and notes that it was."""
 
     def read() -> float:
         busy(seconds)
-        log.append(name)
+        log.append("meter")
         return 1e-5
 
-    return lambda threaded=False: Meter(read, 2 if threaded else 1)
+    return lambda threaded: Meter(read, 2 if threaded else 1)
 
 
-def cold(log: list[str], **more: Any) -> HostClock:
-    """A clock of cold lookups that notes what it reads."""
-    memory = noted(log, name="memory")
-    clock = HostClock(**{"kept": 2, "meters": noted(log), "memory": memory, **more})
-    clock.use_meter(threaded=False)
-    return clock
-
-
-def records(
-    names: list[str], gate: measure.Gate = lambda: True, cache: Cache = "hot", **more: float
-) -> list[Record]:
+def records(names: list[str], gate: measure.Gate = lambda: True, **more: float) -> list[Record]:
     """A measurement beside NumPy's copy only: the others need torch and Numba, and seconds."""
-    arrays, case = HostArrays(), Case(5000, 32, batch=64, cache=cache)
+    arrays, case = HostArrays(), Case(5000, 32, batch=64, cache="hot")
     table = operands.build_table(arrays, *case.table)
     settings = measure.Settings(**{"limit_s": 0.3, "cache_bytes": 2**16, **more})  # type: ignore[arg-type]
     setup = measure.Setup(case, arrays, table, Reading(None, "not asked"), HostObserver(), settings)
@@ -92,7 +68,7 @@ def records(
 @pytest.fixture
 def made_anew() -> Iterator[None]:
     """Meters of this test's own."""
-    made = (meter._compiled, meter._of_the_caller, meter._of_library, meter.memory_meter)
+    made = (meter._compiled, meter._of_the_caller, meter._of_library)
     for each in made:
         each.cache_clear()
     yield
@@ -160,6 +136,8 @@ def test_work_that_comes_to_something_else_is_no_reading() -> None:
 
 def add(cell: int, amount: int = RESULT) -> None:
     """What the work does to its result."""
+    from ctypes import c_int64
+
     c_int64.from_address(cell).value += amount
 
 
@@ -167,91 +145,14 @@ def add(cell: int, amount: int = RESULT) -> None:
 def test_without_numbas_compiler_there_is_no_meter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
     assert meter_of(threaded=False) is None and meter_of(threaded=True) is None
-    assert memory_meter() is None
-    for record in records(["numpy_take"], cache="cold"):
+    for record in records(["numpy_take"]):
         assert record.status == "ok" and record.samples is not None
         assert record.samples.meter_s == () and record.samples.meter_threads is None
-        assert record.samples.memory_s == ()
         assert len(record.samples.began_s) == len(record.samples.call_s)
         assert from_json(Record, to_json(record).encode()) == record
 
 
-# --- what the one on memory reads ---------------------------------------------------------------------
-
-
-def lines(count: int) -> Iterator[int]:
-    place = 0
-    for _ in range(count):
-        place = (place * MULTIPLIER + 1) % MEMORY_LINES
-        yield place ^ place >> 10
-
-
-def run_on(array: np.ndarray[Any, Any]) -> tuple[Callable[[], Any], Any]:
-    """A run of the work on an array, and its cell: the sum, the line it has come to, the array's address."""
-    cell = (c_int64 * 3)(0, 0, array.ctypes.data)
-    work = CFUNCTYPE(None, c_void_p)(meter._compiled(meter._memory_source()))
-    return lambda: work(addressof(cell)), cell
-
-
-def test_every_line_is_read_before_one_is_read_again() -> None:
-    assert len(set(lines(MEMORY_LINES))) == MEMORY_LINES
-
-
-def test_each_run_goes_on_where_the_last_one_stopped() -> None:
-    array = np.zeros((MEMORY_LINES, 8), np.int64)
-    array[:, 0] = np.arange(MEMORY_LINES) ** 2
-    run, cell = run_on(array)
-    expected = np.array([*lines(5 * READS)]).reshape(5, READS) ** 2
-    for of_run in expected.sum(axis=1):
-        cell[0] = 7
-        run()
-        assert cell[0] == 7 + of_run
-
-
-def test_what_it_reads_is_in_no_cache() -> None:
-    array = np.ones((MEMORY_LINES, 8), np.int64)
-    run, cell = run_on(array)
-
-    def least(place: int | None) -> float:
-        times = []
-        for _ in range(50):
-            cell[1] = cell[1] if place is None else place
-            began = time.perf_counter_ns()
-            run()
-            times.append(time.perf_counter_ns() - began)
-        return min(times)
-
-    assert least(None) > 1.5 * least(0), "the same lines again and again are in one"
-
-
-def test_it_reads_the_time_of_its_reads() -> None:
-    found = memory_meter()
-    assert found is not None and found.threads == 1
-    assert plausible(found.read() for _ in range(50))
-    assert memory_meter() is found, "one a process"
-
-
-@pytest.mark.usefixtures("made_anew")
-def test_memory_that_was_written_to_is_no_reading() -> None:
-    found, array = memory_meter(), meter._kept[-1]
-    assert found is not None and array.nbytes == 64 * MEMORY_LINES
-    found.read()
-    array[:] = 0
-    with pytest.raises(MeterChanged):
-        found.read()
-
-
-@pytest.mark.usefixtures("made_anew")
-@pytest.mark.parametrize("error", [MemoryError, OSError])
-def test_without_its_memory_there_is_none(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_left(self: HostArrays, size: int) -> Any:
-        raise error
-
-    monkeypatch.setattr(HostArrays, "bytes", none_left)
-    assert memory_meter() is None
-
-
-# --- when they are read -------------------------------------------------------------------------------
+# --- when it is read ----------------------------------------------------------------------------------
 
 
 def test_a_turn_reads_it_before_its_calls_and_after() -> None:
@@ -284,38 +185,6 @@ def test_no_sample_has_a_reading_in_it() -> None:
     turn = metered(noted([], 4e-3)).turn([lambda: busy(1e-3)] * 8, [lambda: busy(1e-3)] * 12, 1)
     assert len(turn.meter_s) > 3
     assert sorted(turn.call_s)[9] < 4e-3 and sorted(turn.settling_s)[5] < 4e-3
-
-
-def test_a_cold_turn_reads_memory_before_its_first_call_and_after_its_last() -> None:
-    log: list[str] = []
-    turn = cold(log).turn([lambda: log.append("warm up")], [lambda: log.append("call")] * 2, 1)
-    assert log[:2] == ["meter", "memory"] and log[-2:] == ["memory", "meter"]
-    assert [each for each in log if each != "meter"] == ["memory", "warm up", "call", "call", "memory"]
-    assert turn.memory_s == [1e-5, 1e-5]
-
-
-def test_memory_is_not_read_between_samples() -> None:
-    log: list[str] = []
-    cold(log).turn([], [lambda: busy(1.5 * METER_NS * 1e-9)] * 3, 1)
-    assert log[:2] == ["meter", "memory"] and log[-2:] == ["memory", "meter"]
-    assert log.count("memory") == 2 and log.count("meter") > 3
-
-
-@pytest.mark.parametrize("without", [{"kept": 1}, {"meters": None}, {"memory": None}])
-def test_of_hot_lookups_or_without_a_meter_memory_is_not_read(without: dict[str, Any]) -> None:
-    log: list[str] = []
-    turn = cold(log, **without).turn([], [lambda: None], 1)
-    assert turn.memory_s == [] and "memory" not in log
-
-
-def test_memory_is_not_read_while_the_time_of_a_lookup_is_found_out() -> None:
-    """It would be processor time of the caller's, by which threaded lookups are known."""
-    log: list[str] = []
-    clock = HostClock(kept=2, meters=noted(log), memory=noted(log))
-    Turns([lambda: busy(1e-4)] * 2, clock, 0.02, hot=False, flushed=False).warm_up()
-    assert log == []
-    clock.turn([], [lambda: None], 1)
-    assert len(log) == 4, "each before and after"
 
 
 def test_a_spot_check_takes_no_reading_away() -> None:
@@ -379,16 +248,6 @@ def test_a_record_has_the_readings_of_every_turn_and_when_it_began() -> None:
         assert from_json(Record, to_json(record).encode()) == record
 
 
-def test_a_record_has_the_readings_of_memory_where_lookups_are_cold() -> None:
-    for record in records(["numpy_take"], cache="cold"):
-        assert record.samples is not None
-        assert [len(turn) for turn in record.samples.memory_s] == [2] * len(record.samples.call_s)
-        assert plausible(reading for turn in record.samples.memory_s for reading in turn)
-        assert from_json(Record, to_json(record).encode()) == record
-    for record in records(["numpy_take"], cache="hot"):
-        assert record.samples is not None and record.samples.memory_s == ()
-
-
 def contender(turns: list[Turn], threads: int | None = 1) -> Contender:
     at: Any = SimpleNamespace(case=Case(10, 8))
     clock: Any = SimpleNamespace(name="call", meter_threads=threads)
@@ -450,18 +309,14 @@ def test_a_gate_that_stays_shut_ends_the_rounds() -> None:
     assert {len(record.samples.call_s) for record in found if record.samples} == {3}
 
 
-@pytest.mark.parametrize(("cache", "made"), [("hot", "1 0"), ("cold", "1 1")])
-def test_the_meters_are_made_before_a_backend_is_loaded(
-    cache: Cache, made: str, tmp_path: Path, made_anew: None
-) -> None:
+def test_the_meter_is_made_before_a_backend_is_loaded(tmp_path: Path, made_anew: None) -> None:
     plugin = tmp_path / "mine.py"
     plugin.write_text(
         '"""Mine."""\nfrom backends.base import Backend, BackendUnavailable\n'
         "from suite.engine import meter\n\n\nclass Mine(Backend):\n"
         '    devices = ("cpu",)\n\n'
         "    def prepare(self, table, indices, out):\n"
-        "        made = [of.cache_info().currsize for of in (meter._of_the_caller, meter.memory_meter)]\n"
-        "        raise BackendUnavailable(f'{made[0]} {made[1]}')\n"
+        "        raise BackendUnavailable(str(meter._of_the_caller.cache_info().currsize))\n"
     )
-    (mine, _) = records([str(plugin)], cache=cache)
-    assert mine.reason == made
+    (mine, _) = records([str(plugin)])
+    assert mine.reason == "1"

@@ -130,7 +130,6 @@ def test_fields_of_later_versions_may_be_absent() -> None:
     for field in (
         b',"offset":0',
         b',"huge_pages":null',
-        b',"memory_s":[]',
         b',"began_s":[],"meter_s":[],"meter_threads":null',
         b',"pass_number":1,"environment":null',
     ):
@@ -166,7 +165,6 @@ def test_what_a_meter_read_is_read_to_the_bit() -> None:
         began_s=(1764000000.123456, 1764000000.2),
         meter_s=((1.5e-05, 2.1e-05), (), (1.5000000000000002e-05,)),
         meter_threads=2,
-        memory_s=((6.5e-06, 7.1e-06), (), (6.5000000000000002e-06,)),
     )
     made = replace(COUNTED, samples=samples, pass_number=3, environment="head")
     line = to_json(made).encode()
