@@ -305,15 +305,15 @@ FEWEST_ROUNDS = 3
 """With fewer rounds at full speed a pass does not count."""
 
 
-CALLED_DIFFERENT = 1 / 40
-"""Of comparisons of equal things, no more may be called different."""
+MISSED = 1 / 20
+"""So many comparisons of equal things an interval misses by itself, which is no fault of the machine."""
 LEAST_FLOOR = 0.01
 """No machine is trusted with less. tests/tools/changes.py on a shared virtual machine: intervals alone
 called 4 of 25 pairs of equal backends different, with a floor of 0.5 % 2, with 1 % none."""
 
 
 def floor_of(ratios: Iterable[Estimate], fewest: int) -> float | None:
-    """The noise floor that comparisons of equal things show: beyond it no more than 1 in 40 is called.
+    """The noise floor that comparisons of equal things show: beyond it no more than 1 in 20 is called.
 
     An interval knows how samples scatter, not that equal things may be unequal: memory placed otherwise,
     drift between turns. So it is by how much intervals miss 1, not how wide they are.
@@ -330,4 +330,4 @@ def floor_of(ratios: Iterable[Estimate], fewest: int) -> float | None:
     )
     if len(missed) < fewest:
         return None
-    return max(LEAST_FLOOR, math.expm1(missed[int(CALLED_DIFFERENT * len(missed))]))
+    return max(LEAST_FLOOR, math.expm1(missed[int(MISSED * len(missed))]))

@@ -92,7 +92,7 @@ def ceiling_ratio(outcome: Outcome) -> Estimate:
     if copy is None or not copy.times(outcome.clock):
         return stats.order_statistics(())
     rounds = ratios_of_rounds(outcome.rounds, outcome, copy.times(outcome.clock), copy)
-    return _over_rounds(rounds, outcome.spreads.ratios)
+    return _over_rounds(rounds, outcome.spreads.copies)
 
 
 def ceiling_bytes_per_s(outcome: Outcome) -> float | None:

@@ -1,26 +1,33 @@
-"""Noise floor of a run: how much equal things differ between its own passes."""
+"""Noise floor of a run: how much the ratios of its backends differ between its own passes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from suite import stats
+from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
+from suite.analysis.passes import ratio_by_pass
+from suite.cases.case import Case
 from suite.stats import Estimate
 
-FEWEST = 8
-"""With fewer results of several passes the floor is unknown."""
+FEWEST = 20
+"""With fewer ratios of several passes the floor is unknown: of ten, one in twenty is none."""
 
 
 def of_run(results: Results) -> float | None:
-    """The noise floor of one run, from its odd passes against its even ones, as if they were two runs.
+    """The noise floor of one run, from the ratios in its odd passes against those in its even ones.
 
-    Null with one pass, or fewer than FEWEST results; see ``stats.floor_of``.
+    Each is of a backend to the first of its case, within rounds, as verdicts are. Null with one pass, or
+    fewer than FEWEST ratios; see ``stats.floor_of``.
     """
     return stats.floor_of(_ratios(results), FEWEST)
 
 
 def _ratios(results: Results) -> Iterator[Estimate]:
-    for outcome in results.outcomes:
-        if outcome.decides and len(outcome.passes) > 1:
-            yield stats.halves_ratio(outcome.by_pass(outcome.rounds), outcome.spreads.times)
+    first: dict[tuple[str, Case, str | None], Outcome] = {}
+    for one in results.outcomes:
+        if one.decides and len(one.passes) > 1:
+            other = first.setdefault((one.device, one.case, one.environment), one)
+            if other is not one and other.measurements == one.measurements:
+                yield stats.halves_ratio(ratio_by_pass(one, other), one.spreads.ratios)

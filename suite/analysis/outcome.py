@@ -20,15 +20,17 @@ class Spreads:
     """How much the passes of a run scatter on a device: the times, and ratios within rounds.
 
     Attributes:
-        ratios: of two in one process. environments: of one backend in two environments, so in two processes.
+        ratios: of two backends in one process. copies: of a backend and the plain copy.
+        environments: of one backend in two environments, so in two processes.
     """
 
     times: Spread
     ratios: Spread
+    copies: Spread
     environments: Spread
 
 
-NO_SPREADS = Spreads(Spread(), Spread(), Spread())
+NO_SPREADS = Spreads(Spread(), Spread(), Spread(), Spread())
 
 
 @dataclass(frozen=True, slots=True)

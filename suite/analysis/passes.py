@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from suite.analysis.outcome import Outcome, Spreads
 from suite.cases.case import Case
@@ -68,24 +68,37 @@ Kind = tuple[str, str]
 
 
 def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:
-    """How much the passes of one run scatter, by kind: times, and ratios to the ceiling or another self."""
-    times: dict[Kind, list[Sequence[float]]] = defaultdict(list)
-    shares: dict[Kind, list[Sequence[float]]] = defaultdict(list)
-    selves: dict[Kind, list[Sequence[float]]] = defaultdict(list)
-    first: dict[tuple[str, str, Case], Outcome] = {}
+    """How much the passes of one run scatter, by kind."""
+    found: dict[Kind, _Values] = defaultdict(_Values)
+    backends: dict[tuple[str, Case, str | None], Outcome] = {}
+    selves: dict[tuple[str, str, Case], Outcome] = {}
     for one in outcomes:
-        if len(one.passes) > 1 and one.decides:
-            kind = kind_of(one)
-            times[kind].append(one.by_pass(one.rounds))
-            if one.ceiling is not None:
-                shares[kind].append(ratio_by_pass(one, one.ceiling))
-            other = first.setdefault((one.device, one.backend, one.case), one)
-            if other is not one and other.measurements == one.measurements:
-                selves[kind].append(ratio_by_pass(one, other))
-    return {
-        kind: Spreads(spread_of(of), spread_of(shares[kind]), spread_of(selves[kind]))
-        for kind, of in times.items()
-    }
+        if len(one.passes) < 2 or not one.decides:
+            continue
+        values = found[kind_of(one)]
+        values.times.append(one.by_pass(one.rounds))
+        if one.ceiling is not None:
+            values.copies.append(ratio_by_pass(one, one.ceiling))
+        other = backends.setdefault((one.device, one.case, one.environment), one)
+        if other is not one and other.measurements == one.measurements:
+            values.ratios.append(ratio_by_pass(one, other))
+        other = selves.setdefault((one.device, one.backend, one.case), one)
+        if other is not one and other.measurements == one.measurements:
+            values.environments.append(ratio_by_pass(one, other))
+    return {kind: values.spreads() for kind, values in found.items()}
+
+
+@dataclass(slots=True)
+class _Values:
+    """The values in each pass, of the results of one kind: times and ratios as in ``Spreads``."""
+
+    times: list[Sequence[float]] = field(default_factory=list)
+    ratios: list[Sequence[float]] = field(default_factory=list)
+    copies: list[Sequence[float]] = field(default_factory=list)
+    environments: list[Sequence[float]] = field(default_factory=list)
+
+    def spreads(self) -> Spreads:
+        return Spreads(*map(spread_of, (self.times, self.ratios, self.copies, self.environments)))
 
 
 def kind_of(outcome: Outcome) -> Kind:

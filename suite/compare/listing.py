@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcomes import Results
-from suite.compare.pairs import BETWEEN_PROCESSES, UNDECIDED, Basis, Pair
+from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, UNDECIDED, Basis, Pair
 from suite.compare.sides import Side
 from suite.report import sentences, tables
 from suite.stats import Verdict
@@ -44,7 +44,10 @@ def lines(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Bas
 def _header(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Basis) -> Iterator[str]:
     first = f"A {a}, B {b}: a ratio above 1 means that B is slower; noise floor {basis.floor:.1%}"
     yield f"{first} ({basis.origin})"
-    if any(p.ratio and p.floor > basis.floor for p in listed):
+    floors = {p.floor for p in listed if p.ratio}
+    if BETWEEN_RUNS in floors - {basis.floor}:
+        yield f"noise floor {BETWEEN_RUNS:.1%} between two runs, whose machine is not in the same state"
+    if BETWEEN_PROCESSES in floors - {basis.floor}:
         yield (
             f"noise floor {BETWEEN_PROCESSES:.1%} where a side has one pass: its interval is over the rounds "
             "of one process, and processes differ"

@@ -24,6 +24,8 @@ MAX_ENTRIES = 512
 """Launches and events behind one hold, a lookup counted as one launch. The driver's queue takes about 1,000
 before the next one blocks, so lookups of three launches still fit."""
 MAX_HOLD_S = 0.2
+HELD_CYCLES = 10_000
+"""So many cycles of the device's clock is what a reading of it is of."""
 MAX_TURN_NS = 300_000_000
 """A turn is cut short here: what it was sized by was a mistake, or the machine is held up."""
 WARM_UP_READINGS = 16
@@ -139,6 +141,7 @@ class CudaClock:
         self.events = [
             (cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)) for _ in range(MAX_QUEUED)
         ]
+        self.hold = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
         self.cycles_per_s = self._calibrate()
         self.hold_s = 0.001
         self.overhead_s = 0.0
@@ -146,7 +149,7 @@ class CudaClock:
         self.overhead_s = float(np.median(empty.kernel_s))
 
     def use_meter(self, threaded: bool) -> None:
-        """No meter: the host's speed is not the device's."""
+        """No meter of the host's: its speed is not the device's, which the hold of known cycles tells."""
 
     def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
         turn = Turn()
@@ -156,6 +159,7 @@ class CudaClock:
             part = self._queue(lookups[start : start + step], repeat)
             turn.kernel_s += part.kernel_s
             turn.enqueue_s += part.enqueue_s
+            turn.meter_s += part.meter_s
             turn.held = part.held if turn.held is None else turn.held and part.held
         turn.call_s, turn.result = self._calls(lookups)
         return turn
@@ -177,7 +181,10 @@ class CudaClock:
         now, turn, cuda, flush, kept = perf_counter_ns, Turn(), self.cuda, self.flush, self.host.kept
         pairs = self.events[: -(-len(lookups) // repeat)]
         cuda.synchronize()
-        cuda._sleep(int(self.hold_s * self.cycles_per_s))
+        cycles, (began_hold, ended_hold) = int(self.hold_s * self.cycles_per_s), self.hold
+        began_hold.record()
+        cuda._sleep(cycles)
+        ended_hold.record()
         for number, (first, last) in enumerate(pairs):
             together = lookups[number * repeat : (number + 1) * repeat]
             if flush is not None:
@@ -193,6 +200,7 @@ class CudaClock:
             last.record()
         turn.held = not pairs[0][0].query()
         cuda.synchronize()
+        turn.meter_s.append(began_hold.elapsed_time(ended_hold) * 1e-3 * HELD_CYCLES / max(cycles, 1))
         for number, (first, last) in enumerate(pairs):
             count = len(lookups[number * repeat : (number + 1) * repeat])
             turn.kernel_s.append(first.elapsed_time(last) * 1e-3 / count)

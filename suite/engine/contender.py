@@ -253,7 +253,7 @@ def _samples(turns: Turns) -> Samples:
         held=all(turn.held for turn in turns.past) if queued else None,
         overhead_s=turns.clock.overhead_s,
         began_s=tuple(round(turn.began_s, 6) for turn in turns.past),
-        meter_s=rounds("meter_s") if turns.clock.meter_threads else (),
+        meter_s=rounds("meter_s") if any(turn.meter_s for turn in turns.past) else (),
         meter_threads=turns.clock.meter_threads,
     )
 

@@ -41,7 +41,8 @@ class Turn:
         settling_s: its first calls, set apart.
         held: whether a GPU's queue was full in every kernel sample; null without one.
         whole: whether it took all the samples it was to take.
-        meter_s: what the meter read, before, between and after its calls; none of a clock without one.
+        meter_s: what the meter read, before, between and after its calls; of a GPU's clock what 10,000 of its
+            cycles took, in each hold of the queue; none of a clock without one.
         began_s: when it began, in seconds since the epoch.
     """
 

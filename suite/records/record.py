@@ -38,8 +38,9 @@ class Samples:
         held: whether the queue was full during every kernel sample; null where there is no queue.
         overhead_s: time to read the clock, included in every sample (divided by calls_per_sample).
         began_s: when each turn began, in seconds since the epoch.
-        meter_s: what the meter read in each turn: before it, between samples, after it; empty without one.
-        meter_threads: how many threads the meter ran on; null without one.
+        meter_s: what the meter read in each turn: before it, between samples, after it; empty without one. By
+            a kernel clock, what 10,000 cycles of the GPU took in each hold of the queue.
+        meter_threads: how many threads the meter ran on; null without one, and of a GPU's.
     """
 
     call_s: Rounds

@@ -12,7 +12,7 @@ import pytest
 
 from suite import stats
 from suite.cases.case import Case
-from suite.compare.pairs import BETWEEN_PROCESSES
+from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS
 from suite.records.store import Run
 from suite.stats import Estimate
 from tests.support import fabricate, metered
@@ -141,6 +141,17 @@ def test_one_process_needs_no_such_floor(tmp_path: Path, said: Any) -> None:
     assert "6 SLOWER" in out and "one pass" not in out
     several = run(tmp_path / "s")
     assert "one pass" not in said(several, run(tmp_path / "t"))[1]
+
+
+def test_two_runs_are_not_in_the_same_state(tmp_path: Path, said: Any) -> None:
+    known = replace(fabricate.ENVIRONMENT, noise_floor=0.01)
+    a, b = (
+        run(tmp_path / name, of, ((1.0,) * 3,) * 3, environment=known)
+        for name, of in (("a", 1.0), ("b", 1.015))
+    )
+    _, out, _ = said(a, b)
+    assert "6 SAME" in out and f"noise floor {BETWEEN_RUNS:.1%} between two runs" in out
+    assert "6 SLOWER" in said(a, b, "--noise-floor", "1%")[1], "unless another is asked for"
 
 
 def test_one_pass_against_several_is_one_pass(tmp_path: Path, said: Any) -> None:

@@ -200,7 +200,7 @@ def test_repeats_lie_between_one_pair_of_events() -> None:
     turn = clock.turn([], lookups, 3)
     assert turn.kernel_s == [near(2 * US), near(5 * US), near(10 * US)], "means of 3, 3 and the 1 left"
     assert len(turn.enqueue_s) == 3
-    queued = cuda.log[cuda.log.index("sleep") + 1 :]
+    queued = cuda.log[cuda.log.index("sleep") + 2 :]
     assert queued[:5] == ["record", "kernel", "kernel", "kernel", "record"]
 
 
@@ -211,7 +211,7 @@ def test_the_flush_is_before_each_sample_and_outside_its_events() -> None:
     turn = clock.turn([], [cuda.kernel(7 * US)] * 12, 1)
     assert turn.held is True
     assert turn.kernel_s == [near(7 * US)] * 12
-    queued = cuda.log[cuda.log.index("sleep") + 1 :]
+    queued = cuda.log[cuda.log.index("sleep") + 2 :]
     assert queued[:8] == ["flush", "record", "kernel", "record"] * 2
     assert min(turn.call_s) < 300 * US, "the host waits for the flush before it starts its clock"
     assert queued[-4:] == ["flush", "synchronize", "kernel", "synchronize"]
@@ -236,7 +236,7 @@ def test_more_lookups_than_the_queue_takes_are_split(repeat: int, swept: bool) -
     cuda.most_waiting, cuda.ends_s = 0, []
     turn = clock.turn([], [lookup(n) for n in range(count)], repeat)
     assert turn.held is True
-    assert cuda.most_waiting <= MAX_ENTRIES + 1, "the hold is an entry too"
+    assert cuda.most_waiting <= MAX_ENTRIES + 3, "the hold and its events are entries too"
     assert turn.kernel_s == [
         near(sum(ours) / len(ours)) for ours in (durations[n : n + repeat] for n in range(0, count, repeat))
     ]
@@ -298,6 +298,18 @@ def test_the_queue_is_empty_before_a_hold_begins() -> None:
     cuda.log.clear()
     began = time.perf_counter()
     turn = clock.turn([], [cuda.kernel(3 * US)] * 3, 1)
-    assert cuda.log[cuda.log.index("sleep") - 1] == "synchronize"
+    assert cuda.log[cuda.log.index("sleep") - 2] == "synchronize", "but for the event of the hold"
     assert turn.kernel_s == [near(3 * US)] * 3
     assert time.perf_counter() - began >= 0.02
+
+
+def test_the_hold_tells_the_devices_clock() -> None:
+    cuda = FakeCuda(cycles_per_s=1.5e9)
+    clock = CudaClock(cuda)
+    lookups = [cuda.kernel(20e-6)] * 64
+    full = clock.turn([], lookups, 1).meter_s
+    cuda.cycles_per_s = 1e9  # as if it were too hot
+    slow = clock.turn([], lookups, 1).meter_s
+    assert max(full) == pytest.approx(10_000 / 1.5e9, rel=0.02)
+    assert min(slow) == pytest.approx(10_000 / 1e9, rel=0.02)
+    assert clock.meter_threads is None, "no round is judged by it"

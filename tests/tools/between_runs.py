@@ -33,6 +33,7 @@ CASES = (
     *("--backend", BASE, "torch_index_select", "--sustain", "0"),
 )
 MOST_LISTED = 20
+FLOORS = (0.0, 0.005, 0.01, 0.02, 0.03)
 HOG = "hog.json"
 
 
@@ -82,6 +83,9 @@ def read(out: Path) -> Iterator[str]:
     yield trials.verdicts(f"  relative to {BASE}", against)
     wrong = sorted((s for s in found if s.different), key=lambda s: -abs(s.ratio.value - 1))
     yield from (f"    {one}" for one in wrong[:MOST_LISTED])
+    for floor in FLOORS:
+        called = [s for s in found if s.full_speed and stats.verdict(s.ratio, floor) in trials.DIFFERENT]
+        yield f"  with a noise floor of {floor:.1%}: {trials.share(len(called), found)} called different"
     yield trials.spread("at full speed", [s.ratio.value for s in found if s.full_speed])
     yield trials.spread("all results", [s.ratio.value for s in found])
     yield ""
