@@ -18,8 +18,9 @@ FEWEST = 20
 def of_run(results: Results) -> float | None:
     """The noise floor of one run, from the ratios in its odd passes against those in its even ones.
 
-    Each is of a backend to the first of its case, within rounds, as verdicts are. Null with one pass, or
-    fewer than FEWEST ratios; see ``stats.floor_of``.
+    Each is of a backend to the first of its case, within rounds, as verdicts are. Two halves differ by twice
+    what all passes together miss, so it is the square root that counts. Null with one pass, or fewer than
+    FEWEST ratios; see ``stats.floor_of``.
     """
     return stats.floor_of(_ratios(results), FEWEST)
 
@@ -30,4 +31,5 @@ def _ratios(results: Results) -> Iterator[Estimate]:
         if one.decides and len(one.passes) > 1:
             other = first.setdefault((one.device, one.case, one.environment), one)
             if other is not one and other.measurements == one.measurements:
-                yield stats.halves_ratio(ratio_by_pass(one, other), one.spreads.ratios)
+                halves = stats.halves_ratio(ratio_by_pass(one, other), one.spreads.ratios)
+                yield Estimate(*(end**0.5 for end in (halves.value, halves.low, halves.high)))

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from suite.run.schedule import Parts, Task
 
 
+PASS_PRECISION = 0.02
+"""The interval of a pass, over its rounds: half of what passes scatter by, so that longer ones tell no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """A request, its tasks, and the GPU they are on."""
@@ -64,7 +68,13 @@ class Launch:
             cache_bytes, copy = self.cache_bytes(task.device), (copies or {}).get(name)
             share_s = limit_s / len(parts)
             settings = Settings(
-                request.precision, share_s, request.seed, cache_bytes, sustain_s, copy, number
+                min(request.precision, PASS_PRECISION),
+                share_s,
+                request.seed,
+                cache_bytes,
+                sustain_s,
+                copy,
+                number,
             )
             return Job(task.case, task.device, task.backends, measurement, settings, request.ids_file)
 

@@ -208,7 +208,7 @@ def _add_backends(group: Group) -> None:
 
 def _add_settings(group: Group) -> None:
     add = group.add_argument
-    add("--precision", type=_fraction, default=0.02, metavar="P%", help="interval to reach (default: 2%%)")
+    add("--precision", type=_fraction, default=0.05, metavar="P%", help="interval to reach (default: 5%%)")
     budget = "end within this time: 90s, 8m, 2h"
     add("--time-budget", dest="time_budget_s", type=seconds_of, metavar="T", help=budget)
     timeout = "limit of one step (default: 60s)"
