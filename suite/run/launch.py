@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 PASS_PRECISION = 0.02
-"""The interval of a pass, over its rounds: half of what passes scatter by, so that longer ones tell no more."""
+"""The interval of a pass, over its rounds: less than what passes scatter by; longer ones tell no more."""
 
 
 @dataclass(frozen=True, slots=True)
