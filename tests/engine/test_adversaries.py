@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests/adversaries"
 TABLE = FOLDER / "README.md"
 HONEST = ("numpy_take", "torch_index_select", "torch_embedding", "numba_cpu")
-CASE = ("--vocab", "1000", "--dim", "64", "--batch", "17", "--threads", "1")
+CASE = ("--vocab", "1000", "--dim", "64", "--batch", "17", "--threads", "1", "--passes", "1")
 COMPANIES: dict[str, tuple[str, ...]] = {
     "bombs": ("--time-budget", "2s"),
     "soft": ("--time-budget", "1s"),

@@ -11,6 +11,7 @@ import pytest
 
 from suite.analysis import outcomes
 from suite.analysis.outcomes import Results
+from suite.cases.case import Case
 from suite.records.store import Run
 from suite.run import ending
 from tests.support import fabricate
@@ -28,10 +29,13 @@ def beside(folder: Path, name: str, **changes: Any) -> None:
 def run(tmp_path: Path) -> Run:
     made = Run.create(tmp_path / "own", OWN)
     for number in range(1, PASSES + 1):
-        for case in fabricate.CASES:
+        for case in CASES:
             records = fabricate.measurement(case, number)
             made.append([replace(r, pass_number=number, measurement=f"m{number} {case}") for r in records])
     return made
+
+
+CASES = [Case(1000 + k, 64) for k in range(12)]
 
 
 def read(speeds: Mapping[int, float], monkeypatch: pytest.MonkeyPatch) -> None:

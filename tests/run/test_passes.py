@@ -69,10 +69,10 @@ class Launch:
         self.tasks = tasks_of(self.request)
 
     def jobs(
-        self, parts: Parts, limit_s: float, counted: bool, copies: Mapping[str | None, str]
+        self, parts: Parts, limit_s: float, number: int, copies: Mapping[str | None, str]
     ) -> dict[str | None, Job]:
         self.copies.append(dict(copies))
-        settings = Settings(limit_s=limit_s, sustain_s=1.0 if counted else 0.0)
+        settings = Settings(limit_s=limit_s, sustain_s=1.0 if number == 1 else 0.0)
         name = f"m{next(NUMBERS)}"
         return {of: Job(task.case, task.device, task.backends, name, settings) for of, task in parts.items()}
 
