@@ -308,8 +308,8 @@ FEWEST_ROUNDS = 3
 MISSED = 1 / 20
 """So many comparisons of equal things an interval misses by itself, which is no fault of the machine."""
 LEAST_FLOOR = 0.01
-"""No machine is trusted with less. Of 12 cases in two environments on a shared virtual machine, intervals alone
-called 2 pairs of equal backends different, with 0.5 % none (python -m tests.tools.changes)."""
+"""No machine is trusted with less. Of 12 cases in two environments on a shared virtual machine, intervals
+alone called 2 pairs of equal backends different, with 0.5 % none (python -m tests.tools.changes)."""
 
 
 def floor_of(ratios: Iterable[Estimate], fewest: int) -> float | None:

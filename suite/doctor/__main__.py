@@ -25,6 +25,8 @@ _STYLES = {"ok": "green", "warn": "bold yellow", "unknown": "dim"}
 _COLUMNS = 80  # where the output is not a terminal
 _INDENT = 9
 _TIMEOUT_S = 60.0
+WATCH_S, BRIEFLY_S = 10.0, 1.0
+"""For so long the processor's speed is watched; it changes within seconds."""
 _LARGEST_L2_BYTES = 128 << 20  # of all GPUs; on one with less the caches are flushed more than they need be
 _ORDER = ("warn", "unknown", "ok")
 
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     request = _parser().parse_args(argv)
     try:
-        findings = diagnose(request.gpu)
+        findings = diagnose(request.gpu, BRIEFLY_S if request.no_noise else WATCH_S)
     except BadRequest as error:
         return refuse(error)
     show(findings, sys.stdout)
@@ -54,11 +56,12 @@ def in_words(floor: float | None) -> str:
     return f"noise floor: {shown:.1f} %; a difference is called only if its whole interval is beyond that"
 
 
-def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
-    """Read this machine, and a GPU; takes some ten seconds, in which the processor's speed is watched.
+def diagnose(gpu: str | None = None, watch_s: float = WATCH_S) -> tuple[Finding, ...]:
+    """Read this machine, and a GPU.
 
     Args:
         gpu: an index, a UUID or a PCI bus id. By an index torch is asked too, which takes some seconds more.
+        watch_s: for so long the processor's speed is watched.
 
     Raises:
         BadRequest: the GPU can't be opened.
@@ -77,7 +80,7 @@ def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
     cpu, system = cpu_facts(), system_facts()
     if opened is None:
         active = activity.watch()
-        return speed.speed(cpu, speed.watch()), *findings(cpu, system, active)
+        return speed.speed(cpu, speed.watch(watch_s), watch_s), *findings(cpu, system, active)
     try:
         before = opened.counters()
         active = activity.watch()
@@ -86,7 +89,11 @@ def diagnose(gpu: str | None = None) -> tuple[Finding, ...]:
             state = replace(state, cuda=probe(int(gpu)))
     finally:
         opened.close()
-    return speed.speed(cpu, speed.watch()), *findings(cpu, system, active), *gpu_findings(state)
+    return (
+        speed.speed(cpu, speed.watch(watch_s), watch_s),
+        *findings(cpu, system, active),
+        *gpu_findings(state),
+    )
 
 
 def noise_floor(gpu: str | None) -> float | None:
@@ -167,7 +174,11 @@ def _parser() -> Parser:
     parser.add_argument(
         "--gpu", type=_gpu, metavar="N", help="examine this GPU too: an index, a UUID or a PCI bus id"
     )
-    parser.add_argument("--no-noise", action="store_true", help="do not measure the noise floor")
+    parser.add_argument(
+        "--no-noise",
+        action="store_true",
+        help="do not measure the noise floor, and watch the speed for a second only",
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Speed of the processor over ten seconds, by the meter: how often it is full, and how slow it is else."""
+"""Speed of the processor over some seconds, by the meter: how often it is full, and how slow it is else."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from suite.doctor.finding import UNREPORTED, Finding
 from suite.records.record import Fact
 from suite.stats import FULL_SPEED_TOLERANCE, low_quantile
 
-WATCH_S = 10.0
 FULL_SHARE = 0.95
 """From this share of readings at full speed on, the rest are interrupts and the like."""
 
 
-def watch(clock: Callable[[], float] = perf_counter) -> list[float]:
-    """What the meter reads on one thread, in seconds, again and again for WATCH_S; empty without a meter."""
+def watch(for_s: float, clock: Callable[[], float] = perf_counter) -> list[float]:
+    """What the meter reads on one thread, in seconds, again and again; empty without a meter."""
     from suite.engine.meter import meter_of
 
     meter = meter_of(False)
     readings: list[float] = []
     if meter is not None:
-        end = clock() + WATCH_S
+        end = clock() + for_s
         while clock() < end:
             readings.append(meter.read())
     return readings
 
 
-def speed(cpu: dict[str, Fact], readings: Sequence[float]) -> Finding:
+def speed(cpu: dict[str, Fact], readings: Sequence[float], for_s: float) -> Finding:
     """Whether the processor runs at one speed.
 
     Args:
-        cpu: facts as ``cpu.cpu_facts`` gives them. readings: as ``watch`` gives them.
+        cpu: facts as ``cpu.cpu_facts`` gives them. readings: as ``watch`` gives them in ``for_s``.
     """
     if not readings:
         return Finding("speed", f"{UNREPORTED}: its meter needs Numba's compiler", "", "unknown")
     most = low_quantile(readings) * (1 + FULL_SPEED_TOLERANCE)
     slow = [reading for reading in readings if reading > most]
     share = 1 - len(slow) / len(readings)
-    state = f"full for {share:.0%} of {WATCH_S:.0f} s"
+    state = f"full for {share:.0%} of {for_s:.0f} s"
     if share >= FULL_SHARE:
         return Finding("speed", state, "", "ok")
     state += f", else {statistics.median(slow) / low_quantile(readings):.2f} times slower"

@@ -36,7 +36,7 @@ def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor with nothing to wait for."""
     monkeypatch.setattr("suite.doctor.activity.watch", lambda: QUIET)
-    monkeypatch.setattr("suite.doctor.speed.watch", lambda: [1.5e-5] * 100)
+    monkeypatch.setattr("suite.doctor.speed.watch", lambda _: [1.5e-5] * 100)
 
 
 def test_the_command_prints_the_findings_and_the_noise_floor(
@@ -68,9 +68,9 @@ def test_the_noise_floor_in_words_is_rounded_up(floor: float, words: str) -> Non
 def test_a_slow_machine_is_the_first_finding(
     still: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suite.doctor.speed.watch", lambda: [1.5e-5] * 38 + [2.1e-5] * 62)
+    monkeypatch.setattr("suite.doctor.speed.watch", lambda _: [1.5e-5] * 38 + [2.1e-5] * 62)
     assert main(["--no-noise"]) == 0
-    assert capsys.readouterr().out.startswith("warn     speed: full for 38% of 10 s, else 1.40 times slower")
+    assert capsys.readouterr().out.startswith("warn     speed: full for 38% of 1 s, else 1.40 times slower")
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,14 @@ def readings(share: float) -> list[float]:
 
 
 def test_two_speeds_are_a_warning_that_says_how_long_and_how_slow() -> None:
-    found = speed.speed({"hypervisor": True}, readings(0.38))
+    found = speed.speed({"hypervisor": True}, readings(0.38), 10.0)
     assert (found.grade, found.state) == ("warn", "full for 38% of 10 s, else 1.43 times slower")
     assert found.why
 
 
 @pytest.mark.parametrize(("share", "grade"), [(1.0, "ok"), (0.96, "ok"), (0.94, "warn"), (0.03, "warn")])
 def test_one_speed_is_no_warning(share: float, grade: str) -> None:
-    assert speed.speed({}, readings(share)).grade == grade
+    assert speed.speed({}, readings(share), 10.0).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_one_speed_is_no_warning(share: float, grade: str) -> None:
     ],
 )
 def test_what_is_advised_depends_on_the_machine(cpu: dict[str, bool], word: str) -> None:
-    assert word in speed.speed(dict(cpu), readings(0.5)).advice
+    assert word in speed.speed(dict(cpu), readings(0.5), 10.0).advice
 
 
 def test_without_a_meter_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "meter_of", lambda threaded: None)
-    assert speed.watch() == []
-    assert speed.speed({}, []).grade == "unknown"
+    assert speed.watch(10.0) == []
+    assert speed.speed({}, [], 10.0).grade == "unknown"
 
 
 def test_it_is_watched_on_one_thread_for_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,5 +57,5 @@ def test_it_is_watched_on_one_thread_for_ten_seconds(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(meter, "meter_of", meter_of)
     ticks = itertools.count(0.0, 1.0)
-    assert speed.watch(lambda: next(ticks)) == [FULL] * 9
+    assert speed.watch(10.0, lambda: next(ticks)) == [FULL] * 9
     assert asked == [False]

@@ -246,7 +246,7 @@ class Stubbed:
 
 RUN = (
     *("suite.run", "--threads", "1", "--vocab", "5000", "--dim", "33", "--batch", "40"),
-    *("--sustain", "0.4", "--time-budget", "1s", "--backend", "mine.py", "--out", "run"),
+    *("--sustain", "0.4", "--time-budget", "1s", "--passes", "1", "--backend", "mine.py", "--out", "run"),
 )
 DOCTOR = ("suite.doctor", "--no-noise")
 COMMANDS = {
