@@ -81,7 +81,7 @@ def test_a_hog_off_and_on_changes_no_time_at_full_speed(
     everywhere = sorted(os.sched_getaffinity(0))
     with off_and_on(kind, [hogs.sibling()] if where == "sibling" else everywhere) as made:
         found = outcomes_of(runs / f"{kind}-{where}")["numpy_take"]
-    assert all(hog.seconds_on() > 1 for hog in made), "it was there"
+    assert all(hog.seconds_on() > 0.2 for hog in made), "it was there"
     assert agree(found, alone)
 
 
