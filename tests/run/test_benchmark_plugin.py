@@ -164,6 +164,7 @@ def session(result_of: Callable[[str], Any]) -> Session:
     return result_of("measured")
 
 
+@pytest.mark.slow
 def test_environments_take_turns_in_one_group(result_of: Callable[[str], Any]) -> None:
     saved = result_of("two")
     assert set(saved) == {"base", "head"}

@@ -246,6 +246,7 @@ def test_a_case_of_which_all_failed_is_decided(run: Run) -> None:
     assert passes.undecided(Launch().tasks, run) == []
 
 
+@pytest.mark.slow
 def test_each_pass_is_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", NUMPY_ALONE["PYTHONPATH"])
     marks = tmp_path / "marks"

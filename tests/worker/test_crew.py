@@ -107,6 +107,7 @@ def test_rounds_alternate_and_never_run_together(tmp_path: Path) -> None:
     assert rounds == [[name] * 2 for pair in expected for name in pair]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_prepare_leaves_the_other_to_go_on(tmp_path: Path) -> None:
     dies = mine(tmp_path, prepare="HERE == 'head' and os._exit(3)")
     found = measured(tmp_path, choose("numpy_take"), dies)
@@ -123,6 +124,7 @@ def test_an_environment_of_which_everything_dies_does_not_stop_the_other(tmp_pat
     assert found["head", "mine"].status == "ok" and rounds_of(found["head", "mine"]) > 1
 
 
+@pytest.mark.slow
 def test_an_environment_without_the_package_does_not_stop_the_other(tmp_path: Path) -> None:
     lacking = mine(tmp_path, prepare="assert HERE == 'head'")
     found = measured(tmp_path, lacking, limit_s=1.0)
@@ -130,6 +132,7 @@ def test_an_environment_without_the_package_does_not_stop_the_other(tmp_path: Pa
     assert found["head", "mine"].status == "ok" and rounds_of(found["head", "mine"]) > 1
 
 
+@pytest.mark.slow
 def test_rounds_lost_in_a_death_are_not_taken_for_shared_ones(tmp_path: Path) -> None:
     dies = mine(tmp_path, lookup="HERE == 'head' and Mine.calls > 2000 and os._exit(3)")
     found = measured(tmp_path, choose("numpy_take"), dies, limit_s=2.0)
