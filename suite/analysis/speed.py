@@ -2,8 +2,7 @@
 
 A processor may change its speed within seconds, by half and more, where another's work shares its core or its
 power. The meter, a fixed piece of work timed around every turn, shows it; a sample never decides whether it
-counts. Thresholds: at full speed a meter's readings lie within 2 % of each other on one thread and 5 % on
-two, and slow ones begin 25 % above (python -m tests.tools.full_speed prints both).
+counts. What the meter reads, at full speed and else, is printed by python -m tests.tools.full_speed.
 """
 
 from __future__ import annotations

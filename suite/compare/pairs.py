@@ -18,8 +18,8 @@ BETWEEN_PROCESSES = 0.05
 """The least noise floor between two processes of one pass each: on one machine at one speed, processes differ
 by up to 4 %, of which an interval over the rounds of one knows nothing."""
 BETWEEN_RUNS = 0.02
-"""The least between two runs of several passes: of 1,053 pairs of equal results in ten runs intervals alone
-called 5.7 % different, with 1 % 2.3 %, with this 0.9 % (python -m tests.tools.between_runs)."""
+"""The least between two runs of several passes: of 1,080 pairs of equal results in ten runs intervals alone
+called 5.6 % different, with 1 % 2.2 %, with this 0.8 % (python -m tests.tools.between_runs)."""
 UNDECIDED: tuple[Verdict, ...] = ("SAME", "UNCLEAR")
 
 Key = tuple[object, ...]
