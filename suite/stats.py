@@ -305,6 +305,19 @@ FEWEST_ROUNDS = 3
 """With fewer rounds at full speed a pass does not count."""
 
 
+def full_speed(readings: Iterable[tuple[int | None, Iterable[Sequence[float]]]]) -> dict[int, float]:
+    """What the meter reads at full speed in seconds, by its number of threads.
+
+    Args:
+        readings: of each contender the number of threads, null without a meter, and by turn what was read.
+    """
+    found: dict[int, list[float]] = {}
+    for threads, turns in readings:
+        if threads is not None:
+            found.setdefault(threads, []).extend(one for turn in turns for one in turn)
+    return {threads: low_quantile(of) for threads, of in found.items() if of}
+
+
 MISSED = 1 / 20
 """So many comparisons of equal things an interval misses by itself, which is no fault of the machine."""
 LEAST_FLOOR = 0.01

@@ -108,15 +108,15 @@ def slowness(turns: Mapping[Key, Metered], full: References) -> dict[Key, list[f
     return worst
 
 
-def at_full_speed(turns: Mapping[Key, Metered], full: References) -> dict[Key, tuple[bool, ...]]:
-    """For each turn of a measurement, whether the machine was at full speed.
+def at_full_speed(
+    turns: Mapping[Key, Metered], slow: Mapping[Key, Sequence[float]]
+) -> dict[Key, tuple[bool, ...]]:
+    """For each turn of a measurement, whether the machine was at full speed, from ``slowness``.
 
     A contender that itself slows the meter is judged by the others that ran on as many threads: it could
     else choose its rounds.
     """
-    flags = {
-        key: [slow <= 1 + FULL_SPEED_TOLERANCE for slow in of] for key, of in slowness(turns, full).items()
-    }
+    flags = {key: [one <= 1 + FULL_SPEED_TOLERANCE for one in of] for key, of in slow.items()}
     return {key: tuple(_by_others(key, flags, turns) or own) for key, own in flags.items()}
 
 
@@ -155,9 +155,10 @@ def judge(groups: Mapping[Place, Mapping[Key, Metered]], known: Mapping[str, Fac
         known: what the meter reads at full speed, as far as earlier runs know.
     """
     full = references(((f"{key}", of) for group in groups.values() for key, of in group.items()), known)
-    flags = {place: at_full_speed(group, full) for place, group in groups.items()}
-    slow = ((group[k], of) for group in groups.values() for k, of in slowness(group, full).items())
-    return Judged(flags, moments(slow), full)
+    slow = {place: slowness(group, full) for place, group in groups.items()}
+    flags = {place: at_full_speed(group, slow[place]) for place, group in groups.items()}
+    turns = ((group[key], slow[place][key]) for place, group in groups.items() for key in group)
+    return Judged(flags, moments(turns), full)
 
 
 def moments(turns: Iterable[tuple[Metered, Sequence[float]]]) -> tuple[Moment, ...]:

@@ -191,12 +191,8 @@ def _known(contenders: Sequence[Contender], precision: float) -> bool:
 
 def _full_speed_s(contenders: Sequence[Contender]) -> dict[int, float]:
     """What the meter reads at this measurement's full speed, by its number of threads."""
-    readings: dict[int, list[float]] = {}
-    for contender in contenders:
-        threads = contender.turns.clock.meter_threads if contender.turns else None
-        if contender.turns and threads:
-            readings.setdefault(threads, []).extend(s for turn in contender.turns.past for s in turn.meter_s)
-    return {threads: stats.low_quantile(values) for threads, values in readings.items() if values}
+    each = [contender.turns for contender in contenders if contender.turns]
+    return stats.full_speed((of.clock.meter_threads, [turn.meter_s for turn in of.past]) for of in each)
 
 
 def _sustain(contenders: Sequence[Contender], observer: Observer, seconds: float, notice: Notice) -> None:

@@ -62,7 +62,8 @@ def floor_of(passes: Sequence[Sequence[Record]]) -> float | None:
     Returns:
         The floor, such as 0.013 for 1.3 %; None with fewer than FEWEST usable cases.
     """
-    full = _full_speed([record for of in passes for record in of])
+    samples = [record.samples for of in passes for record in of if record.samples is not None]
+    full = stats.full_speed((one.meter_threads, one.meter_s) for one in samples)
     values: dict[Case, list[float]] = {}
     for of in passes:
         for record in of:
@@ -70,16 +71,6 @@ def floor_of(passes: Sequence[Sequence[Record]]) -> float | None:
                 values.setdefault(record.case, []).append(_time(record, full))
     spread = stats.spread_of(values.values())
     return stats.floor_of((stats.halves_ratio(of, spread) for of in values.values()), FEWEST)
-
-
-def _full_speed(records: Sequence[Record]) -> dict[int, float]:
-    """What the meter reads at full speed, by its number of threads."""
-    readings: dict[int, list[float]] = {}
-    for record in records:
-        if record.samples is not None and record.samples.meter_threads is not None:
-            of = readings.setdefault(record.samples.meter_threads, [])
-            of += [reading for turn in record.samples.meter_s for reading in turn]
-    return {threads: stats.low_quantile(of) for threads, of in readings.items() if of}
 
 
 def _time(record: Record, full: Mapping[int, float]) -> float:

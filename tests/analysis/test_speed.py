@@ -28,7 +28,9 @@ def turns(**of: Readings) -> dict[speed.Key, Metered]:
 
 
 def flags(**of: Readings) -> dict[str, tuple[bool, ...]]:
-    return {key[2]: flags for key, flags in speed.at_full_speed(turns(**of), {1: FULL}).items()}
+    found = turns(**of)
+    slow = speed.slowness(found, {1: FULL})
+    return {key[2]: flags for key, flags in speed.at_full_speed(found, slow).items()}
 
 
 def steady(reading: float, rounds: int = 12, threads: int = 1) -> Metered:
@@ -148,9 +150,8 @@ def test_others_judge_only_who_ran_on_as_many_threads() -> None:
     """A neighbour on the second processor slows the meter of two threads, and no meter of one."""
     one = steady(FULL)
     two = Metered(tuple(k + 0.5 for k in range(12)), ((1.2 * FULL, 1.6 * FULL, 1.2 * FULL),) * 12, 2)
-    found = speed.at_full_speed(
-        {(None, "backend", "one"): one, (None, "backend", "two"): two}, {1: FULL, 2: 1.2 * FULL}
-    )
+    both: dict[speed.Key, Metered] = {(None, "backend", "one"): one, (None, "backend", "two"): two}
+    found = speed.at_full_speed(both, speed.slowness(both, {1: FULL, 2: 1.2 * FULL}))
     assert found[None, "backend", "one"] == (True,) * 12
     assert found[None, "backend", "two"] == (False,) * 12
 
