@@ -16,7 +16,15 @@ METHOD = 4
 """Version of how times are measured; results/README.md has the changelog."""
 
 Status = Literal[
-    "ok", "wrong", "unsupported", "unavailable", "out_of_memory", "timed_out", "crashed", "error"
+    "ok",
+    "wrong",
+    "unsupported",
+    "unavailable",
+    "out_of_memory",
+    "timed_out",
+    "crashed",
+    "error",
+    "left_out",
 ]
 Clock = Literal["kernel", "call"]
 Role = Literal["backend", "ceiling"]
@@ -109,7 +117,7 @@ class Record:
         backend: its name; of a ceiling, the kind of copy.
         device: ``cpu`` or ``cuda:N``.
         case: the table and the ids of the lookup.
-        status: ``ok``, or the kind of failure.
+        status: ``ok``, or the kind of failure; ``left_out`` where it was not tried after failures elsewhere.
         reason: why it failed; null if it is ok.
         measurement: name of the rounds it took part in; ratios are taken between records that share it.
         role: ``ceiling`` for the contiguous copy of the same bytes that took turns with the backends.

@@ -54,6 +54,7 @@ class Request:
     list_backends: bool
     passes: int = PASSES
     environments: tuple[tuple[str, str], ...] = ()
+    insist: bool = False
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -217,6 +218,8 @@ def _add_settings(group: Group) -> None:
     add("--sustain", dest="sustain_s", type=_seconds, metavar="S", help=sustain)
     passes = f"times that all cases are gone over, with new processes (default: {PASSES}, smoke 1)"
     add("--passes", type=whole_of("passes", 1, MOST_PASSES), metavar="N", help=passes)
+    insist = "measure on what timed out or crashed in two cases, which is left out of the others"
+    add("--insist", action="store_true", help=insist)
     seed = "of ids and orders (default: 0)"
     add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help=seed)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"

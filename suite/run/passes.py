@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from suite import stats
 from suite.analysis import comparison, floor, outcomes
 from suite.analysis.outcome import Outcome
 from suite.cases.case import Case
-from suite.records.record import Record
+from suite.records.record import Record, Status
 from suite.run.progress import Progress
 from suite.worker.budget import MOST_PASSES, Budget
 
@@ -24,16 +25,23 @@ if TYPE_CHECKING:
 
 Keys = dict[str | None, set[tuple[Case, str, str]]]
 """Case, device and name of backends, by environment."""
+Contender = tuple[str | None, str, str]
+"""Environment, device and name of a backend."""
+ENDS_A_WORKER: tuple[Status, ...] = ("timed_out", "crashed")
+"""Failures that cost a limit of time, or a new worker and its table, in every case there is."""
+MOST_ENDED = 2
+"""In so many cases a backend may do so."""
 
 
 class Passes:
     """Measures what is not on disk yet; the records of a task are there before the next one starts.
 
     Every pass has new workers: tables, threads and memory are placed anew. What failed once is not tried
-    again in a later pass.
+    again in a later pass; what ended its worker in two cases is left out of the others, unless insisted on.
 
     Attributes:
         done: what has a record, by pass. failed: what has one of a failure.
+        ended: how a backend ended its workers, by case, of each environment, device and name.
         copies: the plain copy that was fastest, by case and device, then by environment.
     """
 
@@ -42,9 +50,10 @@ class Passes:
         self.asked = launch.request.passes
         self.done: dict[int, Keys] = defaultdict(lambda: defaultdict(set))
         self.failed: Keys = defaultdict(set)
+        self.ended: dict[Contender, dict[Case, Status]] = defaultdict(dict)
         self.copies: dict[tuple[Case, str], dict[str | None, str]] = defaultdict(dict)
         for item in run.read():
-            if isinstance(item, Record):
+            if isinstance(item, Record) and not (item.status == "left_out" and launch.request.insist):
                 self._note(item)
 
     def measure(self) -> None:
@@ -98,13 +107,43 @@ class Passes:
             task = self.launch.tasks[place]
             progress.start(str(task))
             copies = self.copies[task.case, str(task.device)]
-            jobs = self.launch.jobs(parts, self.budget.next_limit_s(), number, copies)
-            records = [replace(record, pass_number=number) for record in self.crew.measure(jobs)]
+            limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
+            measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []
+            records = [replace(r, pass_number=number) for r in [*measured, *self._left_out(parts)]]
             self.budget.finished(sum(map(_counted_s, records)))
             self.run.append(records)
+            before = set(self._given_up())
             for record in records:
                 self._note(record)
             progress.finish(str(task), records)
+            for who, why in self._given_up().items():
+                if who not in before:
+                    progress.left_out(_named(who), why)
+
+    def _given_up(self) -> dict[Contender, str]:
+        """What is not measured any more, and why."""
+        if self.launch.request.insist:
+            return {}
+        return {who: _why(list(of.values())) for who, of in self.ended.items() if len(of) >= MOST_ENDED}
+
+    def _wanted(self, parts: Parts) -> Parts:
+        """The parts of a task, less what is left out."""
+        out = self._given_up()
+        wanted = {
+            name: task.without({(task.case, device, who) for of, device, who in out if of == name})
+            for name, task in parts.items()
+        }
+        return {name: task for name, task in wanted.items() if task.backends}
+
+    def _left_out(self, parts: Parts) -> list[Record]:
+        """The records of what is left out of a task."""
+        out, measurement = self._given_up(), uuid.uuid4().hex[:12]
+        return [
+            Record(who, device, task.case, "left_out", why, measurement, environment=of)
+            for name, task in parts.items()
+            for (of, device, who), why in out.items()
+            if of == name and device == str(task.device) and who in {b.name for b in task.backends}
+        ]
 
     def _note(self, record: Record) -> None:
         if record.role == "ceiling":
@@ -114,6 +153,20 @@ class Passes:
             self.done[record.pass_number][record.environment].add(key)
             if record.status != "ok":
                 self.failed[record.environment].add(key)
+            if record.status in ENDS_A_WORKER:
+                who = record.environment, record.device, record.backend
+                self.ended[who].setdefault(record.case, record.status)
+
+
+def _why(statuses: Sequence[Status]) -> str:
+    first, second = statuses[:MOST_ENDED]
+    how = f"{first} in two cases" if first == second else f"{first} in a case and {second} in another"
+    return f"{how}; --resume RUN --insist measures it"
+
+
+def _named(who: Contender) -> str:
+    environment, device, backend = who
+    return f"{backend} on {device}" if environment is None else f"{backend} @{environment} on {device}"
 
 
 def _counted_s(record: Record) -> float:

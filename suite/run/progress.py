@@ -66,7 +66,13 @@ class Progress:
 
     def cut_short(self, passes: int, asked: int) -> None:
         """There is no time for more passes than these."""
-        line = f"run: time for {passes} of {asked} passes; give more with --time-budget"
+        self._say(f"run: time for {passes} of {asked} passes; give more with --time-budget")
+
+    def left_out(self, who: str, why: str) -> None:
+        """A backend, by name and device, is not measured any more."""
+        self._say(f"run: {who} is left out from here on: {why}")
+
+    def _say(self, line: str) -> None:
         if self.bar:
             self.bar[0].console.print(line, markup=False, highlight=False)
         else:
@@ -80,7 +86,7 @@ class Progress:
     def finish(self, what: str, records: Sequence[Record]) -> None:
         """A task is over, and these are its records."""
         self.done += 1
-        failures = [r for r in records if r.status not in ("ok", "unsupported", "unavailable")]
+        failures = [r for r in records if r.status not in ("ok", "unsupported", "unavailable", "left_out")]
         lines = [f"{_named(r)}: {r.status}: {r.reason}" for r in failures]
         if self.bar:
             bar, task = self.bar

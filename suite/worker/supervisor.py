@@ -40,6 +40,7 @@ class Supervisor:
         self.threads = threads
         self.python = python
         self.worker: Child | None = None
+        self.convicted: set[str] = set()
 
     @classmethod
     def of_this_machine(cls, timeout_s: float, threads: int) -> Supervisor:
@@ -84,17 +85,20 @@ class Supervisor:
     def _guilty(self, job: Job, left: Sequence[Choice], death: Death) -> dict[Choice, Death]:
         """The backends that end a worker: the one whose step it was, if it does so alone; else all that do.
 
-        A backend can leave a thread, a signal or a broken table behind that strikes in another's step.
+        A backend can leave a thread, a signal or a broken table behind that strikes in another's step. What
+        ended a worker alone in an earlier case needs no second trial.
         """
         accused = [backend for backend in left if backend.name == death.backend]
         if len(left) == 1:
             return dict.fromkeys(left, death)
-        if accused and death.status in ("timed_out", "out_of_memory"):  # not to be had again quickly
+        # Not to be had again quickly, or had before.
+        if accused and (death.status in ("timed_out", "out_of_memory") or accused[0].name in self.convicted):
             return {accused[0]: death}
         for suspects in (accused, [backend for backend in left if backend not in accused]):
             trials = {backend: self._try(job, backend) for backend in suspects}
             guilty = {backend: again for backend, again in trials.items() if again is not None}
             if guilty:
+                self.convicted |= {backend.name for backend in guilty}
                 return guilty
         return dict.fromkeys(accused, death)
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from suite.analysis import outcomes
 from suite.engine.measure import Settings
 from suite.records.record import Record
 from suite.records.store import Run
+from suite.report.sentences import sentences
 from suite.run import passes
 from suite.run.__main__ import main
 from suite.run.options import PASSES, parse
@@ -29,13 +31,13 @@ PLAN = ("--vocab", "50257", "--dim", "768", "--batch", "1,2", "--backend", *fabr
 
 
 class Crew:
-    """Answers with made-up records; backends named in ``fails`` crash.
+    """Answers with made-up records; backends named in ``fails`` crash, or end with another status.
 
     Attributes:
         asked: case and backends of every job, and ``new`` where the worker was ended.
     """
 
-    def __init__(self, fails: Sequence[str] = ()) -> None:
+    def __init__(self, fails: Sequence[str] | Mapping[str, str] = ()) -> None:
         self.asked: list[Any] = []
         self.jobs: list[Job] = []
         self.fails = fails
@@ -49,12 +51,15 @@ class Crew:
         records = fabricate.measurement(job.case)
         named = {b.name: b for b in job.backends}
         return [
-            replace(r, status="crashed", reason="no", samples=None, clock=None, converged=None)
+            replace(r, status=self.status_of(r), reason="no", samples=None, clock=None, converged=None)
             if r.backend in self.fails
             else replace(r, measurement=job.measurement)
             for r in records
             if r.role == "ceiling" or r.backend in named
         ]
+
+    def status_of(self, record: Record) -> Any:
+        return self.fails[record.backend] if isinstance(self.fails, Mapping) else "crashed"
 
     def close(self) -> None:
         self.asked.append("new")
@@ -149,6 +154,95 @@ def test_what_failed_once_is_not_tried_in_a_later_pass(run: Run) -> None:
 def test_a_case_of_which_everything_failed_is_left_alone(run: Run) -> None:
     asked = gone_over(run, Crew(fails=list(fabricate.SPEED)), "--passes", "3")
     assert [word for word in asked if word != "new"] == [(b, *fabricate.SPEED) for b in (1, 2)]
+
+
+MANY = ("--batch", "1,2,3,4")
+REST = tuple(name for name in fabricate.SPEED if name != "numba_cpu")
+
+
+def left_out(run: Run) -> list[tuple[int, int, str, str | None]]:
+    found = [r for r in run.records()[0] if r.status == "left_out"]
+    return [(r.pass_number, r.case.batch, r.backend, r.reason) for r in found]
+
+
+@pytest.mark.parametrize("status", ["timed_out", "crashed"])
+def test_what_ended_its_worker_in_two_cases_is_left_out_of_the_others(
+    run: Run, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = f"{status} in two cases; --resume RUN --insist measures it"
+    asked = gone_over(run, Crew({"numba_cpu": status}), *MANY, "--passes", "2")
+    every = [(b, *(fabricate.SPEED if b < 3 else REST)) for b in (1, 2, 3, 4)]
+    assert asked == ["new", *every, "new", *((b, *REST) for b in (1, 2, 3, 4))]
+    assert left_out(run) == [(1, b, "numba_cpu", why) for b in (3, 4)]
+    said = capsys.readouterr().err.splitlines()
+    assert said.count(f"run: numba_cpu on cpu is left out from here on: {why}") == 1
+    assert sum("numba_cpu" in line for line in said) == 3, "two failures and that it is left out"
+
+
+def test_two_ways_to_end_are_both_named_and_passes_of_one_case_are_one(run: Run) -> None:
+    def failed(batch: int, number: int, status: str) -> Record:
+        case = next(task.case for task in Launch(*MANY).tasks if task.case.batch == batch)
+        made = fabricate.failure("numba_cpu", case, "m", status=status, reason="no")
+        return replace(made, pass_number=number)
+
+    run.append([failed(1, 1, "timed_out"), failed(1, 2, "timed_out")])
+    assert Passes(Launch(*MANY), run, Crew(), Budget(None, 4, 8.0))._given_up() == {}  # type: ignore[arg-type]
+    run.append([failed(2, 1, "crashed")])
+    given_up = Passes(Launch(*MANY), run, Crew(), Budget(None, 4, 8.0))._given_up()  # type: ignore[arg-type]
+    assert given_up == {
+        (None, "cpu", "numba_cpu"): "timed_out in a case and crashed in another; "
+        "--resume RUN --insist measures it"
+    }
+
+
+@pytest.mark.parametrize("status", ["out_of_memory", "error", "wrong", "unsupported", "unavailable"])
+def test_what_may_be_of_one_table_only_is_not_left_out(run: Run, status: str) -> None:
+    asked = gone_over(run, Crew({"numba_cpu": status}), *MANY, "--passes", "1")
+    assert asked == ["new", *((b, *fabricate.SPEED) for b in (1, 2, 3, 4))]
+    assert left_out(run) == []
+
+
+def test_a_run_gone_on_with_knows_what_was_left_out_and_insisting_measures_it(run: Run) -> None:
+    gone_over(run, Crew(["numba_cpu"]), "--batch", "1,2,3", "--passes", "1")
+    asked = gone_over(run, Crew(["numba_cpu"]), *MANY, "--passes", "1")
+    assert [word for word in asked if word != "new"] == [(4, *REST)]
+    asked = gone_over(run, Crew(), *MANY, "--passes", "1", "--insist")
+    assert [word for word in asked if word != "new"] == [(3, "numba_cpu"), (4, "numba_cpu")]
+    results = outcomes.read([run.path]).outcomes
+    ok = [o.case.batch for o in results if o.backend == "numba_cpu" and o.completed]
+    assert ok == [3, 4], "what was measured takes the place of what was left out"
+
+
+def test_insisting_leaves_nothing_out(run: Run) -> None:
+    asked = gone_over(run, Crew(["numba_cpu"]), *MANY, "--passes", "1", "--insist")
+    assert asked == ["new", *((b, *fabricate.SPEED) for b in (1, 2, 3, 4))]
+
+
+def test_a_case_of_which_everything_is_left_out_starts_no_worker(run: Run) -> None:
+    asked = gone_over(run, Crew(list(fabricate.SPEED)), *MANY, "--passes", "1")
+    assert asked == ["new", *((b, *fabricate.SPEED) for b in (1, 2))]
+    assert len(left_out(run)) == 2 * len(fabricate.SPEED)
+
+
+def test_what_ends_one_environments_worker_is_measured_in_the_other(run: Run) -> None:
+    class OneFails(Crew):
+        def measure(self, jobs: dict[str | None, Job]) -> list[Record]:
+            self.fails = ()
+            good = super().measure({"a": jobs["a"]})
+            self.fails = ["numba_cpu"]
+            return good + super().measure({"b": jobs["b"]})
+
+    two = ("--environment", f"a={sys.executable}", "--environment", f"b={sys.executable}")
+    asked = gone_over(run, OneFails(), *MANY, "--passes", "1", *two)
+    assert asked[-2:] == [(4, *fabricate.SPEED), (4, *REST)]
+    assert {r.environment for r in run.records()[0] if r.status == "left_out"} == {"b"}
+
+
+def test_the_report_says_in_one_line_what_was_left_out(run: Run) -> None:
+    gone_over(run, Crew(["numba_cpu"]), *MANY, "--passes", "1")
+    said = [line for line in sentences(outcomes.read([run.path]), None) if "left_out" in line]
+    why = "crashed in two cases; --resume RUN --insist measures it"
+    assert said == [f"numba_cpu: left_out on 2 cases: {why}"]
 
 
 def test_a_run_that_was_stopped_goes_on_in_its_pass(run: Run) -> None:

@@ -19,10 +19,14 @@ from backends import choose
 from suite.cases.case import Case
 from suite.engine import contender, measure, operands
 from suite.engine.arrays import HostArrays
+from suite.records.device import CPU
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.telemetry import host
 from suite.telemetry.reading import Reading
+from suite.worker.messages import Job
+from suite.worker.process import Death
+from suite.worker.supervisor import Rounds, Supervisor
 from tests.support.commands import FINISHED, NUMPY_ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -322,3 +326,24 @@ def test_a_run_ends_within_its_time(tmp_path: Path) -> None:
     assert code == 0, error
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     assert took < 20 * 1.05 + 1 + (5 if load > 0.5 else 0)
+
+
+def test_what_ended_a_worker_alone_is_tried_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second death costs the worker it is in, and no more."""
+    asked: list[tuple[str, ...]] = []
+
+    def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
+        names = tuple(backend.name for backend in job.backends)
+        asked.append(names)
+        return Death("numpy_take", "crashed", "no") if "numpy_take" in names else []
+        yield
+
+    monkeypatch.setattr(Supervisor, "_ask", ask)
+    supervisor = Supervisor(1.0, 2**40, 1)
+    two = (choose("numpy_take"), choose("torch_embedding"))
+    for batch in (1, 2):
+        case = Case(1000, 64, "float32", batch, "int64", "uniform", "hot")
+        records = supervisor.measure(Job(case, CPU, two, "m", measure.Settings(limit_s=1.0)))
+        assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
+    both, alone, other = ("numpy_take", "torch_embedding"), ("numpy_take",), ("torch_embedding",)
+    assert asked == [both, alone, other, both, other]
