@@ -353,3 +353,8 @@ def test_the_quantile_of_students_t_is_the_tabled_one_at_any_confidence(
     df: float, confidence: float, known: float
 ) -> None:
     assert stats.t_quantile(df, confidence) == pytest.approx(known, rel=1e-3)
+
+
+def test_a_quotients_lower_end_is_of_the_bases_upper_one() -> None:
+    found = stats.quotient(Estimate(1.0, 1.0, 1.0), Estimate(1.0, 0.5, 1.1))
+    assert (found.low, found.high) == (pytest.approx(1 / 1.1), pytest.approx(2.0))

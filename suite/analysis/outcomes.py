@@ -236,6 +236,8 @@ def _impossible(record: Record, timings: Timings) -> str | None:
         return None
     if any(one.samples and (one.least < MIN_S or one.most > MAX_S) for one in timings.values()):
         return "a time that can't be"
+    if record.samples and not all(MIN_S <= s <= MAX_S for of in record.samples.meter_s for s in of):
+        return "a reading of the meter that can't be"
     if record.clock not in timings or not timings[record.clock].samples:
         return "no samples by its clock"
     return None

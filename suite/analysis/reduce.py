@@ -157,10 +157,10 @@ def _wholes(flat: Floats, lengths: Counts, counts: Counts) -> Iterator[tuple[flo
     if not flat.size:
         return iter(())
     rounds, starts = _starts(lengths), _starts(counts)
-    # Less each round's first sample, so that equal samples give exactly 0.
-    centred = flat - np.repeat(flat[rounds], lengths)
-    centred -= np.repeat(np.add.reduceat(centred, rounds) / lengths, lengths)
     with np.errstate(over="ignore", invalid="ignore"):  # of impossible times; ``most`` shows them
+        # Less each round's first sample, so that equal samples give exactly 0.
+        centred = flat - np.repeat(flat[rounds], lengths)
+        centred -= np.repeat(np.add.reduceat(centred, rounds) / lengths, lengths)
         products = centred[:-1] * centred[1:]
         products[rounds[1:] - 1] = 0.0  # no neighbours: they are of two rounds
         pairs = np.add.reduceat(np.append(products, 0.0), starts)

@@ -143,7 +143,10 @@ def _result(
         benchmarks[_benchmark(outcome)].append(outcome)
     created = _milliseconds(environment)
     of = here[0].environment
-    version = environment.system.get("python") if of is None else environment.environments[of].get("version")
+    known = (
+        {"version": environment.system.get("python")} if of is None else environment.environments.get(of, {})
+    )
+    version = known.get("version")
     return {
         "commit_hash": environment.commit,
         "env_name": name,

@@ -143,3 +143,24 @@ def test_the_share_of_the_ceiling_is_over_passes_too() -> None:
     assert one.precision < 0.001
     assert other.precision > 0.1
     assert other.value == pytest.approx(one.value, rel=0.03)
+
+
+def test_outcomes_of_two_clocks_are_ranked_by_the_call_both_have() -> None:
+    both = measured({"x": 1.0, "y": 1.0}, (1.0,), (FAST,))
+    rounds = len(both["x"].rounds)
+    x = replace(both["x"], clock="kernel", medians={"kernel": (1.0,) * rounds, "call": (3.0,) * rounds})
+    y = replace(both["y"], clock="call", medians={"call": (2.0,) * rounds})
+    assert [o.name for o in comparison.rank([x, y], FLOOR)[0]] == ["y", "x"]
+    twin = replace(y, clock="kernel", medians={"kernel": (2.0,) * rounds, "call": (2.0,) * rounds})
+    assert [o.name for o in comparison.rank([twin, x], FLOOR)[0]] == ["x", "y"]
+
+
+def test_of_two_copies_of_the_same_rounds_the_later_counts() -> None:
+    first, backend = fabricate.measurement(CASE, speed={"x": 1.0}, shape={"noise": 0.0})
+    later = fabricate.measurement(CASE, speed={"x": 1.0}, shape={"noise": 0.0}, clock="call")[0]
+    assert later.samples is not None
+    slower = tuple(tuple(2 * s for s in of) for of in later.samples.call_s)
+    later = replace(later, samples=replace(later.samples, call_s=slower))
+    found = outcomes.outcomes_of([first, later, backend])["x"]
+    assert found.ceiling is not None
+    assert found.ceiling.rounds[0] == pytest.approx(2 * first.rounds[0][0])

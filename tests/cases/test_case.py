@@ -82,3 +82,7 @@ def test_what_the_axes_come_to_is_known_without_a_case() -> None:
     assert Sweep(wide, wide, batch=wide).size == 20_000**3
     with pytest.raises(ValueError, match="8,000,000,000,000 cases"):
         plan([Sweep((1,), (1,))], vocab=wide, dim=wide, batch=wide)
+
+
+def test_the_last_row_that_int32_can_name_is_a_tables_last() -> None:
+    assert Case(2**31, 4, index_dtype="int32").vocab - 1 == 2**31 - 1

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite import stats
+from suite.analysis import outcomes
 from suite.cases.case import Case
 from suite.compare import pairs
 from suite.records.record import METHOD
@@ -258,3 +259,15 @@ def test_the_text_is_the_same_every_time_and_holds_nothing_hostile(tmp_path: Pat
     first = said(a, b)
     assert said(a, b) == first
     assert all(c.isprintable() for c in first[1].replace("\n", ""))
+
+
+def test_a_noise_floor_of_nothing_is_one_too(tmp_path: Path, said: Any) -> None:
+    _, out, _ = said(*two(tmp_path, 1.01), "--noise-floor", "0")
+    assert "1 SLOWER" in out and "0.0% (as asked)" in out
+
+
+def test_one_side_that_did_not_converge_is_enough() -> None:
+    done = next(iter(outcomes.outcomes_of(fabricate.measurement(CASE, speed={"x": 1.0})).values()))
+    open_ = replace(done, converged=False)
+    told = [pairs.Pair(a, b).converged for a, b in ((done, done), (open_, done), (done, open_))]
+    assert told == [True, False, False]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import namedtuple
 
+import pytest
+
+from suite.doctor import activity
 from suite.doctor.activity import watch
 
 
 def test_a_busy_neighbour_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
-            activity = watch()
+            seen = watch()
         finally:
             busy.kill()
-    assert activity.elapsed_s >= 0.5
-    assert activity.other_processors is not None and activity.other_processors > 0.1
-    assert busy.pid in [other.pid for other in activity.offenders if other.processors > 0.1]
-    assert [o.processors for o in activity.offenders] == sorted(
-        (o.processors for o in activity.offenders), reverse=True
+    assert seen.elapsed_s >= 0.5
+    assert seen.other_processors is not None and seen.other_processors > 0.1
+    assert busy.pid in [other.pid for other in seen.offenders if other.processors > 0.1]
+    assert [o.processors for o in seen.offenders] == sorted(
+        (o.processors for o in seen.offenders), reverse=True
     )
 
 
@@ -31,5 +35,22 @@ def test_our_own_work_is_not_others() -> None:
         while time.monotonic() < end:
             pass
 
-    activity = watch(wait=work)
-    assert os.getpid() not in [other.pid for other in activity.offenders]
+    seen = watch(wait=work)
+    assert os.getpid() not in [other.pid for other in seen.offenders]
+
+
+def test_waiting_for_a_disk_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = namedtuple("times", "user idle iowait steal guest")
+
+    def moment(**since: float) -> activity._Moment:
+        found = times(**{name: 100 + since.get(name, 0.0) for name in times._fields})
+        monkeypatch.setattr(activity.psutil, "cpu_times", lambda: found)
+        made = activity._Moment()
+        made.own_s = 0.0
+        return made
+
+    before = moment()
+    assert activity._activity(before, moment(idle=1.0, iowait=5.0), 1.0).other_processors == 0
+    assert activity._activity(before, moment(user=2.0, iowait=5.0), 1.0).other_processors == 2
+    stolen = activity._activity(before, moment(steal=1.0, idle=3.0), 1.0)
+    assert (stolen.other_processors, stolen.stolen) == (0, 0.25)

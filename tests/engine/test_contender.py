@@ -32,3 +32,15 @@ def test_the_ceiling_has_the_facts_of_the_device_and_no_memory_of_the_table() ->
     found = record("ceiling", Memory(), Reading(320))
     assert found.memory == Memory() and found.telemetry == {"context_bytes": 5}
     assert found.device == "cuda:0" and found.clock is None and found.reason == "why"
+
+
+def test_a_librarys_own_out_of_memory_is_told_as_such() -> None:
+    class OutOfMemoryError(RuntimeError):
+        pass
+
+    for error, status in ((OutOfMemoryError("x"), "out_of_memory"), (RuntimeError("x"), "error")):
+        operands: Any = SimpleNamespace(case=Case(10, 8))
+        contender = Contender(choose("numpy_take"), "backend", operands, 0.02, None)
+        with contender.failures_of("the lookup"):
+            raise error
+        assert contender.failure is not None and contender.failure[0] == status

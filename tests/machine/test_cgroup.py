@@ -117,3 +117,13 @@ def test_available_is_what_the_group_leaves(tmp_path: Path) -> None:
     assert environment.available_bytes(root) == 2 * GIB
     machine(root, {"sys/fs/cgroup/memory.current": f"{9 * GIB}"})
     assert environment.available_bytes(root) == 0
+
+
+def test_of_two_quotas_the_tighter_holds_wherever_it_stands(tmp_path: Path) -> None:
+    for name, outer, inner in (("out", 150_000, 300_000), ("in", 300_000, 150_000)):
+        files = {
+            "proc/self/cgroup": "0::/outer/inner\n",
+            "sys/fs/cgroup/outer/cpu.max": f"{outer} 100000\n",
+            "sys/fs/cgroup/outer/inner/cpu.max": f"{inner} 100000\n",
+        }
+        assert limits(machine(tmp_path / name, files)).processors == 1.5

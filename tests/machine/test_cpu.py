@@ -11,7 +11,8 @@ from tests.support.machines import CPU, KIB, MIB, cache, eight_processors, machi
 
 
 def test_the_processor_is_read_whole(tmp_path: Path) -> None:
-    facts = cpu_facts(machine(tmp_path, eight_processors()), frozenset(range(8)))
+    capped = {f"{CPU}/cpu{n}/cpufreq/scaling_max_freq": "2100000\n" for n in range(8)}
+    facts = cpu_facts(machine(tmp_path, eight_processors(**capped)), frozenset(range(8)))
     told = {
         "model": "Test CPU @ 2.0GHz",
         "microcode": "0xb1",
@@ -33,6 +34,7 @@ def test_the_processor_is_read_whole(tmp_path: Path) -> None:
         "turbo": True,
         "min_frequency_hz": 800_000_000,
         "max_frequency_hz": 3_500_000_000,
+        "frequency_cap_hz": 2_100_000_000,
     }
     assert {key: facts[key] for key in told} == told
 

@@ -227,3 +227,10 @@ def with_value(line: bytes, path: tuple[str, ...], value: bytes) -> bytes:
     inner[path[-1]] = "PUT IT HERE"
     text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False)
     return text.encode().replace(b'"PUT IT HERE"', value)
+
+
+@pytest.mark.parametrize("number", [-(2**63) - 1, -(2**70), 2**64, 2**70])
+def test_a_whole_number_beyond_64_bits_is_read_as_the_strict_reader_does(number: int) -> None:
+    line = to_json(replace(fabricate.measurement(fabricate.CASE)[0], telemetry={"fact": number})).encode()
+    assert from_json(Record, line).telemetry == {"fact": number}
+    assert type(from_json(Record, line).telemetry["fact"]) is int

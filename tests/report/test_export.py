@@ -370,3 +370,10 @@ print([name for name in ("pandas", "torch", "pyarrow") if name in sys.modules])
 """
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert child.stdout.strip() == "[]", child.stderr
+
+
+def test_an_environment_of_which_nothing_is_known_has_no_version(tmp_path: Path) -> None:
+    made = [replace(r, environment="lost") for r in fabricate.measurement(CASE)]
+    run = fabricate.run(tmp_path / "r", [])
+    run.append(made)
+    assert export.texts(outcomes.read([run.path]), "asv")

@@ -354,3 +354,10 @@ def test_backends_that_were_never_there_share_a_line(tmp_path: Path) -> None:
     assert "not available: jax (needs jax); warp (needs warp)" in lines
     assert "numba_cpu: unavailable on 1 case: of late" in lines
     assert len([line for line in lines if "jax" in line]) == 1
+
+
+def test_a_backend_whose_energy_is_known_in_few_cases_is_left_out_of_the_line(tmp_path: Path) -> None:
+    cases = [Case(1000 + k, 64) for k in range(3)]
+    known = [one("a", case, k, joules_per_gb=0.1) for k, case in enumerate(cases)]
+    lines = sentences(gpu_run(tmp_path / "r", *known, one("b", cases[0], 0, joules_per_gb=0.05)))
+    assert "energy for a GB of payload at the median over 3 cases: a 0.100 J" in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from suite.analysis import outcomes
@@ -74,3 +75,20 @@ def test_backends_of_two_environments_have_a_row_each_under_their_names(tmp_path
         ("b @head", True, False),
         ("b", False, True),
     ]
+
+
+def test_extra_memory_is_in_megabytes_of_a_million(tmp_path: Path) -> None:
+    some = [
+        replace(r, memory=replace(r.memory, extra_bytes=2**20)) for r in fabricate.measurement(fabricate.CASE)
+    ]
+    run = fabricate.run(tmp_path / "r", [])
+    run.append(some)
+    assert {row[6] for row in tables.table(outcomes.read([run.path])).sections[0].rows} == {"1.05"}
+
+
+def test_the_title_tells_the_share_of_the_ids_that_are_distinct(tmp_path: Path) -> None:
+    case = replace(fabricate.CASE, vocab=1000, batch=512)
+    some = [replace(r, traffic=replace(r.traffic, distinct=128)) for r in fabricate.measurement(case)]
+    run = fabricate.run(tmp_path / "r", [])
+    run.append(some)
+    assert "25% of the ids distinct" in tables.table(outcomes.read([run.path])).sections[0].title

@@ -144,3 +144,16 @@ def test_ids_must_fit_every_table_of_the_sweep(tmp_path: Path, capsys: pytest.Ca
     path.write_text("5 150")
     argv = ["--vocab", "200,100", "--dim", "8", "--indices", str(path), "--backend", "numpy_take"]
     assert "rows 0 to 99" in refused(capsys, argv)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"{'descr': '<i8'", b"{'descr' '<i8'}", b"{'descr': '", b"{\x00}", b"(" * 120, b"{'descr': 3}", b"1"],
+)
+def test_an_npy_whose_header_is_broken_is_refused(tmp_path: Path, header: bytes) -> None:
+    """NumPy reads it as Python, and raises what Python's parser does."""
+    path = tmp_path / "ids.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header + b"\n")
+    with pytest.raises(ValueError, match="not ids; give whole numbers") as refusal:
+        ids.read_file(str(path))
+    assert "\n" not in str(refusal.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 import sys
 from pathlib import Path
@@ -218,3 +219,8 @@ def test_a_phase_is_shorter_than_a_step_may_be() -> None:
     assert parse([]).sustain_s == SUSTAIN_S
     assert parse(["--timeout", "1s"]).sustain_s == 0.5
     assert parse(["--timeout", "1s", "--sustain", "0.9"]).sustain_s == 0.9
+
+
+def test_a_library_has_as_many_threads_as_processors_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
+    assert parse([]).threads == 1

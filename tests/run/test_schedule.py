@@ -114,3 +114,8 @@ def test_a_sweep_just_small_enough_is_planned_at_once() -> None:
     tasks = tasks_of(parse([*many, "--backend", "numpy_take"]))
     assert len(tasks) == 316 * 316
     assert time.perf_counter() - began < 20, "a table a case, each looked for among all would take minutes"
+
+
+def test_a_task_may_have_more_than_its_limit_where_the_budget_leaves_it() -> None:
+    budget = Budget(100.0, 2, 8.0, now=lambda: 0.0)
+    assert budget.next_limit_s() == 49.0

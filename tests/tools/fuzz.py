@@ -1,7 +1,7 @@
 """Spoiled runs and files of ids, given to everything that reads them, for as long as is asked.
 
-Each input is a valid one of which something was changed: a field retyped, doubled, dropped or nested, a number
-made huge or NaN, a line torn, bytes replaced. The commands may show what is left or refuse in one line each;
+Each input is a valid one of which something was changed: a field retyped, doubled, dropped or nested, a
+number made huge or NaN, a line torn, bytes replaced. The commands may show what is left or refuse in one line each;
 a traceback, a warning, a line that is none of the suite's, or a standstill is a fault.
 """
 
@@ -158,7 +158,7 @@ class Inputs:
         Run.create(self.run, fabricate.ENVIRONMENT)
 
     def try_run(self, draw: random.Random) -> None:
-        """A run with one or more spoiled lines, or a spoiled environment, to the report or to a comparison."""
+        """A run with spoiled lines or a spoiled environment, to the report or to a comparison."""
         environment, lines = self.environment, list(self.lines)
         if draw.random() < 0.3:
             environment = spoil(environment, draw)

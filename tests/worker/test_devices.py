@@ -5,7 +5,9 @@ from __future__ import annotations
 import mmap
 import os
 import tracemalloc
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,3 +125,17 @@ def test_a_worker_reads_the_ids_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     finally:
         os.close(fd)
     assert read == paths
+
+
+def test_a_table_is_gone_before_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Tables()
+    old = weakref.ref(kept.of(Case(100, 8, batch=1), CPU).rows)
+    real, seen = devices.operands.build_table, list[bool]()
+
+    def build(*arguments: Any) -> Any:
+        seen.append(old() is None)
+        return real(*arguments)
+
+    monkeypatch.setattr(devices.operands, "build_table", build)
+    kept.of(Case(100, 9, batch=1), CPU)
+    assert seen == [True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,19 +79,22 @@ class Engine:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.said: list[str] = []
+        self.cache_bytes: set[int] = set()
 
     def close(self) -> None:
         self.said.append("close")
 
     def measure(self, job: Job) -> list[Record]:
         self.said.append(str(job.case))
+        self.cache_bytes.add(job.settings.cache_bytes)
         self.asked.append(job.backends[0].source)
         return fabricate.measurement(job.case, len(self.said), {job.backends[0].name: 1.0})
 
 
 def test_each_pass_is_over_all_cases_in_a_new_process() -> None:
     engine: Any = Engine()
-    floor = noise.measured_floor(CPU, engine, 2**25)
+    floor = noise.measured_floor(CPU, engine, 2**25 + 8)
+    assert engine.cache_bytes == {2**25 + 8}
     assert floor == stats.LEAST_FLOOR
     assert engine.said == ["close", *map(str, noise.CASES)] * noise.PASSES
     assert set(engine.asked) == {"numpy_take"}
@@ -100,3 +104,12 @@ def test_where_time_is_short_passes_are_fewer(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(noise, "MOST_S", 0.0)
     engine: Any = Engine()
     assert len(noise.passes(CPU, engine, 2**25)) == noise.FEWEST_PASSES
+
+
+def test_the_time_of_a_gpus_record_is_by_its_kernel_clock() -> None:
+    case, draw = fabricate.CASE, random.Random(0)
+    made = fabricate.record("b", case, 1e-5, draw, "m", clock="kernel", shape={"noise": 0.0})
+    assert noise._time(made, {}) == pytest.approx(1e-5)
+    assert made.samples is not None
+    slower = replace(made.samples, call_s=tuple(tuple(9 * s for s in of) for of in made.samples.call_s))
+    assert noise._time(replace(made, samples=slower), {}) == pytest.approx(1e-5)

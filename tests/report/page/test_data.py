@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.analysis import outcomes
@@ -48,3 +49,8 @@ def test_a_hundred_thousand_records_stay_below_15_megabytes(tmp_path: Path) -> N
     ok = [o for o in results.outcomes if o.device == "cuda:0" and o.completed]
     many = replace(results, outcomes=tuple(ok) * 100)
     assert len(data.embedded(many)) / len(many.outcomes) < 145
+
+
+def test_how_far_an_interval_reaches_is_rounded_up() -> None:
+    ends = (np.array([value]) for value in (1.0, 0.99999, 1.00001))
+    assert data._spread("t", *ends) == {"t_below": [1], "t_above": [1]}

@@ -1,0 +1,28 @@
+"""How long a turn is, and how many lookups make its samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from suite.engine.measure import Settings, _turn_s
+from suite.engine.turns import TURN_S, lookups_per_sample, sizes
+
+
+@pytest.mark.parametrize(("slots", "most"), [(1, 1), (63, 1), (128, 2), (329, 5)])
+def test_a_pass_over_flushed_slots_has_samples_enough(slots: int, most: int) -> None:
+    assert lookups_per_sample(1e-9, TURN_S, slots, hot=False, flushed=True, max_queued=0) == most
+
+
+@pytest.mark.parametrize("repeat", [2, 3, 7])
+@pytest.mark.parametrize("slots", [1, 5, 20, 64, 200])
+def test_a_flushed_turn_has_whole_samples_only(repeat: int, slots: int) -> None:
+    """Or one alone, where slots are too few for a whole one."""
+    for seed in range(20):
+        _, count = sizes(1e-4, TURN_S, repeat, slots, True, np.random.default_rng(seed))
+        assert count % repeat == 0 or count < repeat
+
+
+def test_in_little_time_turns_are_shorter_rather_than_rounds_too_few() -> None:
+    assert _turn_s(Settings(limit_s=0.6), 5) == pytest.approx(0.6 / 5 / 12)
+    assert _turn_s(Settings(limit_s=100.0), 5) == TURN_S
