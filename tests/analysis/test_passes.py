@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -243,11 +242,3 @@ def test_one_backend_in_two_environments_has_a_spread_of_its_own(tmp_path: Path)
     still = {o.name: o for o in found if o.case == CASE}
     assert comparison.slowdown(still["y @base"], still["x @base"]).precision < 0.005
     assert comparison.slowdown(still["x @head"], still["x @base"]).precision > 0.01
-
-
-def test_a_queue_that_ran_dry_in_one_pass_did_so_in_all() -> None:
-    case, draw = fabricate.CASE, random.Random(0)
-    made = fabricate.record("x", case, 1e-5, draw, "m0")
-    one = outcomes.outcomes_of([made])["x"]
-    for held, whole in (((True, True), True), ((True, False), False), ((False, True), False)):
-        assert passes.merged([replace(one, held=each) for each in held]).held is whole

@@ -1,8 +1,8 @@
 """Spoiled runs and files of ids, given to everything that reads them, for as long as is asked.
 
 Each input is a valid one of which something was changed: a field retyped, doubled, dropped or nested, a
-number made huge or NaN, a line torn, bytes replaced. The commands may show what is left or refuse in one line each;
-a traceback, a warning, a line that is none of the suite's, or a standstill is a fault.
+number made huge or NaN, a line torn, bytes replaced. The commands may show what is left or refuse in one
+line each; a traceback, a warning, a line that is none of the suite's, or a standstill is a fault.
 """
 
 from __future__ import annotations
