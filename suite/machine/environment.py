@@ -123,7 +123,10 @@ def available_bytes(root: Path = ROOT) -> int:
     """Memory that is free for this process: in the system, or within its control groups if that is less."""
     system = _bytes(table(text(root, "proc/meminfo")), "MemAvailable")
     if system is None:
-        system = psutil.virtual_memory().available
+        try:
+            system = psutil.virtual_memory().available
+        except (OSError, ValueError):  # where /proc is not mounted
+            system = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     group = limits(root).free_bytes
     return system if group is None else min(system, group)
 

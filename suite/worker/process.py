@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -69,7 +70,9 @@ class Process:
     ) -> None:
         orders, self._orders = os.pipe()
         self._answers, answers = os.pipe()
-        passed = (orders, answers, *inherited)
+        given = (orders, answers, *inherited)
+        # Where a standard descriptor was free a pipe may have got it, and the child has its own there.
+        passed = [fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in given]
         self._process = subprocess.Popen(
             [python, "-m", module, *map(str, passed), str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
@@ -79,8 +82,8 @@ class Process:
             env=environ_of(threads),
             start_new_session=True,
         )
-        os.close(orders)
-        os.close(answers)
+        for fd in {orders, answers, *passed} - set(inherited):
+            os.close(fd)
         self._tail = b""
         self._drain = threading.Thread(target=self._keep_tail, daemon=True)
         self._drain.start()
