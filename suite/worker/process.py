@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import psutil
 
+from suite.machine import variables
 from suite.machine.interpreter import path_of_suite
 from suite.records.record import Record, Status, from_json
 from suite.worker.messages import (
@@ -74,7 +76,7 @@ class Process:
         # Where a standard descriptor was free a pipe may have got it, and the child has its own there.
         passed = [fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in given]
         self._process = subprocess.Popen(
-            [python, "-m", module, *map(str, passed), str(os.getpid()), *arguments],
+            [python, *options_of(python), "-m", module, *map(str, passed), str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -172,21 +174,47 @@ def belong_to(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    untraced()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def environ_of(threads: int) -> dict[str, str]:
     """The variables a measuring process is started with."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     return {
-        **os.environ,
-        **{name: str(threads) for name in names},
+        **variables.passed_on(os.environ),
+        **{name: str(threads) for name in variables.THREADS},
         "PYTHONPATH": path_of_suite(),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
         "PYTHONFAULTHANDLER": "1",
         "CUDA_MODULE_LOADING": "EAGER",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
+
+
+def options_of(python: str) -> list[str]:
+    """The interpreter's options: those of this one, for itself, and never the current folder for modules.
+
+    Those that slow Python, -X dev and -X tracemalloc, are left out.
+    """
+    if python != sys.executable:
+        return ["-P"]
+    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-s": sys.flags.no_user_site}
+    chosen = ["-P", *(option for option, on in flags.items() if on), *["-O"] * sys.flags.optimize]
+    kept = {k: v for k, v in sys._xoptions.items() if k not in ("dev", "tracemalloc", "importtime")}
+    return chosen + [w for k, v in kept.items() for w in ("-X", k if v is True else f"{k}={v}")]
+
+
+def untraced() -> None:
+    """Switch off tracers, profilers and the tracing of memory that the start-up of Python has put on."""
+    sys.settrace(None)
+    sys.setprofile(None)
+    threading.settrace(None)  # type: ignore[arg-type]
+    threading.setprofile(None)  # type: ignore[arg-type]
+    tracemalloc.stop()
+    monitoring = getattr(sys, "monitoring", None)
+    for tool in range(6) if monitoring else ():
+        if monitoring.get_tool(tool) is not None:
+            monitoring.set_events(tool, 0)
 
 
 @dataclass(frozen=True, slots=True)
