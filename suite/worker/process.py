@@ -16,6 +16,7 @@ import time
 import tracemalloc
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psutil
 
@@ -208,10 +209,10 @@ def untraced() -> None:
     """Switch off tracers, profilers and the tracing of memory that the start-up of Python has put on."""
     sys.settrace(None)
     sys.setprofile(None)
-    threading.settrace(None)  # type: ignore[arg-type]
-    threading.setprofile(None)  # type: ignore[arg-type]
+    threading.settrace(None)
+    threading.setprofile(None)
     tracemalloc.stop()
-    monitoring = getattr(sys, "monitoring", None)
+    monitoring: Any = getattr(sys, "monitoring", None)
     for tool in range(6) if monitoring else ():
         if monitoring.get_tool(tool) is not None:
             monitoring.set_events(tool, 0)
