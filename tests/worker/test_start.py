@@ -20,6 +20,8 @@ from suite.worker.supervisor import Supervisor
 from tests.support import ROOT
 from tests.support.commands import NUMPY_ALONE, SMALL, command, complaint, records_of
 
+pytestmark = pytest.mark.slow
+
 SEEN = '''"""Refuses, and says what it sees."""
 import json, os, sys, threading, tracemalloc
 from backends.base import Backend, Unsupported
