@@ -213,5 +213,8 @@ def _import_file(name: str, path: Path) -> ModuleType:
         raise UnknownBackend(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[qualified] = module
+    beside = str(path.resolve().parent)
+    if beside not in sys.path:  # last, so that what lies there takes no other module's place
+        sys.path.append(beside)
     spec.loader.exec_module(module)
     return module

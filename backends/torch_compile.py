@@ -1,5 +1,6 @@
 """PyTorch embedding under torch.compile, compiled once per table for any batch; allocates its result."""
 
+import os
 import warnings
 from functools import cache
 from types import FunctionType
@@ -27,10 +28,13 @@ class TorchCompile(Backend):
     packages = ("torch",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+        from torch._dynamo import config as dynamo
         from torch._dynamo import mark_dynamic
         from torch._dynamo.exc import BackendCompilerFailed
         from torch._inductor import config
 
+        if dynamo.disable or os.environ.get("TORCHDYNAMO_DISABLE") == "1":
+            raise BackendUnavailable("switched off by TORCHDYNAMO_DISABLE or TORCH_COMPILE_DISABLE")
         config.compile_threads = 1  # else it keeps compiler processes of its own
         # If operands are aligned it compiles for that, and then copies those that are not.
         aligned = tuple(array.data_ptr() % 16 for array in (table, indices))

@@ -9,14 +9,23 @@ import io
 import os
 import re
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from suite.text import plain
 
-DONE, CHECK_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; a check asked for failed; the request can't be carried out; Ctrl-C."""
+DONE, CHECK_FAILED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 70, 130
+"""Exit codes: done; a check asked for failed; the request can't be carried out; an error of ours; Ctrl-C."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_REFUSED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+_REFUSALS = re.compile(
+    "too many open files|cannot allocate memory|failed to map segment|start new thread|unavailable"
+    "|unable to allocate",
+    re.IGNORECASE,
+)
+"""What the system says, in the message of whichever error, where it has run out of something."""
 
 
 class BadRequest(Exception):
@@ -39,9 +48,12 @@ def refuse(error: Exception) -> int:
 
 
 def execute(main: Callable[[], int]) -> NoReturn:
-    """Run a command and end the process with its code; no traceback for a closed or full output or Ctrl-C."""
-    if sys.stdout is None:  # closed by the caller; a file opened later must not take its place
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
+    """Run a command and end the process with its code.
+
+    No traceback for a closed or full output, Ctrl-C, or a system that refuses a process, a file or memory;
+    that of another error goes to a file, which the one line names.
+    """
+    _open_standard()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -51,15 +63,60 @@ def execute(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:  # the reader has seen enough; the interpreter's own flush must not complain
         _silence()
         code = 141
-    except OSError as error:
-        if error.filename is not None or error.errno not in NO_ROOM:
-            raise
-        _silence()
-        print(f"standard output: can't be written ({os.strerror(error.errno).lower()})", file=sys.stderr)
-        code = USAGE
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except OSError as error:
+        if error.filename is None and error.errno in NO_ROOM:
+            _silence()
+            print(f"standard output: can't be written ({_words(error)})", file=sys.stderr)
+            code = USAGE
+        else:
+            code = _unexpected(error)
+    except Exception as error:
+        code = _unexpected(error)
     sys.exit(code)
+
+
+def _open_standard() -> None:
+    """Put the null device where a standard descriptor is closed: no file may take its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _unexpected(error: Exception) -> int:
+    """Say in one line what came, and keep its traceback in a file; returns the exit code."""
+    if isinstance(error, MemoryError) or _refused(error):
+        what = f"refuses a process, a file or memory ({plain(_words(error))})"
+        print(f"system: {what}; raise its limit, see: ulimit -a", file=sys.stderr)
+        return USAGE
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="suite-", suffix=".txt", delete=False) as file:
+            file.writelines(traceback.format_exception(error))
+        where = f"its traceback is in {file.name}"
+    except OSError as refusal:
+        where = f"its traceback can't be written ({_words(refusal)})"
+    name = plain(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))[:300]
+    print(f"unexpected error: {name}; {where}", file=sys.stderr)
+    return UNEXPECTED
+
+
+def _refused(error: Exception) -> bool:
+    by_number = isinstance(error, OSError) and error.errno in _REFUSED
+    by_words = isinstance(error, OSError | ImportError | RuntimeError) and _REFUSALS.search(str(error))
+    return by_number or bool(by_words)
+
+
+def _words(error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(words.split()).lower() or type(error).__name__
 
 
 def list_of(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite.claims.target import MODELS
-from suite.command import Parser, list_of, named, path_of, seconds_of, whole_of
+from suite.command import Parser, list_of, named, path_of, refuse, seconds_of, whole_of
+from suite.machine.threads import number_of_threads
 
 DEFAULT_MODEL = "llama-3-70b"
 FOLDER = "claims"
@@ -43,6 +43,10 @@ def parse(argv: Sequence[str], known: Sequence[str]) -> Request:
         SystemExit: after ``--help`` (0), and after a complaint of one line (2).
     """
     given = _parser(known).parse_args(argv)
+    try:
+        threads = given.threads or number_of_threads()
+    except ValueError as error:
+        raise SystemExit(refuse(error)) from None
     return Request(
         only=given.only or (),
         gpu=given.gpu,
@@ -50,7 +54,7 @@ def parse(argv: Sequence[str], known: Sequence[str]) -> Request:
         model=given.model,
         out=given.out,
         seed=given.seed,
-        threads=given.threads or len(os.sched_getaffinity(0)),
+        threads=threads,
     )
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from suite.command import DONE, BadRequest, Parser, execute, refuse
+from suite.machine.variables import fate, taken_away
 from suite.text import plain
 
 if TYPE_CHECKING:
@@ -39,12 +41,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadRequest as error:
         return refuse(error)
     show(findings, sys.stdout)
+    for line in _variables(os.environ):
+        print(line)
     if not request.no_noise:
         sys.stdout.flush()
         if sys.stderr.isatty():
             print("measuring the noise floor, some two minutes; --no-noise leaves it out", file=sys.stderr)
-        print(in_words(noise_floor(request.gpu)))
+        try:
+            print(in_words(noise_floor(request.gpu)))
+        except BadRequest as error:
+            return refuse(error)
     return DONE
+
+
+def _variables(environ: Mapping[str, str]) -> list[str]:
+    """What becomes of the variables that are set here, a line each kind; values are not shown."""
+    rules = {name: rule for name in sorted(environ) if (rule := fate(name))}
+    gone = [f"{name} ({rules[name].why})" for name in taken_away(environ)]
+    kinds = {
+        "passed to the measuring processes": [n for n, rule in rules.items() if rule.fate == "passed"],
+        "passed and recorded": [n for n, rule in rules.items() if rule.fate == "recorded"],
+        "taken away": gone,
+    }
+    others = sum(name not in rules for name in environ)
+    lines = [f"variables {kind}: {', '.join(map(plain, of)) or 'none'}" for kind, of in kinds.items()]
+    return [*lines[:-1], f"{lines[-1]}; and {others} that nothing here needs"]
 
 
 def in_words(floor: float | None) -> str:
@@ -104,12 +125,16 @@ def noise_floor(gpu: str | None) -> float | None:
     """
     if gpu is not None and not gpu.isdecimal():
         return None
-    from suite.machine.cpu import allowed_processors, cache_bytes
+    from suite.machine.cpu import cache_bytes
+    from suite.machine.threads import number_of_threads
     from suite.records.device import CPU, Device
     from suite.worker.noise import measured_floor
     from suite.worker.supervisor import Supervisor
 
-    supervisor = Supervisor.of_this_machine(_TIMEOUT_S, len(allowed_processors()))
+    try:
+        supervisor = Supervisor.of_this_machine(_TIMEOUT_S, number_of_threads())
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
     try:
         if gpu is None:
             return measured_floor(CPU, supervisor, cache_bytes())

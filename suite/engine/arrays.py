@@ -222,7 +222,7 @@ def _torch_bits(result: Array, case: Case) -> Array:
     try:
         import torch
         import torch.utils.dlpack
-    except ImportError:
+    except Exception:
         raise TypeError(f"returned {type(result).__name__}, not a NumPy array") from None
     if type(result) is not torch.Tensor:
         if not hasattr(result, "__dlpack__"):

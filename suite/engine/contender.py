@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -104,6 +105,8 @@ class Contender:
         except BackendUnavailable as error:
             self.fail("unavailable", _shortened(error))
         except BaseException as error:  # a backend may raise SystemExit as well
+            if isinstance(error, Exception) and _of_loading(error):
+                return self.fail("unavailable", f"its library can't be loaded: {_one_line(error)}")
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
             self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
 
@@ -274,6 +277,17 @@ def _require(backend: type[Backend], operands: Operands) -> None:
         raise Unsupported(f"does not run on {kind}")
     if operands.case.dtype not in backend.dtypes:
         raise Unsupported(f"does not move {operands.case.dtype}")
+
+
+def _of_loading(error: BaseException) -> bool:
+    """Whether it was raised while a library was being imported, by the library and not by who imports it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [str(frame.f_globals.get("__name__")).startswith(("backends.", "suite.")) for frame in frames]
+    theirs = frames[len(ours) - ours[::-1].index(True) :] if True in ours else []
+    return any(
+        frame.f_code.co_name == "<module>" or frame.f_code.co_filename.startswith("<frozen importlib")
+        for frame in theirs
+    )
 
 
 def _one_line(error: BaseException) -> str:

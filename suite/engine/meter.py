@@ -102,7 +102,7 @@ def _compiled() -> Any:
     """
     try:
         import llvmlite.binding as llvm
-    except ImportError:
+    except Exception:  # of whatever kind: it can't be loaded
         return None
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

@@ -69,6 +69,8 @@ def _ask(index: int) -> CudaDevice | str | None:
         import torch
     except ImportError as error:
         return f"torch is not installed ({error})"
+    except Exception as error:
+        return f"torch can't be loaded ({error})"
     if not torch.cuda.is_available():
         return f"torch {torch.__version__} {_lack(torch.version.cuda, torch.version.hip)}"
     if index >= torch.cuda.device_count():

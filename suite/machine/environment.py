@@ -20,22 +20,9 @@ from suite.machine.cpu import cpu_facts
 from suite.machine.privacy import machine_digest, private_names, without_names, without_paths
 from suite.machine.procfs import ROOT, as_integer, chosen, integer, line, printable, table, text
 from suite.machine.software import checkout, libc, versions
+from suite.machine.variables import THREADS, recorded
 from suite.records.record import Environment, Fact
 
-_THREAD_SETTING = re.compile(
-    r"(OMP|GOMP|KMP|MKL|NUMBA|OPENBLAS|BLIS|TORCH)_\w*"
-    r"(THREAD|AFFINITY|BIND|PLACES|SCHEDULE|DYNAMIC|WAIT|BLOCKTIME|SPINCOUNT|LAYER)\w*"
-)
-_OTHER_SETTINGS = frozenset(
-    {
-        "CUDA_LAUNCH_BLOCKING",
-        "CUDA_MODULE_LOADING",
-        "GLIBC_TUNABLES",
-        "LD_PRELOAD",
-        "PYTORCH_ALLOC_CONF",
-        "PYTORCH_CUDA_ALLOC_CONF",
-    }
-)
 _CONTAINERS = ("kubepods", "docker", "containerd", "podman", "libpod", "lxc")
 
 
@@ -63,6 +50,9 @@ def collect(
     cpu = cpu_facts(root)
     memory = table(text(root, "proc/meminfo"))
     commit, dirty = checkout()
+    system = system_facts(root, environ)
+    if "threads" in settings:  # what is in force is there, whatever the variables of the caller say
+        system = {key: fact for key, fact in system.items() if key not in THREADS}
     return Environment(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         argv=tuple(without_paths(word, names) for word in argv),
@@ -74,7 +64,7 @@ def collect(
         devices=tuple(devices),
         packages=versions(packages),
         cpu=_nameless(cpu, names),
-        system=_nameless(system_facts(root, environ), names),
+        system=_nameless(system, names),
         gpu=_nameless(dict(gpu or {}), names),
         settings=_nameless({key: _pathless(value, names) for key, value in settings.items()}, names),
         noise_floor=noise_floor,
@@ -95,7 +85,7 @@ def system_facts(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> 
         "container": _container(root, environ),
         **_memory_facts(root),
         **_load_facts(root),
-        **_settings(environ, private_names(root, environ)),
+        **recorded(environ, private_names(root, environ)),
     }
 
 
@@ -123,7 +113,10 @@ def available_bytes(root: Path = ROOT) -> int:
     """Memory that is free for this process: in the system, or within its control groups if that is less."""
     system = _bytes(table(text(root, "proc/meminfo")), "MemAvailable")
     if system is None:
-        system = psutil.virtual_memory().available
+        try:
+            system = psutil.virtual_memory().available
+        except (OSError, ValueError):  # where /proc is not mounted
+            system = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     group = limits(root).free_bytes
     return system if group is None else min(system, group)
 
@@ -133,12 +126,6 @@ def _load_facts(root: Path) -> dict[str, Fact]:
     loads = [float(word) for word in words[:3] if re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,2}", word)]
     known = loads if len(loads) == 3 else (None, None, None)
     return dict(zip(("load_1_min", "load_5_min", "load_15_min"), known, strict=True))
-
-
-def _settings(environ: Mapping[str, str], private: Iterable[str]) -> dict[str, Fact]:
-    """Environment variables that change the threads, launches or allocations of libraries."""
-    names = [key for key in environ if _THREAD_SETTING.fullmatch(key) or key in _OTHER_SETTINGS]
-    return {key: without_paths(environ[key], private) for key in sorted(names)}
 
 
 def _product(root: Path) -> str | None:

@@ -12,7 +12,7 @@ from suite.analysis.outcomes import Results
 from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
-from suite.records.record import Fact
+from suite.records.record import Environment, Fact
 from suite.report.tables import REASON_LENGTH, places
 from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
@@ -130,6 +130,7 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
         own = [
             *_environments(here),
             *(line for group in _by_environment(here) for line in _compared(group, baseline)),
+            *_variables(results.environments.get(place[0])),
             *_speed(here, results.speeds.get(place[0], ())),
             *counter_sentences(here),
             *_failures(here),
@@ -140,6 +141,13 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
             own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
         lines += own
     return [shown(line) for line in lines]
+
+
+def _variables(environment: Environment | None) -> list[str]:
+    """The user's variables that can change a time or its meaning."""
+    system = environment.system if environment is not None else {}
+    set_here = [f"{name}={fact}" for name, fact in system.items() if name.isupper()]
+    return [f"measured with {', '.join(set_here)}"] if set_here else []
 
 
 def _by_environment(here: Sequence[Outcome]) -> list[list[Outcome]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -58,10 +59,13 @@ def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
+    from suite.machine.variables import taken_away
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.run.passes import Passes
 
+    if gone := taken_away(os.environ):
+        print(plain(f"run: measured without {', '.join(gone)}; suite.doctor says why"), file=sys.stderr)
     budget = _budget(request, len(tasks))
     _check_ids(request)
     launch = Launch(request, tasks, _gpu(request))

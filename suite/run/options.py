@@ -24,6 +24,7 @@ from suite.cases.case import (
 )
 from suite.cases.presets import MODELS, PRESETS, model_sweep
 from suite.command import BadRequest, list_of, named, path_of, seconds_of, whole_of
+from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
 from suite.text import plain
 from suite.worker.budget import MOST_PASSES
@@ -92,13 +93,20 @@ def parse(argv: Sequence[str]) -> Request:
         given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
     elif given.sustain_s >= given.timeout_s:
         raise BadRequest("--sustain: takes as long as --timeout allows one step; give a longer --timeout")
-    given.threads = given.threads or len(os.sched_getaffinity(0))
+    given.threads = given.threads or _threads()
     given.cases = _cases(given)
     given.backends = _backends(dict.fromkeys(given.backend or ()))
     given.environments = _environments(given.environment or ())
     given.preset = given.preset or "default"
     given.passes = given.passes or (1 if given.preset == "smoke" else PASSES)
     return Request(**{field.name: getattr(given, field.name) for field in fields(Request)})
+
+
+def _threads() -> int:
+    try:
+        return number_of_threads()
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
 
 
 def _cases(given: argparse.Namespace) -> tuple[Case, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -12,11 +13,14 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psutil
 
+from suite.machine import variables
 from suite.machine.interpreter import path_of_suite
 from suite.records.record import Record, Status, from_json
 from suite.worker.messages import (
@@ -69,9 +73,11 @@ class Process:
     ) -> None:
         orders, self._orders = os.pipe()
         self._answers, answers = os.pipe()
-        passed = (orders, answers, *inherited)
+        given = (orders, answers, *inherited)
+        # Where a standard descriptor was free a pipe may have got it, and the child has its own there.
+        passed = [fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in given]
         self._process = subprocess.Popen(
-            [python, "-m", module, *map(str, passed), str(os.getpid()), *arguments],
+            [python, *options_of(python), "-m", module, *map(str, passed), str(os.getpid()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -79,8 +85,8 @@ class Process:
             env=environ_of(threads),
             start_new_session=True,
         )
-        os.close(orders)
-        os.close(answers)
+        for fd in {orders, answers, *passed} - set(inherited):
+            os.close(fd)
         self._tail = b""
         self._drain = threading.Thread(target=self._keep_tail, daemon=True)
         self._drain.start()
@@ -169,21 +175,47 @@ def belong_to(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    untraced()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def environ_of(threads: int) -> dict[str, str]:
     """The variables a measuring process is started with."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     return {
-        **os.environ,
-        **{name: str(threads) for name in names},
+        **variables.passed_on(os.environ),
+        **{name: str(threads) for name in variables.THREADS},
         "PYTHONPATH": path_of_suite(),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
         "PYTHONFAULTHANDLER": "1",
         "CUDA_MODULE_LOADING": "EAGER",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
+
+
+def options_of(python: str) -> list[str]:
+    """The interpreter's options: those of this one, for itself, and never the current folder for modules.
+
+    Those that slow Python, -X dev and -X tracemalloc, are left out.
+    """
+    if python != sys.executable:
+        return ["-P"]
+    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-s": sys.flags.no_user_site}
+    chosen = ["-P", *(option for option, on in flags.items() if on), *["-O"] * sys.flags.optimize]
+    kept = {k: v for k, v in sys._xoptions.items() if k not in ("dev", "tracemalloc", "importtime")}
+    return chosen + [w for k, v in kept.items() for w in ("-X", k if v is True else f"{k}={v}")]
+
+
+def untraced() -> None:
+    """Switch off tracers, profilers and the tracing of memory that the start-up of Python has put on."""
+    sys.settrace(None)
+    sys.setprofile(None)
+    threading.settrace(None)
+    threading.setprofile(None)
+    tracemalloc.stop()
+    monitoring: Any = getattr(sys, "monitoring", None)
+    for tool in range(6) if monitoring else ():
+        if monitoring.get_tool(tool) is not None:
+            monitoring.set_events(tool, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,8 +128,11 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 
 def _resident_bytes() -> int:
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
-        return int(file.read().split()[1]) * mmap.PAGESIZE
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+    except OSError:  # where /proc is not mounted
+        return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+"""The number of threads where none is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suite.machine import threads
+from suite.machine.variables import THREADS
+from tests.support.machines import machine
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_the_users_variables_say_how_many(tmp_path: Path, name: str) -> None:
+    assert threads.number_of_threads({name: "3"}, tmp_path) == 3
+    assert threads.number_of_threads(dict.fromkeys(THREADS, " 5 "), tmp_path) == 5
+
+
+@pytest.mark.parametrize("value", ["4,2", "abc", "0", "-1", "1.5", "99999", "²"])
+def test_a_value_that_is_no_number_is_refused_by_its_name(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ValueError, match=r"^MKL_NUM_THREADS: .*; .*--threads$"):
+        threads.number_of_threads({"MKL_NUM_THREADS": value}, tmp_path)
+
+
+def test_values_that_contradict_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="OMP_NUM_THREADS=1, NUMBA_NUM_THREADS=2: not the same"):
+        threads.number_of_threads({"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "number"),
+    [
+        ("max", "max", 8),
+        ("250000", "max", 2),
+        ("max", "150000", 1),
+        ("600000", "300000", 3),
+        ("1000", "max", 1),
+    ],
+)
+def test_without_them_the_tightest_quota_of_all_levels_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str, outer: str, number: int
+) -> None:
+    monkeypatch.setattr(threads, "allowed_processors", lambda: frozenset(range(8)))
+    files = {
+        "proc/self/cgroup": "0::/a/b\n",
+        "sys/fs/cgroup/a/cpu.max": f"{outer} 100000\n",
+        "sys/fs/cgroup/a/b/cpu.max": f"{inner} 100000\n",
+    }
+    assert threads.number_of_threads({}, machine(tmp_path, files)) == number
+    assert threads.number_of_threads({"OMP_NUM_THREADS": "8"}, tmp_path) == 8
