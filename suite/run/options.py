@@ -23,7 +23,7 @@ from suite.cases.case import (
     plan,
 )
 from suite.cases.presets import MODELS, PRESETS, model_sweep
-from suite.command import BadRequest, list_of, named, path_of, seconds_of, whole_of
+from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
 from suite.records.device import KINDS, Device
 from suite.text import plain
 from suite.worker.budget import MOST_PASSES
@@ -192,7 +192,7 @@ def _add_backends(group: Group) -> None:
     add = group.add_argument
     add(
         "--backend",
-        type=path_of,
+        type=named_path_of,
         action="extend",
         nargs="+",
         metavar="NAME|FILE|NAME=FILE",
@@ -202,7 +202,7 @@ def _add_backends(group: Group) -> None:
     add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=beside)
     add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
     turns = "measure in this virtual environment too; two or more take turns"
-    add("--environment", action="append", metavar="NAME=PYTHON", help=turns)
+    add("--environment", type=named_path_of, action="append", metavar="NAME=PYTHON", help=turns)
     add("--list", dest="list_backends", action="store_true", help="print the backends and end")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import string
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from suite.cases.case import Case
 from suite.command import BadRequest
 from suite.records.device import CPU, Device
 from suite.run.options import SUSTAIN_S, Request, parse
+from tests.support import ROOT
 from tests.support.commands import SMALL, complaint, nothing_left, refused
 
 
@@ -218,3 +220,21 @@ def test_a_phase_is_shorter_than_a_step_may_be() -> None:
     assert parse([]).sustain_s == SUSTAIN_S
     assert parse(["--timeout", "1s"]).sustain_s == 0.5
     assert parse(["--timeout", "1s", "--sustain", "0.9"]).sustain_s == 0.9
+
+
+def test_every_path_may_begin_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(ROOT / "backends/numpy_take.py", tmp_path / "a=mine.py")
+    for name in ("base", "head"):
+        (tmp_path / name).symlink_to(sys.executable)
+    turns = [w for name in ("base", "head") for w in ("--environment", f"{name}=~/{name}")]
+    request = parse(["--out=~/x", "--indices=~/ids.txt", "--backend", "new=~/a=mine.py", *turns])
+    assert (request.out, request.ids_file) == (f"{tmp_path}/x", f"{tmp_path}/ids.txt")
+    assert [backend.source for backend in request.backends] == [f"{tmp_path}/a=mine.py"]
+    assert dict(request.environments) == {name: f"{tmp_path}/{name}" for name in ("base", "head")}
+    assert parse(["--resume", "~/x"]).resume == f"{tmp_path}/x"
+    assert "write ./~nobody-here/x for a file of that name" in refused(capsys, ["--out=~nobody-here/x"])
+    assert parse(["--out=./~"]).out == "./~"
+    assert nothing_left(elsewhere)
