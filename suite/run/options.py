@@ -184,7 +184,7 @@ def _add_cases(group: Group) -> None:
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
     offset = "bytes by which the table lies off its alignment (default: 0)"
     add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=offset)
-    indices = "ids of your own: whole numbers in text, or an .npy of integers"
+    indices = "ids of your own: whole numbers in text, .npy, .npz or .safetensors"
     add("--indices", dest="ids_file", type=path_of, metavar="FILE", help=indices)
 
 
