@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
-from suite.text import plain
+from suite.text import at_home, plain
 
 DONE, CHECK_FAILED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 70, 130
 """Exit codes: done; a check asked for failed; the request can't be carried out; an error of ours; Ctrl-C."""
@@ -149,9 +149,21 @@ def named(what: str, known: Iterable[str]) -> Callable[[str], str]:
 
 
 def path_of(text: str) -> str:
+    """A path with the home folder for a ``~`` at its start."""
     if not text:
         raise argparse.ArgumentTypeError("a name is needed, not ''")
-    return text
+    path = at_home(text)
+    if path.startswith("~"):
+        raise argparse.ArgumentTypeError(
+            f"{text}: no such user's home; write ./{text} for a file of that name"
+        )
+    return path
+
+
+def named_path_of(text: str) -> str:
+    """A path, or NAME=PATH."""
+    name, sign, path = text.partition("=")
+    return f"{name}={path_of(path)}" if sign and path.startswith("~") else path_of(text)
 
 
 def seconds_of(text: str) -> float:

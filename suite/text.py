@@ -1,7 +1,8 @@
-"""Text from outside, made safe to show: on a terminal, in a CSV cell, in a Markdown cell."""
+"""Text from outside, made safe to show: on a terminal, in a CSV cell, in a Markdown cell; and paths."""
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 
@@ -11,6 +12,14 @@ _FORMULA = tuple("=+-@＝＋－＠")
 _INVISIBLE = {"Cc": "", "Cf": ""}
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _MARKUP = re.compile(r"([\\`*\[\]<>|~&])")
+
+
+def at_home(path: str | os.PathLike[str]) -> str:
+    """A path with the home folder for a ``~`` or ``~name`` at its start, which shells leave in ``--out=~/x``.
+
+    As given where nobody has that home.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111 - as Path, one of no known user raises
 
 
 def plain(text: str) -> str:

@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # Begun in the background by a shell: what tests start would inherit it, and not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     measured.choose(config)
+    measured.sort_by_median(config)
     if measured.wanted(config):
         measured.open_replay(config)
 

@@ -8,17 +8,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from suite.text import at_home
+
 Given = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def expand(given: Iterable[Given]) -> tuple[Path, ...]:
     """The folders of runs: each one given, the runs inside it, or those that its ``*`` and ``?`` match.
 
+    A ``~`` at the start is the home folder.
+
     Raises:
         TypeError: an argument that names no file.
     """
     folders: list[str] = []
-    for pattern in [os.fspath(path) for path in _flat(given)]:
+    for pattern in map(at_home, _flat(given)):
         inside = str(Path(glob.escape(pattern), "*")) if Path(pattern).exists() else pattern
         matched = [] if _holds_run(pattern) else sorted(glob.glob(inside))  # noqa: PTH207 - may be absolute
         folders += [*filter(_holds_run, matched)] or [pattern]

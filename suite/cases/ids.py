@@ -5,23 +5,19 @@ from __future__ import annotations
 import functools
 import math
 import stat
-from array import array
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from suite.cases import formats
 from suite.cases.case import Case
 
 Ids = npt.NDArray[np.int64]
 
 TEXT = Path(__file__).with_name("text_ids.npz")
 MAX_FILE_BYTES = 2**31
-MAX_IDS = 2**27
-"""Of a file: 1 GiB once read. A batch that is longer begins again."""
-_BLOCK = 2**20
-_LONGEST_WORD = 100
 
 
 def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.NDArray[Any]:
@@ -68,54 +64,35 @@ def draw_apart(case: Case, turns: int, seed: int, file_ids: Ids | None = None) -
 
 
 def read_file(path: str) -> Ids:
-    """The ids in a text file (whitespace between them) or an ``.npy`` file of any integer type, flattened.
+    """The ids in a file, in order, flattened.
+
+    Text with spaces, commas, brackets or line ends between whole numbers, a heading before them and comments
+    after ``#``; an ``.npy``, ``.npz`` or ``.safetensors`` of integers. Of several arrays the one named
+    ``indices`` has the ids; ``formats.beside`` names the others.
 
     Raises:
         ValueError: one line that says what the file is instead.
     """
-    file = Path(path)
     try:
-        facts = file.stat()
+        facts = Path(path).stat()
         if not stat.S_ISREG(facts.st_mode):
             raise ValueError(f"{path}: not a regular file; give a file of ids, no folder or pipe")
         if facts.st_size > MAX_FILE_BYTES:
             raise ValueError(f"{path}: larger than 2 GiB; give a part of it")
-        loaded = np.load(file, "r", allow_pickle=False) if file.suffix == ".npy" else _numbers(file)
+        loaded = formats.read(path)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; give a file of ids") from None
-    except Exception as error:  # the header of a broken .npy is read as Python: whatever that raises
-        if str(error).startswith(path):
-            raise
-        raise ValueError(f"{path}: not ids; give whole numbers in text, or an .npy of integers") from None
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "iu":
-        raise ValueError(f"{path}: not integers; give whole numbers in text, or an .npy of integers")
+    except MemoryError:
+        raise ValueError(f"{path}: does not fit the memory; give a part of it") from None
+    if loaded.dtype.kind not in "iu":
+        raise ValueError(f"{path}: holds {loaded.dtype}, not integers; give whole numbers")
     if loaded.size == 0:
         raise ValueError(f"{path}: empty; give at least one id")
-    if loaded.size > MAX_IDS:
-        raise ValueError(f"{path}: more than {MAX_IDS:,} ids; give a part of it")
+    if loaded.size > formats.MAX_IDS:
+        raise ValueError(f"{path}: more than {formats.MAX_IDS:,} ids; give a part of it")
     if loaded.dtype.kind == "u" and loaded.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: ids do not fit 64 bits with a sign; give smaller ones")
     return np.array(loaded, np.int64).reshape(-1)
-
-
-def _numbers(file: Path) -> Ids:
-    """The whole numbers in a text file, read a block at a time; too many are not read to the end.
-
-    Raises:
-        ValueError, OverflowError: a word is no number of 64 bits.
-    """
-    found, rest = array("q"), ""
-    with file.open(encoding="utf-8") as text:
-        while block := text.read(_BLOCK):
-            words = f"{rest}{block}|".split()
-            rest = words.pop()[:-1]  # may go on in the next block
-            if len(rest) > _LONGEST_WORD:
-                raise ValueError("a word too long for a number")
-            found.extend(map(int, words))
-            if len(found) > MAX_IDS:
-                break
-    found.extend(map(int, rest.split()))
-    return np.frombuffer(found, np.int64)
 
 
 def drawing_bytes(case: Case) -> int:

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.analysis import outcomes
-from suite.analysis.folders import distinct
+from suite.analysis.folders import distinct, expand, names
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.command import BadRequest
 from suite.records.record import Environment
+from suite.text import at_home
+
+MOST_NAMED = 6
+"""Of the runs that were given for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +46,38 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     """Read the two runs, each named by ``DIR``, then ``@ENVIRONMENT``, then ``:BACKEND``, both as wanted.
 
     Raises:
-        BadRequest: a folder that is no run; an environment or a backend that is not in it, or that is named
-            for one run only though the other does not say which. StoreError: neither is a run.
+        BadRequest: a folder that is no run, or of several; an environment or a backend that is not in it, or
+            that is named for one run only though the other does not say which. StoreError: neither is a run.
     """
     (folder_a, at_a, backend_a), (folder_b, at_b, backend_b) = _split(argument_a), _split(argument_b)
     if (backend_a is None) != (backend_b is None):
         raise BadRequest("backends: named for one run only; give RUN:BACKEND for both or for neither")
-    folders = distinct((folder_a, folder_b))
+    folders = distinct(_one_run(folder) for folder in (folder_a, folder_b))
     results = outcomes.read(folders, together=True)
-    names = list(results.environments)
+    known = list(results.environments)
     if len({o.run for o in results.outcomes}) < len(folders):
         raise BadRequest("\n".join(results.notes))
-    a = Side(names[0], results.environments[names[0]], at_a, backend_a)
-    b = Side(names[-1], results.environments[names[-1]], at_b, backend_b)
+    a = Side(known[0], results.environments[known[0]], at_a, backend_a)
+    b = Side(known[-1], results.environments[known[-1]], at_b, backend_b)
     for side, other in ((a, b), (b, a)):
         _check(side, other, results)
     return a, b, results
 
 
+def _one_run(given: Path) -> Path:
+    """The folder of the one run that a path or a pattern stands for; as it is where it stands for none."""
+    first, *more = expand([given])
+    if more:
+        listed = names([first, *more])
+        others = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+        what = f"{len(listed)} runs, {', '.join(listed[:MOST_NAMED])}{others}"
+        raise BadRequest(f"{given}: stands for {what}; give one of them, such as {first}")
+    return first
+
+
 def _split(argument: str) -> tuple[Path, str | None, str | None]:
     """Folder, environment, backend. A folder's own name may hold both signs, if there is such a folder."""
+    argument = at_home(argument)
     before, colon, backend = argument.rpartition(":")
     whole, without = (argument, None), (before, backend) if colon else (argument, None)
     tries: list[tuple[Path, str | None, str | None]] = [

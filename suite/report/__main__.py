@@ -23,7 +23,7 @@ def _export(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
     if name not in export.FORMATS or not path:
         raise argparse.ArgumentTypeError(f"{text!r}: give one of {'=PATH, '.join(export.FORMATS)}=PATH")
-    return name, path
+    return name, path_of(path)
 
 
 def _parser() -> Parser:

@@ -17,6 +17,7 @@ from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, 
 from suite.run.options import Request, parse
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
 from suite.text import plain
+from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _budget(request: Request, tasks: int) -> Budget:
 
 def _check_ids(request: Request) -> None:
     """The user's ids must be ids, and fit every table they will be looked up in."""
-    from suite.cases import ids
+    from suite.cases import formats, ids
 
     if request.ids_file is None:
         return
@@ -117,6 +118,12 @@ def _check_ids(request: Request) -> None:
         reason = ids.out_of_range(given, vocab)
         if reason:
             raise BadRequest(f"{request.ids_file}: {reason}; give ids of that table, or its --vocab")
+    if others := formats.beside(request.ids_file):
+        what = f"{', '.join(others)} not used; its ids are looked up one by one, as no bags are measured"
+        print(plain(f"{request.ids_file}: {what}"), file=sys.stderr)
+    if longer := sorted({case.batch for case in request.cases if case.batch > len(given)}):
+        batches = f"a batch of {', '.join(map(str, longer))} repeats them"
+        print(plain(f"{request.ids_file}: holds {count(len(given), 'id')}; {batches}"), file=sys.stderr)
 
 
 def _gpu(request: Request) -> CudaDevice | None:

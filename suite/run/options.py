@@ -23,7 +23,7 @@ from suite.cases.case import (
     plan,
 )
 from suite.cases.presets import MODELS, PRESETS, model_sweep
-from suite.command import BadRequest, list_of, named, path_of, seconds_of, whole_of
+from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
 from suite.text import plain
@@ -193,7 +193,7 @@ def _add_cases(group: Group) -> None:
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
     offset = "bytes by which the table lies off its alignment (default: 0)"
     add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=offset)
-    indices = "ids of your own: whole numbers in text, or an .npy of integers"
+    indices = "ids of your own: whole numbers in text, .npy, .npz or .safetensors"
     add("--indices", dest="ids_file", type=path_of, metavar="FILE", help=indices)
 
 
@@ -201,7 +201,7 @@ def _add_backends(group: Group) -> None:
     add = group.add_argument
     add(
         "--backend",
-        type=path_of,
+        type=named_path_of,
         action="extend",
         nargs="+",
         metavar="NAME|FILE|NAME=FILE",
@@ -211,7 +211,7 @@ def _add_backends(group: Group) -> None:
     add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=beside)
     add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
     turns = "measure in this virtual environment too; two or more take turns"
-    add("--environment", action="append", metavar="NAME=PYTHON", help=turns)
+    add("--environment", type=named_path_of, action="append", metavar="NAME=PYTHON", help=turns)
     add("--list", dest="list_backends", action="store_true", help="print the backends and end")
 
 

@@ -1,9 +1,10 @@
-"""Measure each task once, on first use: the engine behind pytest --benchmark-only."""
+"""Measure each task when it is first asked for: the engine behind pytest --benchmark-only."""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
 
 class Replay:
-    """Tasks, each measured once, all its backends in turns with the ceiling, however many ask.
+    """Tasks, each measured once for all its backends, in turns with the ceiling.
 
     In one pass: what a process gets once is in all of its rounds. Where that matters, ``suite.run`` it is.
+    Who asks again for the same backend, as plugins do that repeat tests, gets another measurement, in new
+    processes.
 
     Args:
         request: what was asked for: precision, seed, threads, timeout.
@@ -36,7 +39,8 @@ class Replay:
     ) -> None:
         self.launch, self.tasks, self.limit_s = Launch(request, tasks, gpu), tasks, limit_s
         self.crew = self.launch.crew()
-        self.known: dict[Task, dict[tuple[str, str | None], Outcome]] = {}
+        self.known: dict[Task, list[dict[tuple[str, str | None], Outcome]]] = defaultdict(list)
+        self.asked: Counter[tuple[Task, str, str | None]] = Counter()
 
     @functools.cached_property
     def environment(self) -> Environment:
@@ -44,16 +48,20 @@ class Replay:
         return self.launch.environment((), limit_s=self.limit_s)
 
     def outcome(self, task: Task, backend: str, environment: str | None = None) -> Outcome:
-        """What became of a backend, by its name in records, in a task.
+        """What became of a backend, by its name in records, in a task; each time in another measurement.
 
         Args:
             environment: where several take turns, the name of one.
         """
-        if task not in self.known:
+        known, times = self.known[task], self.asked[task, backend, environment]
+        if times == len(known):
+            if times:
+                self.crew.close()
             parts = dict.fromkeys(self.launch.request.interpreters, task)
             records = self.crew.measure(self.launch.jobs(parts, self.limit_s * len(parts)))
-            self.known[task] = {(o.backend, o.environment): o for o in outcomes_of(records).values()}
-        return self.known[task][backend, environment]
+            known.append({(o.backend, o.environment): o for o in outcomes_of(records).values()})
+        self.asked[task, backend, environment] += 1
+        return known[times][backend, environment]
 
     def close(self) -> None:
         """End the workers."""

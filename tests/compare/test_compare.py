@@ -271,3 +271,44 @@ def test_one_side_that_did_not_converge_is_enough() -> None:
     open_ = replace(done, converged=False)
     told = [pairs.Pair(a, b).converged for a, b in ((done, done), (open_, done), (done, open_))]
     assert told == [True, False, False]
+
+
+@pytest.fixture
+def several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders of runs: A holds two, C one, and Z eight; B is a run with another one inside."""
+    monkeypatch.chdir(tmp_path)
+    for place in ("A/one", "A/two", "B", "B/inner", "C/only", *(f"Z/{k}" for k in range(8))):
+        fabricate.run(tmp_path / place, [CASE], speed={"x": 1.0, "y": 1.1})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("A", "B"), "A: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("A/one", "A"), "A: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("A", "A"), "A: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("A/*", "B"), "A/*: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("B:x", "A:x"), "A: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("A/*:x", "A/one:y"), "A/*: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("A@base", "A@head"), "A: stands for 2 runs, one, two; give one of them, such as A/one"),
+        (("A/t?o", "A/[ot]*@base:x"), "for both or for neither"),
+        (("B", "Z"), "Z: stands for 8 runs, 0, 1, 2, 3, 4, 5 and 2 more; give one of them, such as Z/0"),
+    ],
+)
+def test_a_side_is_one_run(several: Path, said: Any, arguments: Any, line: str) -> None:
+    code, out, err = said(*arguments, "--fail-on", "slower")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert line in err
+
+
+def test_what_stands_for_one_run_is_that_run(
+    several: Path, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said("C", "A/one")[1] == said("C/only", "A/one")[1] == said("C/*", "A/on?")[1]
+    assert "A only:x, B one:y: " in said("C:x", "A/on*:y")[1]
+    assert "A B, B inner: " in said("B", "B/inner")[1], "a run is itself, whatever else is in it"
+    monkeypatch.setenv("HOME", str(several))
+    assert said("~/C", "~/A/one:x") == said("C", "A/one:x") and said("~/C", "~/A/one") == said("C", "A/one")
+    (several / "A/latest").symlink_to("two")
+    assert "stands for 2 runs" in said("A", "C")[2]

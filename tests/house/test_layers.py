@@ -24,7 +24,7 @@ ALLOWED = {
     "telemetry": "records machine backends",
     "engine": f"backends {BELOW_ENGINE}",
     "worker": f"engine backends {BELOW_ENGINE}",
-    "analysis": "records cases stats units",
+    "analysis": "records cases stats units text",
     "report": f"command {BELOW_REPORT}",
     "compare": f"report command {BELOW_REPORT}",
     "run": f"worker engine report analysis command backends {BELOW_ENGINE}",

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import suite
 from suite.cases.case import AXES
 from suite.records.store import Run
 from suite.report.__main__ import main
@@ -147,3 +148,15 @@ def test_a_dash_is_standard_output_without_the_tables(folder: Path, tmp_path: Pa
         code, out, error = said(tmp_path, folder, *asked)
         assert (code, out, error.count("\n")) == (2, "", 1) and word in error, asked
     assert not (tmp_path / "x").exists()
+
+
+def test_what_is_read_and_written_may_be_at_home(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    run, writes = f"~/{folder.name}", ("--csv=~/o.csv", "--markdown=~/o.md", "--export", "bmf=~/o.json")
+    code, _, err = said(tmp_path, run, *writes)
+    assert (code, err) == (0, "")
+    assert {"o.csv", "o.md", "o.json"} <= {path.name for path in folder.parent.iterdir()}
+    assert len(suite.load(run)) == len(suite.load("~/run*")) == len(suite.load(folder)) > 0
+    assert not list(tmp_path.glob("~*"))

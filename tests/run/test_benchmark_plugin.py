@@ -8,12 +8,14 @@ import json
 import math
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -337,6 +339,60 @@ def test_a_task_is_measured_once_however_many_ask() -> None:
     )
 
 
+def test_who_asks_again_gets_another_measurement_in_new_processes() -> None:
+    """As plugins do that repeat a test, or run it again because it failed."""
+    request = parse(["--vocab", "50257", "--dim", "768", "--backend", "numpy_take", "numba_cpu"])
+    done: list[str] = []
+
+    class Crew:
+        def measure(self, jobs: Any) -> list[Record]:
+            done.append("measured")
+            case, number = jobs[None].case, done.count("measured")
+            if number == 1:
+                failed = fabricate.failure("numpy_take", case, "m1", status="timed_out", reason="60 s")
+                return [failed, *fabricate.measurement(case, 1, {"numba_cpu": 1.0})]
+            return fabricate.measurement(case, number, {"numpy_take": 1.0, "numba_cpu": 1.0})
+
+        def close(self) -> None:
+            done.append("closed")
+
+    one = replay.Replay(request, tasks_of(request), 3.0, None)
+    one.crew = Crew()  # type: ignore[assignment]
+    (task,) = one.tasks
+    assert one.outcome(task, "numpy_take").status == "timed_out"
+    assert one.outcome(task, "numpy_take").measurement == "m2", "the second chance"
+    found = [one.outcome(task, "numba_cpu") for _ in range(3)]
+    assert [o.measurement for o in found] == ["m1", "m2", "m3"]
+    assert len({o.rounds for o in found}) == 3
+    assert done == ["measured", "closed", "measured", "closed", "measured"]
+
+
+def test_the_table_has_the_case_once_and_is_sorted_by_the_result(session: Session) -> None:
+    rows = [line.split() for line in session.done.stdout.splitlines() if re.match(r"\w+-cpu ", line)]
+    assert {row[0] for row in rows} == {"numpy_take-cpu", "torch_index_select-cpu"}
+    medians = [float(row[1]) for row in rows]
+    assert medians == sorted(medians)
+    (rule,) = {line for line in session.done.stdout.splitlines() if re.fullmatch("-+", line)}
+    assert len(rule) < 120, "columns of a terminal"
+    repeated = measured.short("numpy_take-head-cpu-5x7-float32-batch-1-1-2", "5x7 float32 batch 1")
+    assert repeated == "numpy_take-head-cpu-1-2", "a repetition keeps its number"
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "order"),
+    [((), "", "median"), (("--benchmark-sort=min",), "", "min"), ((), "-q --benchmark-sort min", "min")],
+)
+def test_the_order_asked_for_is_kept(
+    given: Any, more: str, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", more)
+    config = SimpleNamespace(
+        invocation_params=SimpleNamespace(args=given), option=SimpleNamespace(benchmark_sort="min")
+    )
+    measured.sort_by_median(config)  # type: ignore[arg-type]
+    assert config.option.benchmark_sort == order
+
+
 def test_without_a_ceiling_or_rounds_enough_there_is_null_and_no_nan() -> None:
     draw = random.Random(0)
     record = fabricate.record(
@@ -369,6 +425,8 @@ class Config:
         ({"benchmark_environment": ["a=python3"]}, "none to take turns with"),
         ({"backend": ["numba_cuda"]}, "runs on cuda only; give --gpu N"),
         ({"backend": ["nowhere.py"]}, "no such file"),
+        ({"dist": "load"}, "would measure at once, in each other's way; leave it out, or give -n 0"),
+        ({"tx": ["2*popen"], "dist": "no"}, "would measure at once"),
         ({"benchmark_cprofile": "tottime"}, "lookups run in another process; leave it out"),
         ({"benchmark_histogram": ["drawn"]}, "needs pygal, not installed; pip install pygal"),
     ],

@@ -27,10 +27,12 @@ def test_lookup(
     case: str,
     backend: str,
     environment: str | None,
+    request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
 ) -> None:
     """All tests of a case replay the one measurement in which its backends took turns."""
     replay = measured.open_replay(pytestconfig)
+    benchmark.name = measured.short(request.node.callspec.id, case)  # the table's heading has the case
     # A kernel's time and a call's don't belong in one table.
     benchmark.group = case if device == "cpu" else f"{case} on {device}"
     outcome = replay.outcome(pytestconfig.stash[measured.TASKS][device, case], backend, environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import string
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from suite.cases.case import Case
 from suite.command import BadRequest
 from suite.records.device import CPU, Device
 from suite.run.options import SUSTAIN_S, Request, parse
+from tests.support import ROOT
 from tests.support.commands import SMALL, complaint, nothing_left, refused
 
 
@@ -224,3 +226,21 @@ def test_a_phase_is_shorter_than_a_step_may_be() -> None:
 def test_a_library_has_as_many_threads_as_processors_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
     assert parse([]).threads == 1
+
+
+def test_every_path_may_begin_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(ROOT / "backends/numpy_take.py", tmp_path / "a=mine.py")
+    for name in ("base", "head"):
+        (tmp_path / name).symlink_to(sys.executable)
+    turns = [w for name in ("base", "head") for w in ("--environment", f"{name}=~/{name}")]
+    request = parse(["--out=~/x", "--indices=~/ids.txt", "--backend", "new=~/a=mine.py", *turns])
+    assert (request.out, request.ids_file) == (f"{tmp_path}/x", f"{tmp_path}/ids.txt")
+    assert [backend.source for backend in request.backends] == [f"{tmp_path}/a=mine.py"]
+    assert dict(request.environments) == {name: f"{tmp_path}/{name}" for name in ("base", "head")}
+    assert parse(["--resume", "~/x"]).resume == f"{tmp_path}/x"
+    assert "write ./~nobody-here/x for a file of that name" in refused(capsys, ["--out=~nobody-here/x"])
+    assert parse(["--out=./~"]).out == "./~"
+    assert nothing_left(elsewhere)

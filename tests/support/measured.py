@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -90,12 +91,22 @@ def choose(config: pytest.Config) -> None:
         tasks = tasks_of(request)
     except BadRequest as error:
         raise pytest.UsageError(str(error)) from None
+    if wanted(config) and (config.getoption("dist", "no") != "no" or config.getoption("tx", None)):
+        what = "its workers would measure at once, in each other's way"
+        raise pytest.UsageError(f"-n: {what}; leave it out, or give -n 0")
     if wanted(config) and config.getoption("benchmark_cprofile"):
         raise pytest.UsageError("--benchmark-cprofile: lookups run in another process; leave it out")
     if config.getoption("benchmark_histogram", None) and find_spec("pygal") is None:
         raise pytest.UsageError("--benchmark-histogram: needs pygal, not installed; pip install pygal")
     config.stash[REQUEST] = request
     config.stash[TASKS] = {(str(task.device), str(task.case)): task for task in tasks}
+
+
+def sort_by_median(config: pytest.Config) -> None:
+    """Sort pytest-benchmark's table by the result unless another order is asked for; its own is by min."""
+    words = [*config.invocation_params.args, *os.environ.get("PYTEST_ADDOPTS", "").split()]
+    if not any(str(word).startswith("--benchmark-sort") for word in words):
+        config.option.benchmark_sort = "median"
 
 
 def open_replay(config: pytest.Config) -> Replay:
@@ -139,12 +150,21 @@ def parameters(tasks: Iterable[Task], environments: Iterable[str | None] = (None
             backend.name,
             name,
             # Without the GPU's number: two GPUs' runs can be compared.
-            id="-".join((*filter(None, (backend.name, name)), task.device.kind, *str(task.case).split())),
+            id="-".join((*filter(None, (backend.name, name)), task.device.kind, _words(str(task.case)))),
         )
         for task in tasks
         for backend in task.backends
         for name in environments
     ]
+
+
+def short(name: str, case: str) -> str:
+    """A test's name without its case."""
+    return name.replace(f"-{_words(case)}", "", 1)
+
+
+def _words(case: str) -> str:
+    return "-".join(case.split())
 
 
 def show(benchmark: Any, clock: Clock, outcome: Outcome, where: Environment) -> None:
@@ -157,8 +177,6 @@ def show(benchmark: Any, clock: Clock, outcome: Outcome, where: Environment) -> 
     said = f"{outcome.backend}: {outcome.status}: {outcome.reason}"
     if outcome.status in NO_NUMBER_HERE:
         pytest.skip(said)
-    if not benchmark.enabled:
-        pytest.skip("pytest-benchmark is disabled")
     times = seconds(outcome)
     left = iter(times)
 
