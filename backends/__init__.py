@@ -57,7 +57,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Description:
-    """Class attributes and docstring of a backend, read without importing it."""
+    """Class attributes and docstring of a backend, read without importing it.
+
+    Attributes:
+        whose: as the backend says it; ``"other"`` of one outside this tree that does not.
+    """
 
     name: str
     summary: str
@@ -66,6 +70,7 @@ class Description:
     view: str
     packages: tuple[str, ...]
     clock: str
+    whose: str
 
 
 def names() -> tuple[str, ...]:
@@ -139,7 +144,7 @@ def describe(which: str | Choice) -> Description:
     if not path.is_file():
         entry_point = _entry_points()[name]
         summary = f"entry point {entry_point.value}"
-        return Description(name, summary, (), DTYPES, "bits", _distribution(entry_point), "device")
+        return Description(name, summary, (), DTYPES, "bits", _distribution(entry_point), "device", "other")
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
@@ -157,6 +162,7 @@ def describe(which: str | Choice) -> Description:
         facts.get("view", ("bits",))[0],
         facts.get("packages", ()),
         facts.get("clock", ("device",))[0],
+        facts.get("whose", ("other",) if _is_path(source) else ("library",))[0],
     )
 
 
@@ -166,7 +172,7 @@ def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
     Raises:
         ValueError, TypeError, RecursionError, MemoryError: one is no literal, or not of strings.
     """
-    known = ("devices", "dtypes", "view", "packages", "clock")
+    known = ("devices", "dtypes", "view", "packages", "clock", "whose")
     classes = [c for c in tree.body if isinstance(c, ast.ClassDef)]
     if not classes:
         raise ValueError("no class")

@@ -40,6 +40,7 @@ class Backend(ABC):
         packages: distributions it needs, whose versions belong in a result; ``"a|b"`` means either.
         clock: ``"device"`` if its work is on CUDA's legacy default stream; ``"host"`` if the library has
             streams of its own, so that the rows are known to be there only when the call returns.
+        whose: ``"library"`` if a lookup is a call of a library; ``"suite"`` if it is a kernel of this suite.
     """
 
     devices: ClassVar[tuple[str, ...]]
@@ -47,6 +48,7 @@ class Backend(ABC):
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
     packages: ClassVar[tuple[str, ...]] = ()
     clock: ClassVar[Literal["device", "host"]] = "device"
+    whose: ClassVar[Literal["library", "suite"]] = "library"
 
     @abstractmethod
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -118,6 +118,7 @@ def _ceil(a: int, b: int) -> int:
 class CupyRawKernel(Backend):
     devices = ("cuda",)
     packages = ("cupy-cuda13x|cupy-cuda12x|cupy",)
+    whose = "suite"
 
     def __init__(self) -> None:
         self.compiled: dict[tuple[str, int], Any] = {}

@@ -35,6 +35,7 @@ def build() -> Any:
 class CutileGather(Backend):
     devices = ("cuda",)
     packages = ("cuda-tile",)
+    whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global ct  # noqa: PLW0603

@@ -348,6 +348,7 @@ def _last_level_cache_bytes() -> int:
 class NumbaCpu(Backend):
     devices = ("cpu",)
     packages = ("numba", "torch")
+    whose = "suite"
 
     # By measurement: results/tuning/ has the tables named here, made by tests/tools/tune_cpu.py.
     prefetch_near: ClassVar[int] = 2  # near: 3 into the first level of cache, 2 into the second

@@ -102,6 +102,7 @@ def configure(
 class NumbaCuda(Backend):
     devices = ("cuda",)
     packages = ("numba-cuda|numba-cuda-mlir|numba",)
+    whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global cuda  # noqa: PLW0603

@@ -31,6 +31,7 @@ class WarpGather(Backend):
     devices = ("cpu", "cuda")
     view = "values"  # given to Warp by address, as integers
     packages = ("warp-lang",)
+    whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global wp  # noqa: PLW0603
@@ -48,8 +49,7 @@ class WarpGather(Backend):
             return wp.array(ptr=array.data_ptr(), dtype=kind, shape=shape, device=place, copy=False)
 
         rows, result = view(table, width, len(table), columns), view(out, width, len(out), columns)
-        ids = view(indices, indices.element_size(), len(indices))
-        lanes = 1 if place == "cpu" else columns
+        ids, lanes = view(indices, indices.element_size(), len(indices)), 1 if place == "cpu" else columns
         launch = wp.launch(
             kernel(width, indices.element_size()),
             dim=(len(out), lanes),

@@ -217,6 +217,14 @@ def over_passes(values: Sequence[float], spread: Spread, confidence: float = CON
     return Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
+def over_cases(values: Sequence[float]) -> Estimate:
+    """The geometric mean of one figure's values in several cases, with the interval of Student's t.
+
+    How far another set of such cases would be from these. Unbounded for one case.
+    """
+    return over_passes(values, Spread())
+
+
 def halves_ratio(values: Sequence[float], spread: Spread) -> Estimate:
     """The time of a result in its odd passes over that in its even ones, as if they were two runs.
 

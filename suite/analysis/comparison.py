@@ -19,6 +19,25 @@ def noise_floor(environment: Environment) -> float:
     return stats.ASSUMED_NOISE_FLOOR if known is None else known
 
 
+KERNELS = (
+    *("cupy_bulk", "cupy_rawkernel", "cutile_gather", "numba_cpu", "numba_cuda", "triton_gather"),
+    "warp_gather",
+)
+"""Kernels of this suite, for runs that do not say whose their backends are."""
+
+
+def whose(backend: str, environment: Environment) -> str:
+    """Whose code a backend is, in words: a library's, a kernel of this suite, or another's."""
+    known = environment.whose.get(backend, "suite" if backend in KERNELS else "library")
+    return "kernel of this suite" if known == "suite" else str(known)
+
+
+def checks_only(environment: Environment) -> bool:
+    """Whether a run was made to see that all runs and is right, in too few rounds to rank anything."""
+    settings = environment.settings
+    return settings.get("preset") == "smoke" and settings.get("passes") == 1
+
+
 def rank(group: Sequence[Outcome], floor: float) -> tuple[list[Outcome], set[Key]]:
     """One case's outcomes, fastest first, failures last; and the keys of the fastest and those tied with it.
 
@@ -33,12 +52,30 @@ def rank(group: Sequence[Outcome], floor: float) -> tuple[list[Outcome], set[Key
     return done + [o for o in group if not o.completed], best | {o.key for o in done[:1]}
 
 
-def undecided(group: Sequence[Outcome], floor: float) -> bool:
-    """Whether more passes could say more of a case: a verdict on its fastest, or a result, is still open."""
+def doubt(group: Sequence[Outcome], floor: float) -> float:
+    """How far a case is from decided: 0 where its fastest is known, or its tie to be within the noise floor.
+
+    Else the width of the widest interval that leaves it open, as a factor's logarithm; infinite where there
+    is none, or what it is of was not measured at full speed.
+    """
     done = [o for o in rank(group, floor)[0] if o.completed]
-    return any(not o.decides or o.converged is False for o in done) or any(
-        verdict(o, done[0], floor) == "UNCLEAR" for o in done[1:]
-    )
+    if len(done) == 1:
+        return 0.0 if done[0].decides else math.inf
+    open_to = [o for o in done[1:] if verdict(o, done[0], floor) in ("UNCLEAR", "FASTER")]
+    return max((openness(o, done[0]) for o in open_to), default=0.0)
+
+
+def openness(a: Outcome, b: Outcome) -> float:
+    """How wide the interval of the ratio of two outcomes is, as the logarithm of a factor."""
+    ratio = slowdown(a, b)
+    known = a.decides and b.decides and ratio.bounded
+    return math.log(ratio.high / ratio.low) if known else math.inf
+
+
+def imprecision(group: Sequence[Outcome]) -> float:
+    """The widest half interval among a case's results that miss the precision asked for; 0 if none do."""
+    wide = [o for o in group if o.completed and o.converged is False]
+    return max((median(o).precision for o in wide), default=0.0)
 
 
 def median(outcome: Outcome, confidence: float = stats.CONFIDENCE) -> Estimate:

@@ -50,9 +50,6 @@ def collect(
     cpu = cpu_facts(root)
     memory = table(text(root, "proc/meminfo"))
     commit, dirty = checkout()
-    system = system_facts(root, environ)
-    if "threads" in settings:  # what is in force is there, whatever the variables of the caller say
-        system = {key: fact for key, fact in system.items() if key not in THREADS}
     return Environment(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         argv=tuple(without_paths(word, names) for word in argv),
@@ -64,11 +61,18 @@ def collect(
         devices=tuple(devices),
         packages=versions(packages),
         cpu=_nameless(cpu, names),
-        system=_nameless(system, names),
+        system=_nameless(_system_around(settings, root, environ), names),
         gpu=_nameless(dict(gpu or {}), names),
         settings=_nameless({key: _pathless(value, names) for key, value in settings.items()}, names),
         noise_floor=noise_floor,
     )
+
+
+def _system_around(settings: Mapping[str, Fact], root: Path, environ: Mapping[str, str]) -> dict[str, Fact]:
+    """Those of the system, less the variables that the settings are stronger than."""
+    facts = system_facts(root, environ)
+    stronger = THREADS if "threads" in settings else ()
+    return {key: fact for key, fact in facts.items() if key not in stronger}
 
 
 def system_facts(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> dict[str, Fact]:

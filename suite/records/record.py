@@ -188,6 +188,8 @@ class Environment:
         method: version of how times are measured.
         full_speed_s: what the meter reads at this machine's full speed, by its number of threads.
         environments: of each Python environment that took turns: its interpreter and versions of packages.
+        whose: of each backend, whose code a lookup is: a call of a ``library``, a kernel of this ``suite``,
+            or ``other``.
     """
 
     created: str
@@ -208,6 +210,7 @@ class Environment:
     method: int = METHOD
     full_speed_s: dict[str, Fact] = field(default_factory=dict)
     environments: dict[str, dict[str, Fact]] = field(default_factory=dict)
+    whose: dict[str, Fact] = field(default_factory=dict)
 
 
 T = TypeVar("T", Record, Environment)

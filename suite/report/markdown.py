@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from suite.analysis.outcomes import Results
 from suite.report import sentences, tables
+from suite.report.tables import is_wide
 from suite.text import markdown_cell
 
 
@@ -22,4 +23,5 @@ def markdown(results: Results, baseline: str | None = None) -> str:
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
+    weighed = (f"**{markdown_cell(one)}**" if is_wide(one) else markdown_cell(one) for one in cells)
+    return f"| {' | '.join(weighed)} |"

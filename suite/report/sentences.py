@@ -1,4 +1,4 @@
-"""Sentences of the report: the fastest and by how much, failures, what decides nothing, counters."""
+"""Sentences of the report: the verdict, each backend against the baseline, failures, counters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from suite.analysis import comparison
+from suite.analysis.comparison import noise_floor
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Environment, Fact
+from suite.report import verdict
 from suite.report.tables import REASON_LENGTH, places
 from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
@@ -112,14 +114,12 @@ def _positive(fact: Fact) -> float | None:
     return float(fact)
 
 
-PEERS = ("torch_index_select", "torch_embedding", "numpy_take")
-"""The baseline, unless one is named: the first of these that completed a case."""
 SAME = ASSUMED_NOISE_FLOOR
 """Medians closer than this are called equal in a sentence."""
 
 
 def sentences(results: Results, baseline: str | None) -> list[str]:
-    """The fastest and by how much, failures and what did not converge: for each run and device."""
+    """The fastest and by how much, what is open and what failed: for each run and device."""
     lines: list[str] = []
     known = {o.backend for o in results.outcomes}
     if baseline is not None and baseline not in known:
@@ -127,15 +127,15 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
         baseline = None
     all_places = places(results)
     for place, here in all_places.items():
+        environment = results.environments[place[0]]
         own = [
-            *_environments(here),
-            *(line for group in _by_environment(here) for line in _compared(group, baseline)),
-            *_variables(results.environments.get(place[0])),
+            *_environments(here, noise_floor(environment)),
+            *(line for group in _by_environment(here) for line in _compared(group, environment, baseline)),
+            *_variables(environment),
             *_speed(here, results.speeds.get(place[0], ())),
             *counter_sentences(here),
             *_failures(here),
             *_slow(here),
-            *_unconverged(here),
         ]
         if len(all_places) > 1:
             own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
@@ -143,10 +143,9 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
     return [shown(line) for line in lines]
 
 
-def _variables(environment: Environment | None) -> list[str]:
+def _variables(environment: Environment) -> list[str]:
     """The user's variables that can change a time or its meaning."""
-    system = environment.system if environment is not None else {}
-    set_here = [f"{name}={fact}" for name, fact in system.items() if name.isupper()]
+    set_here = [f"{name}={fact}" for name, fact in environment.system.items() if name.isupper()]
     return [f"measured with {', '.join(set_here)}"] if set_here else []
 
 
@@ -157,62 +156,43 @@ def _by_environment(here: Sequence[Outcome]) -> list[list[Outcome]]:
     return list(groups.values())
 
 
-def _environments(here: Sequence[Outcome]) -> list[str]:
+def _environments(here: Sequence[Outcome], floor: float) -> list[str]:
     """Each backend against itself in the first environment, where several took turns."""
-    first, *others = [{(o.backend, o.case): o for o in group if o.decides} for group in _by_environment(here)]
+    groups = _by_environment(here)
     lines = []
-    for other in others:
-        ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for key, outcome in other.items():
-            if key in first:
-                ratio = comparison.slowdown(outcome, first[key]).value
-                ratios[outcome.name, first[key].name].append(ratio)
-        lines += [_sentence(name, base, of) for (name, base), of in ratios.items()]
+    for name in dict.fromkeys(o.backend for o in here):
+        own = [[o for o in group if o.backend == name] for group in groups]
+        base = next((o.name for o in own[0]), None)
+        for other in own[1:]:
+            known = verdict.standings([*own[0], *other], base) if base else []
+            lines += [one.words(base or "", floor) for one in known]
     return lines
 
 
-def _compared(here: Sequence[Outcome], baseline: str | None) -> list[str]:
-    """The backends of one environment against one of them, over the cases in which both decide."""
-    done: dict[str, dict[Case, Outcome]] = defaultdict(dict)
-    named = {o.backend: o.name for o in here}
-    for outcome in here:
-        if outcome.decides:
-            done[outcome.backend][outcome.case] = outcome
+def _compared(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> list[str]:
+    """The verdict on the backends of one environment, and how each does against the baseline."""
     how = " at full speed" if any(o.slow_note for o in here) else ""
-    if not done:
+    base, floor = verdict.base_of(here, baseline), noise_floor(environment)
+    if comparison.checks_only(environment):
+        return [verdict.CHECKS]
+    if base is None:
         return [f"no backend completed a case{how}"]
-    if baseline is not None and baseline not in done:
-        return [f"{named.get(baseline, baseline)} completed no case{how}; there is nothing to compare with"]
-    base = baseline or next((peer for peer in PEERS if peer in done), min(done))
+    names = {o.backend: o.name for o in here}
+    if baseline is not None and base != names.get(baseline):
+        lacking = f"{names.get(baseline, baseline)} completed no case{how}; there is nothing to compare with"
+        return [lacking, *filter(None, [verdict.state(here, environment)])]
+    done = {o.name for o in here if o.decides}
     if len(done) == 1:
-        return [f"{named[base]} completed {count(len(done[base]), 'case')}{how}; no other backend did"]
-    slower: dict[str, list[float]] = {}
-    for name in done.keys() - {base}:
-        common = [case for case in done[base] if case in done[name]]
-        slower[name] = [comparison.slowdown(done[name][case], done[base][case]).value for case in common]
-    # A backend that completed only a few cases may be listed as faster, but is not called the fastest.
-    enough = [name for name, ratios in slower.items() if 2 * len(ratios) >= len(done[base])]
-    order = sorted(
-        (n for n in slower if slower[n]), key=lambda n: (n not in enough, statistics.median(slower[n]), n)
-    )
-    lines = [_sentence(named[name], named[base], slower[name]) for name in order]
-    if lines and statistics.median(slower[order[0]]) > 1 + SAME:
-        many = len(order) > 1
-        others = f"none of the {len(order)} others beats it" if many else "the other does not beat it"
-        lines.insert(0, f"{named[base]} is the fastest at the median; {others}")
-    return lines + [
-        f"{named[name]} shares no completed case{how} with {named[base]}"
-        for name in sorted(slower)
-        if not slower[name]
+        cases = sum(o.decides for o in here)
+        return [f"{base} completed {count(cases, 'case')}{how}; no other backend did"]
+    own = verdict.standings(here, base)
+    apart = sorted(done - {base} - {one.name for one in own})
+    return [
+        *verdict.lines(here, environment, baseline),
+        *filter(None, [verdict.state(here, environment)]),
+        *(one.words(base, floor) for one in own),
+        *(f"{name} shares no completed case{how} with {base}" for name in apart),
     ]
-
-
-def _sentence(name: str, base: str, ratios: Sequence[float]) -> str:
-    over = f"at the median over {count(len(ratios), 'case')}"
-    if len(ratios) > 1:
-        fastest, slowest = 1 / min(ratios), 1 / max(ratios)
-        over += f" ({digits(slowest)}x to {digits(fastest)}x its speed)"
-    return f"{name} is {times(statistics.median(ratios))} {base} {over}"
 
 
 def times(ratio: float, same: float = SAME) -> str:
@@ -254,12 +234,3 @@ def _slow(here: Sequence[Outcome]) -> list[str]:
     each = ", ".join(f"{name} {n}" for name, n in names.items())
     of = count(sum(o.completed for o in here), "result")
     return [f"{sum(names.values())} of {of} not at full speed, nothing is decided by them: {each}"]
-
-
-def _unconverged(here: Sequence[Outcome]) -> list[str]:
-    names = Counter(o.name for o in here if o.converged is False and o.decides)
-    done = sum(o.completed for o in here)
-    if not names:
-        return []
-    each = ", ".join(f"{name} {n}" for name, n in names.items())
-    return [f"{sum(names.values())} of {done} results did not converge: {each}; give them more time"]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite import stats
 from suite.analysis import comparison
-from suite.analysis.comparison import noise_floor, rank
+from suite.analysis.comparison import checks_only, noise_floor, rank
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
+from suite.records.record import Environment
 from suite.text import cut, plain
 from suite.units import digits
 
 DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
 REASON_LENGTH = 120
+WIDE = 0.05
+"""Intervals wider than this are shown in weight."""
 LEGEND = (
     "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor, "
     "or one was not measured at full speed · "
-    "± half the 95 % interval over passes, of a single pass over its rounds · GB = 1e9 bytes of payload · "
+    "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 % · "
+    "GB = 1e9 bytes of payload · "
     "of copy: share of the speed of a contiguous copy of the same rows in the same rounds"
 )
 
@@ -62,12 +67,14 @@ def _detail(results: Results) -> Table:
     groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
         groups[outcome.case, outcome.device].append(outcome)
-    floors = {run: noise_floor(where) for run, where in results.environments.items()}
-    return Table(DETAIL, tuple(_section(group, several, floors[group[0].run]) for group in groups.values()))
+    where = results.environments
+    return Table(DETAIL, tuple(_section(group, several, where[group[0].run]) for group in groups.values()))
 
 
-def _section(group: Sequence[Outcome], several_devices: bool, floor: float) -> Section:
+def _section(group: Sequence[Outcome], several_devices: bool, environment: Environment) -> Section:
+    floor, ranks = noise_floor(environment), not checks_only(environment)
     ranked, best = rank(group, floor)
+    best = best if ranks else set()
     mixed = len({o.clock for o in group if o.clock}) > 1
     # Unavailable backends are so in every case; the sentences below the tables name them once.
     rows = [
@@ -92,9 +99,10 @@ def _side_by_side(results: Results) -> Table:
     for case, by_place in groups.items():
         cells: dict[str, dict[Place, str]] = defaultdict(dict)
         for place, group in by_place.items():
-            ranked, best = rank(group, noise_floor(results.environments[place[0]]))
+            where = results.environments[place[0]]
+            ranked, best = rank(group, noise_floor(where))
             for outcome in ranked:
-                mark = "* " if outcome.key in best else ""
+                mark = "* " if outcome.key in best and not checks_only(where) else ""
                 cells[outcome.name][place] = mark + _one_cell(outcome)
         rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
         sections.append(Section(plain(str(case)), tuple(rows)))
@@ -128,12 +136,17 @@ def _remark(outcome: Outcome, mixed: bool) -> str:
         return f"{outcome.status}: {cut(outcome.reason or '', REASON_LENGTH)}"
     remarks = {
         outcome.slow_note or "": True,
-        "not converged": outcome.converged is False and outcome.decides,
         "queue ran dry": outcome.held is False,
         "allocates": outcome.memory.allocates is True,
         f"{outcome.clock} time": mixed,
     }
     return ", ".join(text for text, true in remarks.items() if text and true)
+
+
+def is_wide(cell: str) -> bool:
+    """Whether a cell says of a result that it is known to no better than ``WIDE``."""
+    known = re.fullmatch(r"±([0-9.]+)%", cell)
+    return cell == "±?" or (known is not None and float(known[1]) > 100 * WIDE)
 
 
 def interval(time: stats.Estimate) -> str:

@@ -78,7 +78,8 @@ def _print_table(table: tables.Table, console: Console) -> None:
             )
         for row in section.rows:
             style = "dim" if not section.title else "green" if row[0] == "*" else ""
-            grid.add_row(*(Text(row[k]) for k in shown), style=style)
+            weights = ["bold" if section.title and tables.is_wide(cell) else "" for cell in row]
+            grid.add_row(*(Text(row[k], weights[k]) for k in shown), style=style)
         console.print(grid)
 
 

@@ -75,24 +75,27 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
         run = _open_run(launch, argv)
         Passes(launch, run, crew, budget).measure()
         crew.close()
-        return _report(run)
+        return _report(run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:
         crew.close()
 
 
-def _report(run: Run) -> int:
+def _report(run: Run, request: Request) -> int:
     """Read the run back, write and print its tables; returns the exit code."""
     from suite.report import files, terminal
-    from suite.run.ending import finished
+    from suite.run.ending import finished, shortfall
 
     results = finished(run)
     files.csv(results, run.path / "records.csv")
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
+    short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)
+    if short:
+        print(plain(short), file=sys.stderr)
     wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
-    return CHECK_FAILED if wrong else DONE
+    return CHECK_FAILED if wrong or short else DONE
 
 
 def _budget(request: Request, tasks: int) -> Budget:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from suite.analysis import floor, outcomes, speed
@@ -28,6 +28,23 @@ def finished(run: Run) -> Results:
         results = outcomes.read([run.path])
     run = run.amended(noise_floor=floor.of_run(results))
     return replace(results, environments={name: run.environment})
+
+
+def shortfall(results: Results, named: Sequence[str], environments: Iterable[str | None]) -> str | None:
+    """Why a run is no success, in one line: no case completed, or a backend asked for by name has no result.
+
+    Args:
+        named: the backends asked for by name. environments: in each of these they were to run.
+    """
+    done = {(o.backend, o.environment) for o in results.outcomes if o.completed}
+    if not done:
+        return "run: no case completed; the reasons are above"
+    wanted = [(name, environment) for name in named for environment in environments]
+    lacking = [f"{b} @{e}" if e else b for b, e in wanted if (b, e) not in done]
+    if not lacking:
+        return None
+    has = "has no result" if len(lacking) == 1 else "have no result"
+    return f"{', '.join(lacking)}: {has}; the reasons are above"
 
 
 def _best(own: dict[str, Fact], run: Run) -> dict[str, Fact]:

@@ -91,6 +91,7 @@ class Launch:
         """
         request = self.request
         settings: dict[str, Fact] = {
+            "preset": request.preset,
             "precision": request.precision,
             "time_budget_s": request.time_budget_s,
             "timeout_s": request.timeout_s,
@@ -112,4 +113,5 @@ class Launch:
             packages=packages,
             gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )
-        return replace(where, environments=facts_of(request, packages))
+        whose: dict[str, Fact] = {b.name: describe(b).whose for b in sorted(backends, key=lambda b: b.name)}
+        return replace(where, environments=facts_of(request, packages), whose=whose)

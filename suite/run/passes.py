@@ -71,14 +71,15 @@ class Passes:
                 self._decide(progress)
 
     def _decide(self, progress: Progress) -> None:
-        """Further passes, over what is undecided."""
-        still = undecided(self.launch.tasks, self.run)
-        for number in range(self.asked + 1, MOST_PASSES + 1):
-            left = self._that_fit(self._left(number, still))
-            if left:
-                progress.begin(number, None, -len(left))
-                self._go_over(left, number, progress)
-                still = undecided(self.launch.tasks, self.run)
+        """Further passes: over the cases whose fastest is open, then over those with imprecise results."""
+        for open_of in (undecided, imprecise):
+            still = open_of(self.launch.tasks, self.run)
+            for number in range(self.asked + 1, MOST_PASSES + 1):
+                left = self._that_fit(self._left(number, still))
+                if left:
+                    progress.begin(number, None, -len(left))
+                    self._go_over(left, number, progress)
+                    still = open_of(self.launch.tasks, self.run)
 
     def _left(self, number: int, tasks: Iterable[Task]) -> dict[int, Parts]:
         """What is left of a pass, by its place in the plan."""
@@ -176,20 +177,35 @@ def _counted_s(record: Record) -> float:
 
 
 def undecided(tasks: Sequence[Task], run: Run) -> list[Task]:
-    """The tasks of which more passes may decide something."""
+    """The tasks whose fastest is open, or how a backend does in two environments; the least decided first."""
+    groups, bound = _groups(tasks, run)
+    return _most_first({task: _doubt(group, bound) for task, group in groups.items()})
+
+
+def imprecise(tasks: Sequence[Task], run: Run) -> list[Task]:
+    """The tasks of which a result has not the precision asked for; the widest interval first."""
+    return _most_first({task: comparison.imprecision(of) for task, of in _groups(tasks, run)[0].items()})
+
+
+def _most_first(tasks: Mapping[Task, float]) -> list[Task]:
+    return sorted((task for task, amount in tasks.items() if amount > 0), key=lambda task: -tasks[task])
+
+
+def _groups(tasks: Sequence[Task], run: Run) -> tuple[dict[Task, list[Outcome]], float]:
+    """What is known of each task, and the noise floor so far."""
     results = outcomes.read([run.path])
     known = floor.of_run(results)
     bound = stats.ASSUMED_NOISE_FLOOR if known is None else known
     groups: dict[tuple[Case, str], list[Outcome]] = {}
     for outcome in results.outcomes:
         groups.setdefault((outcome.case, outcome.device), []).append(outcome)
-    of = {task: groups.get((task.case, str(task.device)), []) for task in tasks}
-    return [task for task, group in of.items() if _undecided(group, bound)]
+    return {task: groups.get((task.case, str(task.device)), []) for task in tasks}, bound
 
 
-def _undecided(group: Sequence[Outcome], bound: float) -> bool:
-    """Whether the fastest, a result, or how a backend does in two environments is still open."""
-    twins = ((a, b) for a, b in itertools.combinations(group, 2) if a.backend == b.backend)
-    return comparison.undecided(group, bound) or any(
-        a.completed and b.completed and comparison.verdict(a, b, bound) == "UNCLEAR" for a, b in twins
+def _doubt(group: Sequence[Outcome], bound: float) -> float:
+    twins = (
+        comparison.openness(a, b)
+        for a, b in itertools.combinations([o for o in group if o.completed], 2)
+        if a.backend == b.backend and comparison.verdict(a, b, bound) == "UNCLEAR"
     )
+    return max(comparison.doubt(group, bound), *twins, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -110,29 +111,34 @@ def converged(found: dict[str, Outcome]) -> list[Outcome]:
     return [replace(o, converged=True) for o in found.values()]
 
 
-def test_a_case_is_undecided_while_a_verdict_or_an_interval_or_its_speed_is_open() -> None:
+def test_a_case_is_decided_when_its_fastest_is_known_however_wide_the_intervals() -> None:
     clear = converged(measured({"x": 1.0, "y": 3.0}))
-    assert not comparison.undecided(clear, FLOOR)
-    assert comparison.undecided([clear[0], replace(clear[1], converged=False)], FLOOR)
-    assert comparison.undecided(converged(measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)), FLOOR)
+    assert comparison.doubt(clear, FLOOR) == 0
+    imprecise = [clear[0], replace(clear[1], converged=False)]
+    assert comparison.doubt(imprecise, FLOOR) == 0
+    assert comparison.imprecision(clear) == 0
+    assert comparison.imprecision(imprecise) == comparison.median(clear[1]).precision
+    assert comparison.doubt(converged(measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)), FLOOR) == math.inf
     alone = converged(measured({"x": 1.0}, slow=[SLOW] * 3))
-    assert comparison.undecided(alone, FLOOR), "it has none to be told from, and still no result"
+    assert comparison.doubt(alone, FLOOR) == math.inf, "it has none to be told from, and still no result"
     close = converged(measured({"x": 1.0, "y": 1.0205}, (1.0, 1.0, 1.0)))
-    assert not comparison.undecided(close, FLOOR)
+    assert comparison.doubt(close, FLOOR) == 0
     made = []
     for number, factor in enumerate((1.0, 1.05, 1.02), 1):
         records = fabricate.measurement(
             CASE, number, {"x": 1.0, "y": factor}, shape={"noise": 0.0}, pass_number=number
         )
         made += metered.metered(records, FAST, began_s=100.0 * number)
-    assert comparison.undecided(converged(group(made)), FLOOR)
+    open_one = converged(group(made))
+    assert 0 < comparison.doubt(open_one, FLOOR) < math.inf
+    assert comparison.doubt(open_one, 1.0) == 0, "a tie within the noise floor is an answer"
 
 
 def test_a_failure_leaves_nothing_open() -> None:
     (failed,) = group([fabricate.failure("z", CASE, "m7")]).values()
     clear = converged(measured({"x": 1.0, "y": 3.0}))
-    assert not comparison.undecided([*clear, failed], FLOOR)
-    assert not comparison.undecided([failed], FLOOR)
+    assert comparison.doubt([*clear, failed], FLOOR) == 0
+    assert comparison.doubt([failed], FLOOR) == 0
 
 
 def test_the_share_of_the_ceiling_is_over_passes_too() -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import suite
+from backends import describe, names
 from suite import stats
 from suite.analysis import columns, comparison, outcomes
 from suite.analysis.fields import COLUMNS, MEANINGS
@@ -20,7 +21,7 @@ from suite.cases.case import Case
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.report import sentences as words
-from suite.report import tables, terminal
+from suite.report import tables, terminal, verdict
 from suite.report.page import data
 from suite.telemetry.host import HostObserver
 from suite.units import digits
@@ -260,12 +261,13 @@ def test_of_a_device_without_a_meter_the_speed_is_not_said(tmp_path: Path) -> No
 def test_what_was_not_at_full_speed_is_not_called_faster(tmp_path: Path) -> None:
     """Of three cases the first was measured slow: two are compared, and the third decides nothing."""
     lines = passed(tmp_path, slowness=fabricate.slow_between((0, 0.96), (2.88, 3.84), (5.76, 6.72)))
-    assert lines[0].startswith("numba_cpu is 2.00x faster than torch_index_select at the median over 2 cases")
+    said = "fastest of all: numba_cpu in 2 of 3 cases, 1 open; torch_index_select takes 2.00x as long"
+    assert lines[0].startswith(said) and "over 2 cases" in lines[0]
     assert (
         "3 of 9 results not at full speed, nothing is decided by them: "
         "torch_index_select 1, numba_cpu 1, numpy_take 1"
     ) in lines
-    assert not [line for line in lines if "did not converge" in line]
+    assert [line for line in lines if line.startswith("2 of 3 cases decided; open: 50257x768")]
 
 
 def test_where_nothing_was_at_full_speed_no_backend_is_named_as_fastest(tmp_path: Path) -> None:
@@ -278,13 +280,11 @@ def test_a_backend_is_held_against_itself_in_the_first_environment(tmp_path: Pat
     lines = passed(tmp_path, environments={"base": 1.0, "head": 1.25})
     for name in fabricate.SPEED:
         own = [
-            line for line in lines if line.startswith(f"{name} @head is 1.25x slower than {name} @base at")
+            line for line in lines if line.startswith(f"{name} @head takes 1.25x as long as {name} @base (")
         ]
         assert len(own) == 1 and "over 3 cases" in own[0]
     assert [
-        line
-        for line in lines
-        if line.startswith("numba_cpu @head is 2.00x faster than torch_index_select @head")
+        line for line in lines if "torch_index_select @head takes 2.00x as long as numba_cpu @head" in line
     ]
 
 
@@ -299,20 +299,34 @@ def test_a_failure_in_one_environment_names_it(tmp_path: Path) -> None:
 # --- the winner and the rest ---
 
 
-def test_the_winner_is_named_with_its_factor_and_cases(folder: Path) -> None:
+def test_the_verdict_names_the_fastest_of_all_and_the_fastest_call_of_a_library(folder: Path) -> None:
     lines = words.sentences(outcomes.read([folder]), None)
-    assert lines[0].startswith("numba_cpu is 2.00x faster than torch_index_select at the median over 3 cases")
-    assert lines[1].startswith(
-        "numpy_take is 2.00x slower than torch_index_select at the median over 3 cases"
+    assert lines[0].startswith(
+        "fastest of all: numba_cpu in 3 of 3 cases; torch_index_select takes 2.00x as long as numba_cpu ("
     )
-    assert lines[0] in printed(folder)
+    assert lines[1] == "fastest call of a library: torch_index_select in 3 of 3 cases"
+    assert lines[2] == "3 of 3 cases decided"
+    assert lines[3].startswith("numba_cpu takes 0.500x as long as torch_index_select (")
+    assert lines[4].startswith("numpy_take takes 2.00x as long as torch_index_select (")
+    assert "on average over 3 cases" in lines[4]
+    assert all(line in printed(folder) for line in lines[:3])
+
+
+def test_what_people_call_is_the_baseline(tmp_path: Path) -> None:
+    speed = {"torch_index_select": 1.0, "torch_embedding": 1.5, "numpy_take": 3.0}
+    lines = words.sentences(outcomes.read([fabricate.run(tmp_path / "r", speed=speed).path]), None)
+    said = "fastest of all: torch_index_select in 3 of 3 cases; torch_embedding takes 1.50x"
+    assert lines[0].startswith(said)
+    assert not [line for line in lines if line.startswith("fastest call")], "the fastest of all is one"
+    assert lines[2].startswith("torch_index_select takes 0.667x as long as torch_embedding (")
 
 
 def test_a_baseline_can_be_chosen(folder: Path) -> None:
     lines = words.sentences(outcomes.read([folder]), "numpy_take")
-    assert [line.partition(" at ")[0] for line in lines] == [
-        "numba_cpu is 4.00x faster than numpy_take",
-        "torch_index_select is 2.00x faster than numpy_take",
+    assert lines[0].startswith("fastest of all: numba_cpu in 3 of 3 cases; numpy_take takes 4.00x as long")
+    assert [line.partition(" (")[0] for line in lines[3:]] == [
+        "numba_cpu takes 0.250x as long as numpy_take",
+        "torch_index_select takes 0.500x as long as numpy_take",
     ]
 
 
@@ -322,25 +336,64 @@ def test_a_baseline_that_nobody_measured_is_said_and_the_report_goes_on(folder: 
         lines[0]
         == "baseline nope: no such backend here; give one of numba_cpu, numpy_take, torch_index_select"
     )
-    assert "2.00x faster than torch_index_select" in lines[1]
+    assert "takes 2.00x as long as numba_cpu" in lines[1]
 
 
-def test_where_the_baseline_wins_that_is_said(tmp_path: Path) -> None:
-    run = fabricate.run(tmp_path / "r", speed={"torch_index_select": 1.0, "slow": 1.5, "slower": 3.0})
+def test_an_average_whose_interval_spans_the_baseline_is_no_difference(tmp_path: Path) -> None:
+    """Twice as long in one case, half as long in the other: neither is the faster one."""
+    run = Run.create(tmp_path / "r", fabricate.ENVIRONMENT)
+    for number, factor in enumerate((0.5, 2.0)):
+        run.append(fabricate.measurement(CASES[number], number, {"torch_embedding": 1.0, "other": factor}))
     lines = words.sentences(outcomes.read([run.path]), None)
-    assert lines[0] == "torch_index_select is the fastest at the median; none of the 2 others beats it"
-    assert lines[1].startswith("slow is 1.50x slower")
-    run = fabricate.run(tmp_path / "two", speed={"torch_index_select": 1.0, "slow": 1.5})
-    lines = words.sentences(outcomes.read([run.path]), None)
-    assert lines[0] == "torch_index_select is the fastest at the median; the other does not beat it"
+    assert lines[0] == "fastest of all: none in most cases; other and torch_embedding each in 1 of 2 cases"
+    assert lines[2].startswith("other: no clear difference from torch_embedding (takes 1.00x as long; ")
+    assert lines[2].endswith("on average over 2 cases, 0.500x to 2.00x in one)")
+
+
+def test_ties_within_the_floor_are_decided_and_count_for_both(tmp_path: Path) -> None:
+    speed = {"a": 1.0, "b": 1.001, "c": 2.0}
+    path = fabricate.run(tmp_path / "r", speed=speed, shape={"noise": 1e-4}).path
+    lines = words.sentences(outcomes.read([path]), None)
+    assert "a and b each in 3 of 3 cases" in lines[0] and "3 of 3 cases decided" in lines
 
 
 def test_one_that_completed_few_cases_has_not_won(tmp_path: Path) -> None:
     run = fabricate.run(tmp_path / "r")
     run.append([fabricate.record("lucky", CASE, 1e-9, random.Random(0), "m0")])
     lines = words.sentences(outcomes.read([run.path]), None)
-    assert lines[0].startswith("numba_cpu is 2.00x faster")
-    assert lines[2].startswith("lucky is") and "over 1 case" in lines[2]
+    assert lines[0].startswith("fastest of all: numba_cpu in 2 of 3 cases; torch_index_select takes 2.00x")
+    assert [line for line in lines if line.startswith("lucky takes") and "over 1 case)" in line]
+
+
+def test_a_run_that_checks_ranks_nothing(tmp_path: Path) -> None:
+    """Neither in a sentence nor with a star, on the page neither."""
+    smoke = replace(fabricate.ENVIRONMENT, settings={"preset": "smoke", "passes": 1})
+    results = outcomes.read([fabricate.run(tmp_path / "r", [CASE], smoke).path])
+    assert words.sentences(results, None) == [verdict.CHECKS]
+    assert {row[0] for row in tables.table(results).sections[0].rows} == {""}
+    assert data.figures(results)["rows"]["best"] == 0
+    more = replace(smoke, settings={"preset": "smoke", "passes": 3})
+    assert {row[0] for row in tables.table(replace(results, environments={"r": more})).sections[0].rows} == {
+        "*",
+        "",
+    }
+
+
+def test_whose_a_backend_is_stands_in_its_run_or_is_known_of_older_ones(tmp_path: Path) -> None:
+    own = replace(fabricate.ENVIRONMENT, whose={"numpy_take": "suite", "mine": "other"})
+    assert comparison.whose("numpy_take", own) == "kernel of this suite"
+    assert comparison.whose("mine", own) == "other"
+    assert comparison.whose("numba_cpu", fabricate.ENVIRONMENT) == "kernel of this suite"
+    assert comparison.whose("numpy_take", fabricate.ENVIRONMENT) == "library"
+    declared = {name for name in names() if describe(name).whose == "suite"}
+    assert set(comparison.KERNELS) <= declared
+
+
+@pytest.mark.parametrize(
+    ("cell", "wide"), [("±6.5%", True), ("±5.0%", False), ("±?", True), ("±120.0%", True), ("±", False)]
+)
+def test_an_interval_over_5_percent_has_weight(cell: str, wide: bool) -> None:
+    assert tables.is_wide(cell) is wide
 
 
 def test_backends_that_were_never_there_share_a_line(tmp_path: Path) -> None:

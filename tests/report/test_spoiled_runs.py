@@ -75,7 +75,7 @@ def test_a_spoiled_run_is_a_line_of_a_report_and_alone_no_report(
     assert not any(path.exists() for path in written)
     assert main([str(bad), str(folder), *asked]) == 0
     out, err = capsys.readouterr()
-    assert err == "" and "2.00x faster" in out
+    assert err == "" and "takes 2.00x as long" in out
     assert len([line for line in out.splitlines() if AMISS[spoil] in line]) == 1
     assert lines[0].partition(": ")[2].partition(" ")[0] in written[1].read_text()
     assert set(pd.read_csv(written[0]).run) == {folder.name}

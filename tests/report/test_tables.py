@@ -45,7 +45,7 @@ def test_a_cpu_reference_beside_a_gpu_is_not_ranked_with_it(tmp_path: Path) -> N
     assert [section.title.split(" · ")[0][-9:] for section in table.sections] == ["on cuda:0", "ld on cpu"]
 
 
-def test_a_row_measured_slow_says_so_in_place_of_not_converged(tmp_path: Path) -> None:
+def test_a_row_measured_slow_says_so(tmp_path: Path) -> None:
     """The first of three passes was at full speed for five rounds, the others never."""
     slow = fabricate.slow_between((0.42, 1e9))
     run = fabricate.passes(tmp_path / "r", [fabricate.CASE], slowness=slow)

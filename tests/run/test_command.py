@@ -122,3 +122,11 @@ def test_paths_with_spaces_and_letters_of_all_kinds_work(whole_run: Path) -> Non
     records = records_of(whole_run)
     assert {r["backend"] for r in records if r["role"] == "backend"} == {"mine"}
     assert all(r["case"]["distribution"].startswith("file:meine_ids_") for r in records)
+
+
+def test_a_run_without_a_result_exits_1_and_says_so_in_a_line(elsewhere: Path) -> None:
+    argv = ["--vocab", "4000000000", "--dim", "4096", "--batch", "4", "--backend", "numpy_take"]
+    done = command(*argv, "--passes", "1", "--out", "run", cwd=elsewhere, **NUMPY_ALONE)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "run: no case completed; the reasons are above"
+    assert "out_of_memory" in done.stdout

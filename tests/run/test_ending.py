@@ -71,3 +71,31 @@ def test_the_noise_floor_is_that_of_its_own_passes(run: Run) -> None:
     assert environment.full_speed_s == {}, "no meter, so no full speed"
     assert environment.noise_floor is not None and 0 < environment.noise_floor < 0.05
     assert Run.open(run.path).environment == environment
+
+
+@pytest.mark.parametrize(
+    ("named", "environments", "line"),
+    [
+        (["numba_cpu", "broken"], [None], "broken: has no result; the reasons are above"),
+        (["broken", "gone"], [None], "broken, gone: have no result; the reasons are above"),
+        (["numba_cpu"], [None], None),
+        ([], [None], None),  # what was not asked for by name may fail, or not be installed
+        (["numba_cpu"], ["a", "b"], "numba_cpu @b: has no result; the reasons are above"),
+    ],
+)
+def test_a_backend_asked_for_by_name_must_have_a_result(
+    tmp_path: Path, named: list[str], environments: list[str | None], line: str | None
+) -> None:
+    reason = {"status": "crashed", "reason": "SIGSEGV"}
+    failed = [fabricate.failure("broken", case, "m", **reason) for case in CASES[:2]]
+    found = outcomes.read([fabricate.run(tmp_path / "r", CASES[:2], extra=failed).path])
+    if environments != [None]:
+        found = replace(found, outcomes=tuple(replace(o, environment="a") for o in found.outcomes))
+    assert ending.shortfall(found, named, environments) == line
+
+
+def test_a_run_of_which_nothing_completed_is_no_success(tmp_path: Path) -> None:
+    made = Run.create(tmp_path / "r", OWN)
+    made.append([fabricate.failure("broken", CASES[0], "m", status="unavailable", reason="needs x")])
+    line = ending.shortfall(outcomes.read([made.path]), [], [None])
+    assert line == "run: no case completed; the reasons are above"

@@ -324,15 +324,29 @@ def test_three_passes_are_usual_and_smoke_takes_one() -> None:
     assert parse(["--preset", "smoke", "--passes", "4"]).passes == 4
 
 
-def test_what_is_undecided_is_a_case_of_which_a_result_may_change(run: Run) -> None:
-    """Only the second case has a result that did not converge; what failed can't be decided."""
+def test_what_is_imprecise_comes_after_what_is_undecided(run: Run) -> None:
+    """Only the second case has a result that did not converge; the fastest is known in both."""
     tasks = Launch().tasks
     for number in (1, 2):
         first, second = (fabricate.measurement(task.case, number) for task in tasks)
         run.append([replace(r, pass_number=number) for r in first])
         run.append([replace(r, pass_number=number, converged=False) for r in second])
-    assert passes.undecided(tasks, run) == [tasks[1]]
-    assert passes.undecided(tasks[:1], run) == []
+    assert passes.undecided(tasks, run) == []
+    assert passes.imprecise(tasks, run) == [tasks[1]]
+    assert passes.imprecise(tasks[:1], run) == []
+
+
+def test_time_goes_to_the_least_decided_first(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Open between two passes by 5 %, by 50 %, and not at all."""
+    launch = Launch("--batch", "1,2,4")
+    for task, factors in zip(launch.tasks, ((1.0, 1.05), (1.0, 1.5), (3.0, 3.0)), strict=True):
+        for number, factor in enumerate(factors, 1):
+            speed = {"numba_cpu": 1.0, "numpy_take": factor}
+            records = fabricate.measurement(task.case, number, speed, shape={"noise": 0.0})
+            run.append([replace(r, pass_number=number) for r in records])
+    assert passes.undecided(launch.tasks, run) == [launch.tasks[1], launch.tasks[0]]
 
 
 def test_a_case_of_which_all_failed_is_decided(run: Run) -> None:

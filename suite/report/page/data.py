@@ -130,13 +130,15 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
 
 
 def _best(results: Results) -> dict[tuple[str, *Key], int]:
-    """The fastest of each case on each device of each run, and those tied with it."""
+    """The fastest of each case on each device of each run that ranks, and those tied with it."""
     groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
         if outcome.completed:
             groups[outcome.run, outcome.device, outcome.case].append(outcome)
     best: dict[tuple[str, *Key], int] = {}
     for (run, _, _), group in groups.items():
+        if comparison.checks_only(results.environments[run]):
+            continue
         ranked, tied = comparison.rank(group, comparison.noise_floor(results.environments[run]))
         best |= {(run, *key): TIED for key in tied}
         best[(run, *ranked[0].key)] = FASTEST

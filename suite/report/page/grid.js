@@ -110,7 +110,7 @@ for (const clock of ["kernel", "enqueue", "call"]) {
 function remark(i) {
   if (!done(i)) return word("reason", i);
   const fastest = isFastest(i) ? "fastest" : isTied(i) ? "tied with the fastest" : "";
-  return [...(word("slow", i) ? [word("slow", i)] : [fastest, rows.converged[i] === 0 ? "not converged" : ""]), rows.held[i] === 0 ? "queue ran dry" : "",
+  return [...(word("slow", i) ? [word("slow", i)] : [fastest]), rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }
 /* A text whose beginning, where there is any, is to be seen first. */

@@ -9,10 +9,11 @@ from functools import cache
 from itertools import starmap
 from pathlib import Path
 
+from suite.analysis.comparison import checks_only, noise_floor
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
-from suite.report import sentences, tables
+from suite.report import sentences, tables, verdict
 from suite.report.page import data
 from suite.report.page.strip import strip
 from suite.report.tables import LEGEND, Place
@@ -104,7 +105,7 @@ def _card(
 def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
     absent = {o.name for o in here} - {o.name for o in here if o.status != "unavailable"}
     failed = sum(not o.completed and o.name not in absent for o in here)
-    unsure = sum(o.converged is False and o.decides for o in here)
+    known, unknown = verdict.decided(here, noise_floor(environment))
     slow = [o.slow_note is not None for o in here if o.full_speed is not None]
     cases = len({o.case for o in here})
     return [
@@ -116,7 +117,7 @@ def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str,
             if absent
             else []
         ),
-        (f"not converged{_asked(environment)}", f"{unsure:,}"),
+        *([] if checks_only(environment) else [("decided", f"{len(known)} of {len(known) + len(unknown)}")]),
         *([("measured slow", f"{sum(slow):,}")] if slow else []),
         (
             "noise floor",
@@ -129,11 +130,6 @@ def _floor(environment: Environment) -> str:
     if environment.noise_floor is None:
         return f"not measured; {ASSUMED_NOISE_FLOOR:.1%} assumed"
     return f"{environment.noise_floor:.1%}"
-
-
-def _asked(environment: Environment) -> str:
-    precision = environment.settings.get("precision")
-    return f" to ±{100 * precision:.3g}%" if isinstance(precision, float) else ""
 
 
 def machine(device: str, environment: Environment) -> str:

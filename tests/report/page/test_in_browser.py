@@ -224,7 +224,7 @@ def test_where_the_wins_are_divided_the_top_still_says_what_to_use(at: Any) -> N
     head, _, factor = answers[1].partition("at most ")
     assert head == "One for all cases:long_name_of_a_backend_x"
     assert float(factor.partition("×")[0]) == pytest.approx(1.4, rel=0.02)
-    assert "not converged to ±1%" in browser.run("document.querySelector('.facts').textContent")
+    assert "6 of 6 decided" in browser.run("document.querySelector('.facts').textContent")
     assert "One for all" not in at("host").run("document.querySelector('.card').textContent")
 
 
