@@ -11,11 +11,10 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from suite.command import DONE, BadRequest, Parser, execute, refuse
-from suite.machine.variables import fate, taken_away
 from suite.text import plain
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadRequest as error:
         return refuse(error)
     show(findings, sys.stdout)
-    for line in _variables(os.environ):
-        print(line)
     if not request.no_noise:
         sys.stdout.flush()
         if sys.stderr.isatty():
@@ -52,20 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BadRequest as error:
             return refuse(error)
     return DONE
-
-
-def _variables(environ: Mapping[str, str]) -> list[str]:
-    """What becomes of the variables that are set here, a line each kind; values are not shown."""
-    rules = {name: rule for name in sorted(environ) if (rule := fate(name))}
-    gone = [f"{name} ({rules[name].why})" for name in taken_away(environ)]
-    kinds = {
-        "passed to the measuring processes": [n for n, rule in rules.items() if rule.fate == "passed"],
-        "passed and recorded": [n for n, rule in rules.items() if rule.fate == "recorded"],
-        "taken away": gone,
-    }
-    others = sum(name not in rules for name in environ)
-    lines = [f"variables {kind}: {', '.join(map(plain, of)) or 'none'}" for kind, of in kinds.items()]
-    return [*lines[:-1], f"{lines[-1]}; and {others} that nothing here needs"]
 
 
 def in_words(floor: float | None) -> str:
@@ -91,7 +74,7 @@ def diagnose(gpu: str | None = None, watch_s: float = WATCH_S) -> tuple[Finding,
 
     from suite.doctor import activity, speed
     from suite.doctor.gpu import gpu_findings, open_gpu, state_since
-    from suite.doctor.host import findings
+    from suite.doctor.host import findings, variables
     from suite.machine.cpu import cpu_facts
     from suite.machine.cuda_device import probe
     from suite.machine.environment import system_facts
@@ -101,7 +84,8 @@ def diagnose(gpu: str | None = None, watch_s: float = WATCH_S) -> tuple[Finding,
     cpu, system = cpu_facts(), system_facts()
     if opened is None:
         active = activity.watch()
-        return speed.speed(cpu, speed.watch(watch_s), watch_s), *findings(cpu, system, active)
+        own = speed.speed(cpu, speed.watch(watch_s), watch_s)
+        return own, *findings(cpu, system, active), variables(os.environ)
     try:
         before = opened.counters()
         active = activity.watch()
@@ -113,6 +97,7 @@ def diagnose(gpu: str | None = None, watch_s: float = WATCH_S) -> tuple[Finding,
     return (
         speed.speed(cpu, speed.watch(watch_s), watch_s),
         *findings(cpu, system, active),
+        variables(os.environ),
         *gpu_findings(state),
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from suite.doctor.activity import Activity
 from suite.doctor.finding import UNREPORTED, Finding, number, word
+from suite.machine.variables import THREADS, fate, taken_away
 from suite.records.record import Fact
 from suite.units import gigabytes
 
@@ -15,7 +16,6 @@ FREQUENCY_SPREAD = 0.05
 SWAP_BYTES = 64 << 20
 FREE_BYTES = 4 << 30
 _GOOD_CLOCKS = ("tsc", "arch_sys_counter")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CPU = "/sys/devices/system/cpu"
 
 
@@ -38,6 +38,17 @@ def findings(cpu: dict[str, Fact], system: dict[str, Fact], activity: Activity) 
     )
     facts = [judge(cpu, system) for judge in of_facts]
     return other_load(cpu, system, activity), *facts, hypervisor(cpu, activity), spread(activity)
+
+
+def variables(environ: Mapping[str, str]) -> Finding:
+    """What measuring processes get of the variables set here: names, and how many the rest are."""
+    rules = [(name, fate(name)) for name in sorted(environ)]
+    recorded = [name for name, rule in rules if rule and rule.fate == "recorded"]
+    passed = sum(rule is not None and rule.fate == "passed" for _, rule in rules)
+    gone = [f"{name}, {rule.why}" for name, rule in rules if rule and name in taken_away(environ)]
+    rest = len(rules) - len(recorded) - passed - len(gone)
+    told = f"passed and recorded: {', '.join(recorded) or 'none'}; taken away: {'; '.join(gone) or 'none'}"
+    return Finding("variables", f"{told}; {passed} more passed, {rest} not needed", "", "ok")
 
 
 def governor(cpu: dict[str, Fact], _: dict[str, Fact]) -> Finding:
@@ -99,7 +110,7 @@ def swap(_: dict[str, Fact], system: dict[str, Fact]) -> Finding:
 def threads(cpu: dict[str, Fact], system: dict[str, Fact]) -> Finding:
     """Whether libraries start as many threads as they have processors."""
     usable = _processors(cpu, system)
-    settings = {name: word(system, name) for name in _THREADS}
+    settings = {name: word(system, name) for name in THREADS}
     given = {name: value for name, value in settings.items() if value is not None}
     state = ", ".join(f"{name}={value}" for name, value in given.items()) or "no limit set"
     if usable is None:
@@ -222,4 +233,4 @@ def _processors(cpu: dict[str, Fact], system: dict[str, Fact]) -> float | None:
 
 def _export(usable: float) -> str:
     count = max(1, int(usable))
-    return "export " + " ".join(f"{name}={count}" for name in _THREADS)
+    return "export " + " ".join(f"{name}={count}" for name in THREADS)

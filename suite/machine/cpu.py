@@ -7,9 +7,12 @@ import platform
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from suite.machine.procfs import ROOT, integer, line, printable, processors, table, text
-from suite.records.record import Fact
+
+if TYPE_CHECKING:
+    from suite.records.record import Fact
 
 FALLBACK_CACHE_BYTES = 32 << 20
 """The cache size assumed where none is reported: more than most desktops have, less than servers have."""

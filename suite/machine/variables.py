@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from suite.machine.privacy import without_paths
-from suite.records.record import Fact
+
+if TYPE_CHECKING:
+    from suite.records.record import Fact
 
 Fate = Literal["passed", "recorded", "taken away"]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -48,7 +50,7 @@ TABLE = (
     Rule("recorded", r"(NPY|NUMPY)_\w+|PYTHON(HASHSEED|OPTIMIZE|_GIL|_JIT)", "how NumPy and Python run"),
     Rule("recorded", r"MALLOC_\w+|(JE_)?MALLOC_CONF|GLIBC_TUNABLES|LD_PRELOAD|LD_BIND_NOW", "memory"),
     Rule("recorded", r"(CUDA|CUBLAS|CUPY|NVIDIA|NVML|NCCL|NVRTC|WARP|HIP|ROCR)_\w+", "how GPUs are used"),
-    Rule("recorded", r"(JAX|XLA|TF|ORT|ARROW|FBGEMM)_\w+", "how other libraries run"),
+    Rule("recorded", r"(JAX|XLA|TF_XLA|ORT|ARROW|FBGEMM)_\w+", "how other libraries run"),
 )
 """The first that matches a name holds. What none matches is taken away: nothing here needs it."""
 _RULES = tuple((re.compile(rule.names), rule) for rule in TABLE)

@@ -181,3 +181,14 @@ def test_every_warning_says_why_and_what_to_do() -> None:
 def test_findings_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.open", lambda *_, **__: pytest.fail("a file was opened"))
     assert host.findings(QUIET_CPU, QUIET_SYSTEM, QUIET)
+
+
+def test_it_is_told_what_becomes_of_the_variables() -> None:
+    names = ("OMP_NUM_THREADS", "COV_CORE_SOURCE", "PATH", "LANG", "MINE", "A_TOKEN")
+    finding = host.variables(dict.fromkeys(names, "1"))
+    assert finding.grade == "ok" and finding.state == (
+        "passed and recorded: OMP_NUM_THREADS; "
+        "taken away: COV_CORE_SOURCE, coverage would trace what is timed; 2 more passed, 2 not needed"
+    )
+    none = "passed and recorded: none; taken away: none; 0 more passed, 0 not needed"
+    assert host.variables({}).state == none

@@ -19,7 +19,7 @@ HEAVY = {"torch", "cupy", "numba", "triton", "jax", "llvmlite", "pynvml", "scipy
 HEAVY |= {"pandas", "matplotlib", "rich", "jinja2"}
 MEASURING = {"numpy", "psutil"}
 QUICK = {"--help": 0.3, "--dry-run": 0.3, "--list": 0.5}
-TRIES = 5
+TRIES = 8
 
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:

@@ -196,7 +196,7 @@ class Inputs:
                 warnings.simplefilter("error")
                 found = ids.read_file(str(path))
         except ValueError as error:
-            if not str(error).startswith(f"{path}: ") or "\n" in str(error):
+            if not str(error).startswith(f"{path}:") or "\n" in str(error):
                 raise Fault(f"ids refused with {error!r}") from error
             return
         if found.ndim != 1 or found.dtype != np.int64 or not found.size:
