@@ -76,7 +76,7 @@ def test_each_size_of_batch_has_its_fastest_and_how_far_it_is_from_a_copy(root: 
     assert all(re.fullmatch(r"8\d%( \(8\d%–8\d%\))?", row[4]) for row in rows(root))
     assert {row[5] for row in rows(root)} == {""}  # what a model calls was not measured
     text = headline.text(root)
-    assert text.replace("\\_", "_").startswith("**fastest of all: numba_cpu in 4 of 4 cases")
+    assert text.replace("\\_", "_").startswith("**Fastest of all: numba_cpu in 4 of 4 cases")
     assert (
         "2026-11-23; commit `1111111`; 4 cases; noise floor 2.0% (measured); [records](results/host)" in text
     )
