@@ -32,6 +32,15 @@ PACKAGES = (
 
 _HERE = Path(__file__).resolve().parents[2]
 _GIT_LIMIT_S = 5
+_CODE = (
+    "suite",
+    "backends",
+    "pyproject.toml",
+    "tests/conftest.py",
+    "tests/support",
+    "tests/run/test_benchmarks.py",
+)
+"""What measures, and what is measured."""
 
 
 def versions(packages: Iterable[str]) -> dict[str, Fact]:
@@ -51,32 +60,63 @@ def _version(name: str) -> str | None:
 def checkout(place: Path = _HERE) -> tuple[str, bool | None]:
     """The git commit the suite runs from, and whether its code was changed since.
 
-    ``("unknown", None)`` if the suite is installed, even inside another project's checkout.
+    ``("unknown", None)`` if the suite is installed, even inside another project's checkout, or if git can't
+    say; ``why_unknown`` has the reason. No setting of the user's hides a change.
     """
-    top = _git(place, "rev-parse", "--show-toplevel", "HEAD").split("\n")
-    if len(top) != 2 or not re.fullmatch(r"[0-9a-f]{40,64}", top[1]) or Path(top[0]).resolve() != place:
+    try:
+        commit = _commit(place)
+    except _NoCommitError:
         return "unknown", None
     try:
-        changed = _run_git(place, "status", "--porcelain", "--", "suite", "backends", "pyproject.toml")
+        edited = _run_git(place, "diff", "--name-only", "--no-ext-diff", "HEAD", "--", *_CODE)
+        new = _run_git(place, "ls-files", "--others", "--exclude-per-directory=.gitignore", "--", *_CODE)
     except (OSError, subprocess.SubprocessError):
-        return top[1], None
-    return top[1], bool(changed)
+        return commit, None
+    return commit, bool(edited or new)
 
 
-def _git(place: Path, *words: str) -> str:
+def why_unknown(place: Path = _HERE) -> str | None:
+    """Why there is no commit, in some words; None if there is one."""
     try:
-        return _run_git(place, *words)
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        _commit(place)
+    except _NoCommitError as error:
+        return str(error)
+    return None
+
+
+class _NoCommitError(Exception):
+    """Why there is no commit."""
+
+
+def _commit(place: Path) -> str:
+    if not (place / ".git").exists():
+        raise _NoCommitError("the suite does not run from a checkout")
+    try:
+        top = _run_git(place, "rev-parse", "--show-toplevel", "HEAD").split("\n")
+    except FileNotFoundError:
+        raise _NoCommitError("git is not installed") from None
+    except subprocess.CalledProcessError as error:
+        words = (
+            printable(error.stderr.decode(errors="replace").strip().partition("\n")[0]) or "no reason given"
+        )
+        raise _NoCommitError(f"git refuses the checkout, {words.removeprefix('fatal: ')}") from None
+    except subprocess.TimeoutExpired:
+        raise _NoCommitError(f"git did not answer within {_GIT_LIMIT_S} s") from None
+    except OSError as error:
+        raise _NoCommitError(f"git can't be run, {error.strerror}") from None
+    if len(top) != 2 or not re.fullmatch(r"[0-9a-f]{40,64}", top[1]) or Path(top[0]).resolve() != place:
+        raise _NoCommitError("the suite does not run from the top of a checkout")
+    return top[1]
 
 
 def _run_git(place: Path, *words: str) -> str:
-    # Variables such as GIT_DIR would point git to another checkout. Its index is not refreshed.
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    # GIT_DIR and its like would point to another checkout; GIT_CONFIG_* may be what lets git read this one.
+    environ = {key: value for key, value in os.environ.items() if not re.match("GIT_(?!CONFIG_)", key)}
+    settings = ("core.fsmonitor=false", "core.quotePath=true", "diff.ignoreSubmodules=none")
     process = subprocess.run(
-        ["git", *words],
+        ["git", *(word for setting in settings for word in ("-c", setting)), *words],
         cwd=place,
-        env={**environ, "GIT_OPTIONAL_LOCKS": "0"},
+        env={**environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=_GIT_LIMIT_S,

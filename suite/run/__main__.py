@@ -147,6 +147,7 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
         BadRequest: what is to be resumed was planned otherwise, or on another machine.
         StoreError: the folder can't be read or written.
     """
+    from suite.machine.software import why_unknown
     from suite.records.store import Run
 
     request, now = launch.request, launch.environment(argv)
@@ -154,6 +155,8 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     if missing:
         message = f"gpu {request.gpu}: NVML does not report {missing}; timings are unaffected"
         print(plain(message), file=sys.stderr)
+    if now.commit == "unknown":
+        print(plain(f"run: its commit is unknown: {why_unknown()}"), file=sys.stderr)
     if request.resume is None:
         return Run.create(request.out or _folder(now, launch.gpu), now)
     run = Run.open(request.resume)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.machine.software import checkout, versions
+from suite.machine.software import checkout, versions, why_unknown
 from tests.support.machines import machine
 
 
@@ -47,3 +47,58 @@ def test_a_checkout_has_its_commit_and_whether_it_is_dirty(
     assert checkout(place) == (commit, True)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert checkout(place) == ("unknown", None), "no git here"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A checkout of one commit."""
+    place = tmp_path.resolve() / "c"
+    machine(
+        place, {"suite/a.py": "", "tests/conftest.py": "", "tests/test_a.py": "", ".gitignore": "*.pyc\n"}
+    )
+    git(place, "init", "-q")
+    git(place, "add", ".")
+    git(place, "commit", "-qm", "x")
+    return place
+
+
+@pytest.mark.parametrize("setting", ["status.showUntrackedFiles no", "core.excludesFile EXCLUDES"])
+def test_a_users_settings_do_not_hide_new_code(
+    place: Path, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "excludes").write_text("*.py\n")
+    name, value = setting.replace("EXCLUDES", str(tmp_path / "excludes")).split()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    git(place, "config", "--global", name, value)
+    assert checkout(place)[1] is False
+    machine(place, {"suite/new.pyc": ""})
+    assert checkout(place)[1] is False, "the project's own rules hold"
+    machine(place, {"suite/new.py": ""})
+    assert checkout(place)[1] is True
+
+
+def test_what_this_checkout_alone_excludes_is_new_code_too(place: Path) -> None:
+    machine(place, {".git/info/exclude": "new.py\n", "suite/new.py": ""})
+    assert checkout(place)[1] is True
+
+
+def test_what_pytest_measures_with_is_code(place: Path) -> None:
+    machine(place, {"tests/test_a.py": "1"})
+    assert checkout(place)[1] is False
+    machine(place, {"tests/conftest.py": "1"})
+    assert checkout(place)[1] is True
+
+
+def test_it_is_said_why_there_is_no_commit(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert why_unknown(place) is None
+    assert why_unknown(place / "suite") == "the suite does not run from a checkout"
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.bare")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "nonsense")
+    why = why_unknown(place)
+    assert why is not None and why.startswith("git refuses the checkout, bad boolean config value")
+    assert checkout(place) == ("unknown", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert why_unknown(place) == "git is not installed"

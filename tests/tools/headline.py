@@ -94,7 +94,12 @@ def text(root: Path) -> str:
     first, *_ = sentences.sentences(Results({lead.folder.name: lead.environment}, lead.outcomes, ()), None)
     heads = ("machine", "ids in a lookup", "fastest", "GB/s", "of a copy's speed", f"`{MODELS}` takes")
     rows = [row for place in found for row in _rows(place)]
-    lines = [f"**{first[:1].upper()}{markdown_cell(first[1:])}.**", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
+    lines = [
+        f"**{first[:1].upper()}{markdown_cell(first[1:])}.**",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|" + " --- |" * len(heads),
+    ]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     lines += [
         "",
