@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
-from suite.run.options import Request, parse
+from suite.run.options import Request, parse, without_option
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
 from suite.text import plain
 from suite.units import count
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        request = parse(argv)
+        request = _with_its_options(parse(argv), argv)
         if request.list_backends:
             from suite.run.listing import print_backends
 
@@ -45,8 +46,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadRequest as error:
         return refuse(error)
     except KeyboardInterrupt:
-        print("run: interrupted; what is measured is on disk, go on with --resume", file=sys.stderr)
+        print("run: interrupted; nothing was measured", file=sys.stderr)
         return INTERRUPTED
+
+
+def _with_its_options(request: Request, argv: Sequence[str]) -> Request:
+    """Of ``--resume RUN`` alone, the options that the run was begun with; else the request as it is.
+
+    Raises:
+        BadRequest: they name a file by a path that the run's records keep for themselves.
+    """
+    if request.resume is None or without_option("--resume", [w for w in argv if w != "--insist"]):
+        return request
+    from suite.records.store import Run, StoreError
+
+    try:
+        began = Run.open(request.resume).environment.argv
+        return parse([*without_option("--resume", without_option("--out", began)), *argv])
+    except StoreError as error:
+        raise BadRequest(str(error)) from None
+    except BadRequest as error:
+        said = f"{request.resume}: its own options no longer do ({error}); repeat them"
+        raise BadRequest(f"{said}: {' '.join(began)}") from None
 
 
 def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
@@ -73,7 +94,12 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     crew = launch.crew()
     try:
         run = _open_run(launch, argv)
-        Passes(launch, run, crew, budget).measure()
+        try:
+            Passes(launch, run, crew, budget).measure()
+        except KeyboardInterrupt:
+            go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
+            print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
+            return INTERRUPTED
         crew.close()
         return _report(run, request)
     except StoreError as error:

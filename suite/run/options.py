@@ -102,6 +102,15 @@ def parse(argv: Sequence[str]) -> Request:
     return Request(**{field.name: getattr(given, field.name) for field in fields(Request)})
 
 
+def without_option(name: str, argv: Sequence[str]) -> list[str]:
+    """The words of a command less an option and its value."""
+    left = [word for word in argv if not word.startswith(f"{name}=")]
+    while name in left:
+        at = left.index(name)
+        del left[at : at + 2]
+    return left
+
+
 def _threads() -> int:
     try:
         return number_of_threads()

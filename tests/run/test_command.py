@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from suite.cases.case import Case
+from suite.records.store import Run
+from suite.run.__main__ import main
+from suite.run.options import Request
+from tests.support import ROOT, fabricate
 from tests.support.commands import NUMPY_ALONE, SMALL, command, complaint, nothing_left, records_of, refused
 
 NOBODY = 65534
@@ -76,6 +81,26 @@ def test_a_resume_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
         said = refused(capsys, [*SMALL, "--resume", str(folder)])
         assert said.startswith(str(folder))
     assert nothing_left(empty)
+
+
+def test_a_run_is_resumed_with_the_options_it_began_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, run = fabricate.ENVIRONMENT, tmp_path / "a run"
+    alone = [["--resume", str(run)], [f"--resume={run}", "--insist"]]
+    began = replace(where, argv=("--vocab", "7", "--dim=3", "--batch", "2", "--out", "/x", "--seed=5"))
+    Run.create(run, began)
+    seen: list[Request] = []
+    monkeypatch.setattr("suite.run.__main__._carry_out", lambda request, *_: seen.append(request) or 0)
+    for argv in (*alone, ["--resume", str(run), "--batch", "4"]):
+        assert main(argv) == 0
+    own, insisting, other = seen
+    assert (own.seed, str(*own.cases), own.resume) == (5, str(Case(7, 3, batch=2)), str(run))
+    assert insisting.insist and insisting.cases == own.cases
+    assert other.seed != 5, "who gives options gives all of them"
+    Run.create(tmp_path / "b", replace(where, argv=("--backend", "mine.py", "--batch", "4")))
+    said = refused(capsys, ["--resume", str(tmp_path / "b")])
+    assert "its own options no longer do" in said and said.rstrip().endswith("--backend mine.py --batch 4")
 
 
 @pytest.fixture(scope="module")

@@ -123,11 +123,16 @@ def test_ctrl_c_ends_at_once_and_what_is_measured_stays(tmp_path: Path) -> None:
         took = time.monotonic() - began
     assert process.returncode == 130
     assert took < ENDS_S
-    assert error.splitlines()[-1].startswith("run: interrupted;")
+    go_on = f"python -m suite.run --resume {run}"
+    assert error.splitlines()[-1] == f"run: interrupted; go on: {go_on}"
     assert "Traceback" not in error
     assert workers
     assert gone(workers)
     assert 1 <= len(backends(run)) < CASES
+    with started(*go_on.split()[3:]) as process:
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert {record.case for record in backends(run)} and len(backends(run)) == CASES
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
