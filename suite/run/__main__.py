@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,7 +195,22 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
         raise BadRequest(
             f"{request.resume}: planned otherwise; repeat its options: {' '.join(run.environment.argv)}"
         )
+    if changed := list(_changed(run.environment, now)):
+        raise BadRequest(f"{request.resume}: begun with {', '.join(changed)}; start a new run with --out")
     return run
+
+
+def _changed(was: Environment, now: Environment) -> Iterator[str]:
+    """What a run began with and what is there now, where times or their meaning may be others by it."""
+    sides = []
+    for each in (was, now):
+        variables = {name: fact for name, fact in each.system.items() if name.isupper()}
+        own = {"commit": each.commit[:12], "dirty": each.dirty, "method": each.method}
+        sides.append({**own, **each.packages, **variables})
+    before, after = sides
+    for name in sorted({*before, *after}, key=[*before, *after].index):
+        if before.get(name) != after.get(name):
+            yield f"{name} {before.get(name)}, now {after.get(name)}"
 
 
 def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
