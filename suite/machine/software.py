@@ -96,10 +96,9 @@ def _commit(place: Path) -> str:
     except FileNotFoundError:
         raise _NoCommitError("git is not installed") from None
     except subprocess.CalledProcessError as error:
-        words = (
-            printable(error.stderr.decode(errors="replace").strip().partition("\n")[0]) or "no reason given"
-        )
-        raise _NoCommitError(f"git refuses the checkout, {words.removeprefix('fatal: ')}") from None
+        fatal = re.search("^fatal: (.*)", error.stderr.decode(errors="replace"), re.MULTILINE)
+        why = printable(fatal[1] if fatal else "") or "no reason given"
+        raise _NoCommitError(f"git refuses the checkout, {why}") from None
     except subprocess.TimeoutExpired:
         raise _NoCommitError(f"git did not answer within {_GIT_LIMIT_S} s") from None
     except OSError as error:

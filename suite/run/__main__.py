@@ -181,10 +181,11 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     if missing:
         message = f"gpu {request.gpu}: NVML does not report {missing}; timings are unaffected"
         print(plain(message), file=sys.stderr)
-    if now.commit == "unknown":
-        print(plain(f"run: its commit is unknown: {why_unknown()}"), file=sys.stderr)
     if request.resume is None:
-        return Run.create(request.out or _folder(now, launch.gpu), now)
+        run = Run.create(request.out or _folder(now, launch.gpu), now)
+        if now.commit == "unknown":
+            print(plain(f"run: its commit is unknown: {why_unknown()}"), file=sys.stderr)
+        return run
     run = Run.open(request.resume)
     if run.environment.machine != now.machine or run.environment.devices != now.devices:
         raise BadRequest(f"{request.resume}: measured on another machine; start a new run with --out")
@@ -214,15 +215,23 @@ def _changed(was: Environment, now: Environment) -> Iterator[str]:
 
 
 def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
-    """results/<date>-<device>-<commit>, with a number after it where that is taken."""
+    """results/<date>-<device>-<commit>, made; with a number after it where another run has that."""
     device = gpu.name if gpu else str(now.cpu.get("model") or "cpu")
     device = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|processor|cpu", " ", device.lower())).strip("-")
     name = f"{datetime.now(UTC):%Y-%m-%d}-{device[:40] or 'cpu'}-{now.commit[:8]}"
     folder, number = Path("results") / name, 1
-    while folder.exists():
-        number += 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.is_dir():  # as where results is a link to nothing
+                return folder
+            number += 1
+        except OSError:  # Run.create says why
+            return folder
+        else:
+            return folder
         folder = folder.with_name(f"{name}-{number}")
-    return folder
 
 
 if __name__ == "__main__":

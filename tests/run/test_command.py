@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from suite.cases.case import Case
 from suite.records.store import Run
-from suite.run.__main__ import main
+from suite.run.__main__ import _folder, main
 from suite.run.options import Request
 from tests.support import ROOT, fabricate
 from tests.support.commands import NUMPY_ALONE, SMALL, command, complaint, nothing_left, records_of, refused
@@ -81,6 +83,26 @@ def test_a_resume_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
         said = refused(capsys, [*SMALL, "--resume", str(folder)])
         assert said.startswith(str(folder))
     assert nothing_left(empty)
+
+
+def test_runs_that_begin_at_one_moment_have_a_folder_each(elsewhere: Path) -> None:
+    start = threading.Barrier(16)
+
+    def made(_: int) -> Path:
+        start.wait()
+        return _folder(fabricate.ENVIRONMENT, None)
+
+    with ThreadPoolExecutor(16) as pool:
+        folders = set(pool.map(made, range(16)))
+    assert len(folders) == 16 and all(folder.is_dir() for folder in folders)
+
+
+def test_where_results_cannot_be_made_it_is_said(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (elsewhere / "results").symlink_to("nothing")
+    assert "can't be written" in refused(capsys, [*SMALL])
+    (elsewhere / "results").unlink()
+    (elsewhere / "results").write_text("")
+    assert "can't be written" in refused(capsys, [*SMALL])
 
 
 def test_a_run_is_resumed_with_the_options_it_began_with(
