@@ -74,7 +74,7 @@ def recorded(environ: Mapping[str, str], private: Iterable[str]) -> dict[str, Fa
 
 def taken_away(environ: Mapping[str, str]) -> list[str]:
     """The variables that are taken away for what they would do; of others and of secrets nothing is said."""
-    return [name for name in _of(environ, "taken away") if fate(name) not in (None, _SECRET)]
+    return [name for name in _of(environ, "taken away") if fate(name) not in (None, _SECRET, _OWN)]
 
 
 def _of(environ: Mapping[str, str], which: Fate) -> Sequence[str]:
@@ -83,3 +83,4 @@ def _of(environ: Mapping[str, str], which: Fate) -> Sequence[str]:
 
 
 _SECRET = next(rule for rule in TABLE if rule.why == "a secret")
+_OWN = next(rule for rule in TABLE if rule.why == "the suite has its own value")
