@@ -49,7 +49,8 @@ class WarpGather(Backend):
             return wp.array(ptr=array.data_ptr(), dtype=kind, shape=shape, device=place, copy=False)
 
         rows, result = view(table, width, len(table), columns), view(out, width, len(out), columns)
-        ids, lanes = view(indices, indices.element_size(), len(indices)), 1 if place == "cpu" else columns
+        ids = view(indices, indices.element_size(), len(indices))
+        lanes = 1 if place == "cpu" else columns
         launch = wp.launch(
             kernel(width, indices.element_size()),
             dim=(len(out), lanes),
