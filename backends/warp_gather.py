@@ -40,8 +40,8 @@ class WarpGather(Backend):
         wp.config.log_level = wp.LOG_ERROR  # else it prints every compilation to standard output
         place = str(table.device)
         row_bytes = table.shape[1] * table.element_size()
-        bits = row_bytes | table.data_ptr() | out.data_ptr()
-        width = min(8, bits & -bits)
+        bits = row_bytes | table.data_ptr() | out.data_ptr() | 8
+        width = bits & -bits
         columns = row_bytes // width
 
         def view(array: Array, width: int, *shape: int) -> Any:
@@ -51,13 +51,8 @@ class WarpGather(Backend):
         rows, result = view(table, width, len(table), columns), view(out, width, len(out), columns)
         ids = view(indices, indices.element_size(), len(indices))
         lanes = 1 if place == "cpu" else columns
-        launch = wp.launch(
-            kernel(width, indices.element_size()),
-            dim=(len(out), lanes),
-            inputs=[rows, ids, result, lanes],
-            device=place,
-            record_cmd=True,
-        ).launch
+        work, operands = kernel(width, indices.element_size()), [rows, ids, result, lanes]
+        launch = wp.launch(work, dim=(len(out), lanes), inputs=operands, device=place, record_cmd=True).launch
         stream = None if place == "cpu" else wp.Stream(place, cuda_stream=None)  # CUDA's legacy default one
 
         def lookup(_held: Array = (table, indices)) -> Array:
