@@ -6,7 +6,6 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from suite.analysis import comparison
 from suite.analysis.comparison import noise_floor
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
@@ -118,29 +117,42 @@ SAME = ASSUMED_NOISE_FLOOR
 """Medians closer than this are called equal in a sentence."""
 
 
+def known(results: Results, baseline: str | None) -> tuple[str | None, list[str]]:
+    """The baseline asked for; null where there is no such backend, with a line that says so."""
+    names = {o.backend for o in results.outcomes}
+    if baseline is None or baseline in names:
+        return baseline, []
+    others = ", ".join(map(plain, sorted(names)))
+    return None, [f"baseline {plain(baseline)}: no such backend here; give one of {others}"]
+
+
 def sentences(results: Results, baseline: str | None) -> list[str]:
     """The fastest and by how much, what is open and what failed: for each run and device."""
-    lines: list[str] = []
-    known = {o.backend for o in results.outcomes}
-    if baseline is not None and baseline not in known:
-        lines += [f"baseline {plain(baseline)}: no such backend here; give one of {', '.join(sorted(known))}"]
-        baseline = None
+    baseline, lines = known(results, baseline)
     all_places = places(results)
     for place, here in all_places.items():
         environment = results.environments[place[0]]
-        own = [
-            *_environments(here, noise_floor(environment)),
-            *(line for group in _by_environment(here) for line in _compared(group, environment, baseline)),
-            *_variables(environment),
-            *_speed(here, results.speeds.get(place[0], ())),
-            *counter_sentences(here),
-            *_failures(here),
-            *_slow(here),
-        ]
+        moments = results.speeds.get(place[0], ())
+        own = [*of_backends(here, environment, baseline), *of_the_run(here, environment, moments)]
         if len(all_places) > 1:
             own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
         lines += own
     return [shown(line) for line in lines]
+
+
+def of_backends(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> list[str]:
+    """The verdict on the backends of a place, how each does, and what failed."""
+    return [
+        *_environments(here, noise_floor(environment)),
+        *(line for group in _by_environment(here) for line in verdict.compared(group, environment, baseline)),
+        *_failures(here),
+        *_slow(here),
+    ]
+
+
+def of_the_run(here: Sequence[Outcome], environment: Environment, moments: Sequence[Moment]) -> list[str]:
+    """How the run was measured: variables, the machine's speed, counters."""
+    return [*_variables(environment), *_speed(here, moments), *counter_sentences(here)]
 
 
 def _variables(environment: Environment) -> list[str]:
@@ -164,35 +176,9 @@ def _environments(here: Sequence[Outcome], floor: float) -> list[str]:
         own = [[o for o in group if o.backend == name] for group in groups]
         base = next((o.name for o in own[0]), None)
         for other in own[1:]:
-            known = verdict.standings([*own[0], *other], base) if base else []
-            lines += [one.words(base or "", floor) for one in known]
+            both = verdict.standings([*own[0], *other], base) if base else []
+            lines += [one.words(base or "", floor) for one in both]
     return lines
-
-
-def _compared(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> list[str]:
-    """The verdict on the backends of one environment, and how each does against the baseline."""
-    how = " at full speed" if any(o.slow_note for o in here) else ""
-    base, floor = verdict.base_of(here, baseline), noise_floor(environment)
-    if comparison.checks_only(environment):
-        return [verdict.CHECKS]
-    if base is None:
-        return [f"no backend completed a case{how}"]
-    names = {o.backend: o.name for o in here}
-    if baseline is not None and base != names.get(baseline):
-        lacking = f"{names.get(baseline, baseline)} completed no case{how}; there is nothing to compare with"
-        return [lacking, *filter(None, [verdict.state(here, environment)])]
-    done = {o.name for o in here if o.decides}
-    if len(done) == 1:
-        cases = sum(o.decides for o in here)
-        return [f"{base} completed {count(cases, 'case')}{how}; no other backend did"]
-    own = verdict.standings(here, base)
-    apart = sorted(done - {base} - {one.name for one in own})
-    return [
-        *verdict.lines(here, environment, baseline),
-        *filter(None, [verdict.state(here, environment)]),
-        *(one.words(base, floor) for one in own),
-        *(f"{name} shares no completed case{how} with {base}" for name in apart),
-    ]
 
 
 def times(ratio: float, same: float = SAME) -> str:

@@ -20,7 +20,38 @@ BASELINES = ("torch_embedding", "torch_index_select", "numpy_take")
 LIBRARY = "library"
 MOST_OPEN = 2
 MOST_NAMED = 3
-CHECKS = "this run checks that everything runs and is right; it does not rank"
+PHRASES = {
+    "checks": "this run checks that everything runs and is right; it does not rank",
+    "all": "fastest of all",
+    "library": "fastest call of a library",
+    "led": "{what}: {names} in {won} of {cases}{open}",
+    "led by how much": "{what}: {names} in {won} of {cases}{open}; {slower}",
+    "divided": "{what}: none in most cases; {names} in {won} of {cases}{open}",
+    "divided among": "{what}: none in most cases; {names} each in {won} of {cases}{open}",
+    "all open": "{what}: open in all of {cases}{open}",
+    "open": ", {number} open",
+    "takes": "{name} takes {ratio}x as long as {base} ({within})",
+    "no clear difference": "{name}: no clear difference from {base} (takes {ratio}x as long; {within})",
+    "span": "{low}x to {high}x",
+    "no span": "too little for an interval",
+    "over one": "{span} over {cases}",
+    "over many": "{span} on average over {cases}, {least}x to {most}x in one",
+    "decided": "{known} of {cases} decided",
+    "undecided": "; open: {case} ({names})",
+    "more": "; and {number} more",
+    "alone": "{name} completed {cases}{how}; no other backend did",
+    "nothing": "no backend completed a case{how}",
+    "apart": "{name} shares no completed case{how} with {base}",
+    "lacking": "{name} completed no case{how}; there is nothing to compare with",
+    "at full speed": " at full speed",
+}
+"""Everything that a verdict says; the page fills in the same words for what its reader chooses."""
+CHECKS = PHRASES["checks"]
+
+
+def say(key: str, **words: object) -> str:
+    """A phrase with its words filled in."""
+    return PHRASES[key].format(**words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +69,15 @@ class Standing:
 
     def words(self, base: str, floor: float) -> str:
         """How long it takes, as a multiple of what the other takes; that it may be as long, where it may."""
-        many = len(self.ratios) > 1
-        within = f"{_span(self.ratio)}{' on average' if many else ''} over {count(len(self.ratios), 'case')}"
-        if many:
-            within += f", {digits(min(self.ratios))}x to {digits(max(self.ratios))}x in one"
-        ratio = f"{digits(self.ratio.value)}x as long"
-        if self.clear(floor):
-            return f"{self.name} takes {ratio} as {base} ({within})"
-        return f"{self.name}: no clear difference from {base} (takes {ratio}; {within})"
+        within = say(
+            "over many" if len(self.ratios) > 1 else "over one",
+            span=_span(self.ratio),
+            cases=count(len(self.ratios), "case"),
+            least=digits(min(self.ratios)),
+            most=digits(max(self.ratios)),
+        )
+        said = "takes" if self.clear(floor) else "no clear difference"
+        return say(said, name=self.name, ratio=digits(self.ratio.value), base=base, within=within)
 
     def clear(self, floor: float) -> bool:
         """Whether it differs from the baseline over these cases."""
@@ -53,7 +85,9 @@ class Standing:
 
 
 def _span(ratio: Estimate) -> str:
-    return f"{digits(ratio.low)}x to {digits(ratio.high)}x" if ratio.bounded else "too little for an interval"
+    if not ratio.bounded:
+        return say("no span")
+    return say("span", low=digits(ratio.low), high=digits(ratio.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +175,29 @@ def lines(here: Sequence[Outcome], environment: Environment, baseline: str | Non
         return []
     of_libraries = [o for o in here if whose(o.backend, environment) == LIBRARY]
     first = lead(here, floor)
-    said = [_line("fastest of all", first, here, base, floor)]
+    said = [_line("all", first, here, base, floor)]
     if len({o.name for o in of_libraries if o.completed}) > 1 and len(of_libraries) < len(here):
-        said.append(_line("fastest call of a library", lead(of_libraries, floor), here, base, floor))
+        said.append(_line("library", lead(of_libraries, floor), here, base, floor))
     return said
 
 
 def _line(what: str, first: Lead, here: Sequence[Outcome], base: str, floor: float) -> str:
-    left = first.cases - first.decided
-    of = f"of {count(first.cases, 'case')}" + (f", {left} open" if left else "")
+    left, names = first.cases - first.decided, " and ".join(first.names[:MOST_NAMED])
+    words = {
+        "what": PHRASES[what],
+        "names": names,
+        "won": first.won,
+        "cases": count(first.cases, "case"),
+        "open": say("open", number=left) if left else "",
+    }
     if not first.won:
-        return f"{what}: open in all {of}"
-    names = " and ".join(first.names[:MOST_NAMED])
+        return say("all open", **words)
     if not first.carried:
-        each = "each in" if len(first.names) > 1 else "in"
-        return f"{what}: none in most cases; {names} {each} {first.won} {of}"
+        return say("divided among" if len(first.names) > 1 else "divided", **words)
     slower = next((one for one in standings(here, names) if one.name == base), None)
-    return f"{what}: {names} in {first.won} {of}" + (f"; {slower.words(names, floor)}" if slower else "")
+    if slower is None:
+        return say("led", **words)
+    return say("led by how much", slower=slower.words(names, floor), **words)
 
 
 def state(here: Sequence[Outcome], environment: Environment) -> str | None:
@@ -166,8 +206,37 @@ def state(here: Sequence[Outcome], environment: Environment) -> str | None:
     known, unknown = decided(here, floor)
     if not (known or unknown):
         return None
-    said = f"{len(known)} of {count(len(known) + len(unknown), 'case')} decided"
+    said = say("decided", known=len(known), cases=count(len(known) + len(unknown), "case"))
     for case in unknown[:MOST_OPEN]:
         ranked, best = rank(groups[case], floor)
-        said += f"; open: {case} ({' or '.join(o.name for o in ranked if o.key in best)})"
-    return said + (f"; and {len(unknown) - MOST_OPEN} more" if len(unknown) > MOST_OPEN else "")
+        said += say("undecided", case=case, names=" or ".join(o.name for o in ranked if o.key in best))
+    return said + (say("more", number=len(unknown) - MOST_OPEN) if len(unknown) > MOST_OPEN else "")
+
+
+def compared(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> list[str]:
+    """The verdict on the backends of one environment, and how each does against the baseline.
+
+    Args:
+        baseline: the backend that others are compared with; one that has a record here, or null.
+    """
+    how = PHRASES["at full speed"] if any(o.slow_note for o in here) else ""
+    base, floor = base_of(here, baseline), noise_floor(environment)
+    if comparison.checks_only(environment):
+        return [CHECKS]
+    if base is None:
+        return [say("nothing", how=how)]
+    names = {o.backend: o.name for o in here}
+    open_cases = [said] if (said := state(here, environment)) else []
+    if baseline is not None and base != names.get(baseline):
+        return [say("lacking", name=names.get(baseline, baseline), how=how), *open_cases]
+    done = {o.name for o in here if o.decides}
+    if len(done) == 1:
+        return [say("alone", name=base, cases=count(sum(o.decides for o in here), "case"), how=how)]
+    own = standings(here, base)
+    apart = sorted(done - {base} - {one.name for one in own})
+    return [
+        *lines(here, environment, baseline),
+        *open_cases,
+        *(one.words(base, floor) for one in own),
+        *(say("apart", name=name, how=how, base=base) for name in apart),
+    ]

@@ -22,7 +22,7 @@ from suite.records.record import Record
 from suite.records.store import Run
 from suite.report import sentences as words
 from suite.report import tables, terminal, verdict
-from suite.report.page import data
+from suite.report.page import judged
 from suite.telemetry.host import HostObserver
 from suite.units import digits
 from tests.support import fabricate
@@ -188,9 +188,9 @@ def test_terminal_and_page_name_the_same_as_not_told_apart(tmp_path: Path, floor
     results = outcomes.read([path])
     rows = tables.table(results).sections[0].rows
     assert [row[1] for row in rows if row[0] != "*"] == told
-    best = data.figures(results)["rows"]["best"]
-    found = best if isinstance(best, list) else [best] * 3
-    assert [name for name, mark in zip(speed, found, strict=True) if mark == 0] == told
+    against_the_fastest = judged.judged(results)["pairs"][0][:8:4]
+    slower = [name for name, code in zip(("b", "c"), against_the_fastest, strict=True) if code == 0]
+    assert slower == told
     file = io.StringIO()
     terminal.show(results, file, None)
     assert "the interval of their ratio reaches the machine's noise floor" in file.getvalue()
@@ -371,7 +371,7 @@ def test_a_run_that_checks_ranks_nothing(tmp_path: Path) -> None:
     results = outcomes.read([fabricate.run(tmp_path / "r", [CASE], smoke).path])
     assert words.sentences(results, None) == [verdict.CHECKS]
     assert {row[0] for row in tables.table(results).sections[0].rows} == {""}
-    assert data.figures(results)["rows"]["best"] == 0
+    assert [place["ranks"] for place in judged.judged(results)["places"]] == [False]
     more = replace(smoke, settings={"preset": "smoke", "passes": 3})
     assert {row[0] for row in tables.table(replace(results, environments={"r": more})).sections[0].rows} == {
         "*",

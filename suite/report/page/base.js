@@ -13,7 +13,6 @@ const done = i => rows.clock[i] !== null;
 const clockOf = i => word("clock", i);
 const payloadBytes = i => axis("payload_bytes", i);
 const rowBytes = i => axis("row_bytes", i);
-const isFastest = i => rows.best[i] === 1, isTied = i => rows.best[i] === 2;  /* of its case; judged where the page is made */
 const timeOf = (i, clock = clockOf(i)) => clock ? rows[clock + "_us"][i] : null;
 function spanOf(i, clock = clockOf(i)) {
   const time = timeOf(i, clock), below = time === null ? null : rows[clock + "_below"][i];

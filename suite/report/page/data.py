@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,18 @@ from numpy.typing import NDArray
 
 from suite.analysis import comparison, outcomes
 from suite.analysis.columns import columns
-from suite.analysis.outcome import Key, Outcome
+from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import AXES, Case
+from suite.cases.presets import models_of
+from suite.report.page.judged import judged
 from suite.text import cut
 
 Column = list[Any]
 Floats = NDArray[np.float64]
 
 WORDS = (
-    *("run", "device", "backend", "environment", "status", "reason", "clock", "slow"),
+    *("run", "device", "backend", "environment", "whose", "status", "reason", "clock", "slow"),
     *("no_memory", "no_energy", "no_dram"),
 )
 """Columns of text: each holds places in a list of the texts that occur."""
@@ -58,14 +59,18 @@ CLOCKS = ("kernel", "enqueue", "call")
 HEADLINE = ("median_us", "ci_low_us", "ci_high_us")
 DIGITS = 4
 MOST_TEXT = 400
-FASTEST, TIED = 1, 2
-"""Values of ``best``: the fastest of its case, or tied with it; 0 for the others."""
 _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
-def embedded(results: Results) -> str:
-    """The figures as JSON that can stand in a script element: plain ASCII, without <, > and &."""
-    text = json.dumps(figures(results), allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+def embedded(results: Results, baseline: str | None = None) -> str:
+    """The figures as JSON that can stand in a script element: plain ASCII, without <, > and &.
+
+    Args:
+        baseline: the backend that others are compared with, where one was asked for.
+    """
+    with outcomes.uncollected():
+        every = {**figures(results), "judged": judged(results, baseline)}
+    text = json.dumps(every, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.translate(_ESCAPED)
 
 
@@ -85,9 +90,10 @@ def figures(results: Results) -> dict[str, object]:
     of_cases |= {
         "table": [case.table_text.replace("x", "×", 1) for case in cases],
         "ids": [case.ids_text for case in cases],
+        "models": [", ".join(models_of(case)) for case in cases],
     }
     words = {name: _numbered(rows, name) for name in SHARED}
-    words |= {name: _numbered(of_cases, name) for name in ("table", "ids")}
+    words |= {name: _numbered(of_cases, name) for name in ("table", "ids", "models")}
     alone = {o.name: o.backend for o in results.outcomes}
     words["alone"] = [cut(name, MOST_TEXT) for name in alone.values()]
     return {
@@ -124,25 +130,8 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     rows |= {"no_energy": table["energy_missing"], "no_dram": table["dram_missing"]}
     rows["no_memory"] = list(map(_no_memory, results.outcomes))
     rows["case"] = [cases[o.case] for o in results.outcomes]
-    best = _best(results)
-    rows["best"] = [best.get((o.run, *o.key), 0) for o in results.outcomes]
+    rows["whose"] = [comparison.whose(o.backend, results.environments[o.run]) for o in results.outcomes]
     return rows, list(cases)
-
-
-def _best(results: Results) -> dict[tuple[str, *Key], int]:
-    """The fastest of each case on each device of each run that ranks, and those tied with it."""
-    groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
-    for outcome in results.outcomes:
-        if outcome.completed:
-            groups[outcome.run, outcome.device, outcome.case].append(outcome)
-    best: dict[tuple[str, *Key], int] = {}
-    for (run, _, _), group in groups.items():
-        if comparison.checks_only(results.environments[run]):
-            continue
-        ranked, tied = comparison.rank(group, comparison.noise_floor(results.environments[run]))
-        best |= {(run, *key): TIED for key in tied}
-        best[(run, *ranked[0].key)] = FASTEST
-    return best
 
 
 def _no_memory(outcome: Outcome) -> str | None:

@@ -8,6 +8,7 @@ const DIMENSIONS = [
   {key: "device", label: "Device", value: byWord("device")},
   {key: "environment", label: "Environment", value: byWord("environment")},
   {key: "backend", label: "Backend", value: byWord("backend")},
+  {key: "whose", label: "Whose code", value: byWord("whose")},
   {key: "dtype", label: "Data type", value: byAxis("dtype")},
   {key: "cache", label: "Cache", value: byAxis("cache")},
   {key: "distribution", label: "Ids drawn", value: byAxis("distribution")},
@@ -56,7 +57,7 @@ function drawFilters(changed) {
   const focused = document.activeElement && document.activeElement.id;
   const fields = [];
   for (const [k, {key, label, values, counts, order}] of DIMENSIONS.entries()) {
-    if (values.length < 2 && ["run", "environment", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
+    if (values.length < 2 && ["run", "environment", "whose", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
     const chips = order.map(code => {
       const value = values[code], pressed = state.chosen[key].has(value);
       const toggle = () => {

@@ -80,7 +80,7 @@ const COLUMNS = {
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf},
   time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, about: "by the record's own clock"},
-  precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? (spanOf(i) ? "±" + percent(precisionOf(i)) : "±?") : "", number: true, about: "half the 95 % interval; ? where there were too few rounds"},
+  precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? [wide(i) ? el("b", {}, intervalText(i)) : intervalText(i)] : "", number: true, about: "half the 95 % interval, in weight above 5 %; ? where there were too few rounds"},
   speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
   share: {key: "share", label: "of copy", value: shareOf, show: i => percent(shareOf(i)), number: true},
@@ -109,10 +109,12 @@ for (const clock of ["kernel", "enqueue", "call"]) {
 }
 function remark(i) {
   if (!done(i)) return word("reason", i);
-  const fastest = isFastest(i) ? "fastest" : isTied(i) ? "tied with the fastest" : "";
+  const fastest = !ranks(i) ? "" : spots.get(i).rank === 0 ? "fastest" : against(i, judged.ranked[spots.get(i).group][0]).said !== SLOWER ? "tied with the fastest" : "";
   return [...(word("slow", i) ? [word("slow", i)] : [fastest]), rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }
+const intervalText = i => spanOf(i) ? "±" + percent(precisionOf(i)) : "±?";
+const wide = i => !spanOf(i) || precisionOf(i) > judged.wide + 5e-4;  /* as rounded in what is read */
 /* A text whose beginning, where there is any, is to be seen first. */
 const stressed = (text, first, title) => first ? [el("b", {class: "bad", title}, first), text.slice(first.length)] : text;
 const known = name => rows[name].some(value => value !== null);

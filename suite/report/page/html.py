@@ -18,15 +18,16 @@ from suite.report.page import data
 from suite.report.page.strip import strip
 from suite.report.tables import LEGEND, Place
 from suite.stats import ASSUMED_NOISE_FLOOR
-from suite.text import plain
+from suite.text import plain, shown
 from suite.units import count, time_of
 
 _HERE = Path(__file__).parent
 STYLE = "style.css"
-SCRIPTS = ("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "map.js", "main.js")
+SCRIPTS = (
+    *("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "verdict.js", "map.js", "matrix.js"),
+    "main.js",
+)
 """In the order in which the page runs them."""
-FIRST_LINES = 6
-"""Sentences of a place that are shown; the rest is folded."""
 
 
 def html(results: Results, baseline: str | None = None) -> str:
@@ -38,19 +39,20 @@ def html(results: Results, baseline: str | None = None) -> str:
     import jinja2
 
     scripts = [part(name) for name in SCRIPTS]
+    baseline, unknown = sentences.known(results, baseline)
     loader = jinja2.FileSystemLoader(_HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html").render(
         policy=policy(scripts, part(STYLE)),
         style=part(STYLE),
         scripts=scripts,
-        data=data.embedded(results),
+        data=data.embedded(results, baseline),
         places=[_card(results, *place, baseline) for place in tables.places(results).items()],
         several=len(tables.places(results)) > 1,
         strips=list(filter(None, starmap(strip, results.speeds.items()))),
         environments=[_environment(name, e) for name, e in results.environments.items()],
         methods=sorted({e.method for e in results.environments.values()}),
-        notes=[plain(note) for note in results.notes],
+        notes=[*unknown, *(plain(note) for note in results.notes)],
         legend=LEGEND.partition(" · ")[2],
     )
 
@@ -88,42 +90,39 @@ def _card(
     """The card of one device of one run, above the plots."""
     run, device = place
     environment = results.environments[run]
-    speeds = {run: results.speeds.get(run, ())}
-    first, *more = sentences.sentences(Results({run: environment}, here, (), speeds), baseline)
+    lines = [shown(line) for line in sentences.of_backends(here, environment, baseline)]
+    of_the_run = sentences.of_the_run(here, environment, results.speeds.get(run, ()))
+    first = 2 if lines[1:2] and lines[1].startswith(verdict.PHRASES["library"]) else 1
     return {
         "run": plain(run),
         "device": plain(device),
         "machine": machine(device, environment),
         "created": plain(environment.created[:10]),
         "facts": _facts(here, environment),
-        "verdict": first,
-        "lines": more[:FIRST_LINES],
-        "rest": more[FIRST_LINES:],
+        "verdict": lines[:first],
+        "lines": lines[first:],
+        "of_the_run": [shown(line) for line in of_the_run],
     }
 
 
-def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
+def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str, str, str]]:
+    """Of each fact the page's name for it, its value, and the words for one and for many."""
     absent = {o.name for o in here} - {o.name for o in here if o.status != "unavailable"}
     failed = sum(not o.completed and o.name not in absent for o in here)
     known, unknown = verdict.decided(here, noise_floor(environment))
     slow = [o.slow_note is not None for o in here if o.full_speed is not None]
-    cases = len({o.case for o in here})
-    return [
-        ("case" if cases == 1 else "cases", f"{cases:,}"),
-        ("record" if len(here) == 1 else "records", f"{len(here):,}"),
-        ("failed", f"{failed:,}"),
-        *(
-            [("backend not available" if len(absent) == 1 else "backends not available", f"{len(absent):,}")]
-            if absent
-            else []
-        ),
-        *([] if checks_only(environment) else [("decided", f"{len(known)} of {len(known) + len(unknown)}")]),
-        *([("measured slow", f"{sum(slow):,}")] if slow else []),
-        (
-            "noise floor",
-            _floor(environment),
-        ),
+    decided = f"{len(known)} of {len(known) + len(unknown)}"
+    facts = [
+        ("cases", f"{len({o.case for o in here}):,}", "case", "cases"),
+        ("records", f"{len(here):,}", "record", "records"),
+        ("failed", f"{failed:,}", "failed", "failed"),
+        ("absent", f"{len(absent):,}", "backend not available", "backends not available"),
+        ("decided", decided, "decided", "decided"),
+        ("slow", f"{sum(slow):,}", "measured slow", "measured slow"),
+        ("floor", _floor(environment), "noise floor", "noise floor"),
     ]
+    lacking = {"absent": not absent, "decided": checks_only(environment), "slow": not slow}
+    return [fact for fact in facts if not lacking.get(fact[0])]
 
 
 def _floor(environment: Environment) -> str:

@@ -36,7 +36,7 @@ const LARGE = 20000;
 let turn = 0;
 /* A large run is drawn part by part, so that the page answers in between. */
 function drawAll() {
-  const mine = ++turn, left = [drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
+  const mine = ++turn, left = [drawVerdicts, drawRecords, drawMap, drawMatrix, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
   const next = () => {
     if (mine !== turn) return;
     left.shift()();
@@ -51,8 +51,8 @@ function drawAll() {
 }
 
 /* The data as files; no cell can be read as a formula. */
-const TEXTS = ["run", "backend", "environment", "status", "reason", "device", "clock"];
-const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share", "slow", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
+const TEXTS = ["run", "backend", "whose", "environment", "status", "reason", "device", "clock"];
+const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "whose", "share", "slow", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
 const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
 const whole = i => ({
   ...Object.fromEntries(TEXTS.map(name => [name, rows[name][i] === null ? null : word(name, i)])),

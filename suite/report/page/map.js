@@ -4,30 +4,6 @@
 const MAP_LINES = 40;
 let mapLines = MAP_LINES;
 
-/* How many records of a case at a place completed: where a filter hides some of them, there is no verdict. */
-const completed = new Map();
-const contestKey = i => placeOf[i] + " " + rows.case[i];
-for (let i = 0; i < data.count; i++) if (done(i)) completed.set(contestKey(i), (completed.get(contestKey(i)) || 0) + 1);
-
-/* The fastest of one case and those tied with it; of a case shown in part, the fastest shown. `next` is by how
-   much the next one is slower. */
-function contest(items) {
-  const ok = items.filter(done), alone = items.length === 1;
-  const ranked = ok.some(i => isFastest(i) || isTied(i));  /* not in a run that only checks */
-  const part = ok.length < (completed.get(contestKey(items[0])) || 0) || ok.length > 0 && !ranked;
-  if (!ok.length) return {items, best: [], next: null, alone, part};
-  const clock = clockOfAll(ok);
-  ok.sort((a, b) => timeOf(a, clock) - timeOf(b, clock));
-  const best = part ? ok.slice(0, 1) : [...ok.filter(isFastest), ...ok.filter(isTied)];
-  const others = ok.filter(i => !best.includes(i));
-  return {items, best, alone, part, next: others.length ? timeOf(others[0], clock) / timeOf(best[0], clock) : null};
-}
-
-/* The clock that records can be compared by: their own if it is the same one, else the call. */
-function clockOfAll(items) {
-  const clocks = new Set(items.map(clockOf));
-  return clocks.size === 1 ? [...clocks][0] : "call";
-}
 const inPart = contests => contests.some(({part}) => part);
 const fastestOf = contests => inPart(contests) ? "fastest shown" : "fastest";
 
@@ -158,7 +134,7 @@ function forAll(here) {
 
 function drawMap() {
   const figure = document.getElementById("figure-map");
-  const contests = [...grouped(drawn, contestKey).values()].map(contest);
+  const contests = contestsOf(drawn);
   drawScores(contests);
   const size = i => axis("table_bytes", i);
   let left = 0;

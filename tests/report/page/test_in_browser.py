@@ -174,22 +174,16 @@ def test_the_map_says_who_wins_and_what_is_unclear(at: Any) -> None:
     assert "triton_gather" in cell
 
 
-def test_a_filter_that_hides_a_backend_leaves_no_verdict(at: Any) -> None:
-    """The two backends that are left share the tables; neither wins where the others are hidden."""
+def test_a_filter_that_hides_a_backend_is_judged_by_what_is_left(at: Any) -> None:
+    """Of three tables ``a`` wins two against ``b`` alone, and ``b`` one."""
     cells = "[...document.querySelectorAll('#figure-map tbody td')].map(td => td.className + td.textContent)"
-    scores = "[...document.querySelectorAll('.score th')].map(th => th.textContent)"
     browser = at("divided", "#backend=a&backend=b")
-    shown = browser.run(cells)
-    assert len(shown) == 8
-    assert not [text for text in shown if text.startswith(("won", "unclear")) and "divided" not in text]
-    assert all("fastest shown" in text for text in shown)
-    assert browser.run(scores) == ["backend", "of 6 cases", "fastest shown", "of copy"]
-    assert browser.run("document.querySelector('.answer').textContent").startswith("Fastest shown by batch")
-    card = "getComputedStyle(document.querySelector('.verdict'), '::before').content"
-    assert browser.run(card) == '"Whole run: "'
-    browser = at("divided", "#distribution=uniform")  # of every case all is shown
-    assert "won" in " ".join(browser.run(cells)) and browser.run(scores)[2:4] == ["won", "unclear"]
-    assert at("divided").run(card) == "none"
+    won = [text[:7] for text in browser.run(cells)]
+    assert won == ["won b0a"] * 2 + ["won b0a"] * 2 + ["won b2b"] * 2 + ["won b0a"] * 2
+    assert browser.run("document.querySelector('.answer').textContent") == "Fastest by batch:16–512 a"
+    assert "fastest of all: a in 4 of 6 cases" in browser.run(
+        "document.querySelector('.verdict').textContent"
+    )
 
 
 def test_the_page_is_given_the_bytes_of_the_one_byte_model(at: Any, folder: Path) -> None:
@@ -342,6 +336,14 @@ def test_a_case_measured_slow_is_marked_and_not_won(at: Any) -> None:
     assert browser.run(f"[{first}.className, {first}.textContent.startsWith('unclear')]") == ["unclear", True]
     tip = browser.run("textOf(0)")
     assert "not at full speed: 0 of 36 rounds" in tip
+
+
+def test_a_wide_interval_is_shown_in_weight_and_a_narrow_one_is_not(at: Any) -> None:
+    browser = at("host")
+    weighed = "[...document.querySelectorAll('#grid-records tbody td b:not(.bad)')].map(b => b.textContent)"
+    assert browser.run(weighed) == []
+    browser.run("rows.call_below[0] = 620; rows.call_above[0] = 620; drawRecords()")
+    assert browser.run(weighed) == ["±6.2%"]
 
 
 def test_environments_are_in_the_names_and_can_be_filtered(at: Any) -> None:

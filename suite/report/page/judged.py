@@ -1,0 +1,94 @@
+"""Judgements for the page: how any two backends of a case compare, so that it only has to count."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from suite import stats
+from suite.analysis import comparison
+from suite.analysis.outcome import Outcome
+from suite.analysis.outcomes import Results
+from suite.cases.case import Case
+from suite.report import tables, verdict
+
+MOST_RECORDS = 20_000
+"""Of more records each is judged against the fastest of its case only: of all pairs they are too many."""
+CODES = ("SLOWER", "SAME", "UNCLEAR", "FASTER")
+
+
+def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
+    """What the page needs to say of a choice of records what the report says of all.
+
+    Returns:
+        ``every``: whether all pairs are here. ``phrases``, ``library``, ``baselines``, ``most_open``,
+        ``most_named``, ``reason_length``, ``wide``: as the report has them. ``baseline``: the one asked for,
+        or null. ``t``: the quantiles of Student's t of 1, 2, … degrees of freedom. ``places``: of each device
+        of each run its noise floor, and whether it ranks. ``ranked``: of each case of a place, its completed
+        records, the fastest first. ``pairs``: of each of these, four numbers a pair, (0, 1), (0, 2), …,
+        (1, 2), …: what the second is against the first, as a place in CODES; the logarithm of how many times
+        longer it takes, in 1e-5; how far its interval reaches below and above, in 1e-5 of logarithm, -1 where
+        unbounded.
+    """
+    numbers = {id(outcome): number for number, outcome in enumerate(results.outcomes)}
+    every = len(results.outcomes) <= MOST_RECORDS
+    ranked, pairs, most = list[list[int]](), list[list[int]](), 2
+    all_places = tables.places(results)
+    for (run, _), here in all_places.items():
+        floor = comparison.noise_floor(results.environments[run])
+        groups = _completed(here)
+        most = max(most, len(groups))
+        for group in groups.values():
+            order = comparison.rank(group, floor)[0]
+            ranked.append([numbers[id(outcome)] for outcome in order])
+            pairs.append(_pairs(order if every else order[:1], order, floor))
+    return {
+        "every": every,
+        "phrases": verdict.PHRASES,
+        "library": verdict.LIBRARY,
+        "baseline": baseline if baseline in {o.backend for o in results.outcomes} else None,
+        "baselines": verdict.BASELINES,
+        "most_open": verdict.MOST_OPEN,
+        "most_named": verdict.MOST_NAMED,
+        "reason_length": tables.REASON_LENGTH,
+        "wide": tables.WIDE,
+        "t": [float(f"{stats.t_quantile(df):.6g}") for df in range(1, most)],
+        "places": [
+            {
+                "floor": comparison.noise_floor(results.environments[run]),
+                "ranks": not comparison.checks_only(results.environments[run]),
+            }
+            for run, _ in all_places
+        ],
+        "ranked": ranked,
+        "pairs": pairs,
+    }
+
+
+def _completed(here: Sequence[Outcome]) -> dict[Case, list[Outcome]]:
+    groups: dict[Case, list[Outcome]] = defaultdict(list)
+    for outcome in here:
+        if outcome.completed:
+            groups[outcome.case].append(outcome)
+    return groups
+
+
+def _pairs(firsts: Sequence[Outcome], order: Sequence[Outcome], floor: float) -> list[int]:
+    seconds = (order[place + 1 :] for place in range(len(firsts)))
+    each = (_pair(b, a, floor) for a, rest in zip(firsts, seconds, strict=True) for b in rest)
+    return list(itertools.chain.from_iterable(each))
+
+
+def _pair(a: Outcome, b: Outcome, floor: float) -> tuple[int, int, int, int]:
+    ratio = comparison.slowdown(a, b)
+    said = stats.verdict(ratio, floor) if a.decides and b.decides else "UNCLEAR"
+    if not ratio.bounded:
+        return CODES.index(said), _log(ratio.value), -1, -1
+    value = _log(ratio.value)
+    return CODES.index(said), value, value - _log(ratio.low), _log(ratio.high) - value
+
+
+def _log(ratio: float) -> int:
+    return round(1e5 * math.log(ratio))

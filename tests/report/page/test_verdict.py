@@ -1,0 +1,105 @@
+"""The verdict on what the reader chose is the one that the report gives on the same records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite.analysis import outcomes
+from suite.analysis.comparison import whose
+from suite.analysis.outcome import Outcome
+from suite.report import sentences, tables
+from suite.report.page import judged
+from suite.report.page.html import html
+from suite.text import shown
+from tests.support import fabricate
+from tests.support.pages import CASES
+
+CHOICES: dict[str, Callable[[Outcome], bool]] = {
+    "": lambda o: True,
+    "backend=numpy_take&backend=torch_index_select": lambda o: o.name in ("numpy_take", "torch_index_select"),
+    "backend=a&backend=absent": lambda o: o.name in ("a", "absent"),
+    "dtype=bfloat16&cache=cold": lambda o: (o.case.dtype, o.case.cache) == ("bfloat16", "cold"),
+    "distribution=zipf": lambda o: o.case.distribution == "zipf",
+    "dtype=float32&distribution=zipf": lambda o: (o.case.dtype, o.case.distribution) == ("float32", "zipf"),
+    "environment=head": lambda o: o.environment == "head",
+    "status=crashed": lambda o: o.status == "crashed",
+    "backend=numba_cpu": lambda o: o.name == "numba_cpu",
+    "whose=library": lambda o: o.backend not in ("numba_cpu", "cupy_rawkernel", "triton_gather"),
+}
+
+
+def said_by_the_page(browser: Any) -> list[list[str]]:
+    cards = "[...document.querySelectorAll('.card')].filter(c => !c.hidden)"
+    lines = "[...c.querySelectorAll('.verdict, .lines li')].map(line => line.textContent)"
+    return browser.run(f"{cards}.map(c => {lines})")
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("name", ["host", "two", "divided", "tied", "slow", "environments"])
+def test_the_page_says_of_a_choice_what_the_report_says(
+    at: Any, folder: Path, name: str, choice: str
+) -> None:
+    runs = ["host", "gpu"] if name == "two" else [name]
+    results = outcomes.read([folder / run for run in runs])
+    some = replace(results, outcomes=tuple(filter(CHOICES[choice], results.outcomes)))
+    expected = [
+        [
+            shown(line).replace("x768 ", "×768 ").replace("x4096 ", "×4096 ").replace("0x64 ", "0×64 ")
+            for line in sentences.of_backends(here, results.environments[run], None)
+        ]
+        for (run, _), here in tables.places(some).items()
+    ]
+    browser = at(name, f"#{choice}")
+    assert said_by_the_page(browser) == expected
+    for number, here in enumerate(tables.places(some).values()):
+        card = f"[...document.querySelectorAll('.card')].filter(c => !c.hidden)[{number}]"
+        records = browser.run(f"{card}.querySelector('[data-fact=records] b').textContent")
+        assert records == f"{len(here):,}"
+
+
+def test_a_baseline_that_was_asked_for_is_kept(browser: Any, folder: Path, tmp_path: Path) -> None:
+    results = outcomes.read([folder / "host"])
+    page = tmp_path / "page.html"
+    page.write_text(html(results, "numpy_take"), encoding="utf-8")
+    browser.open(page.as_uri() + "#backend=torch_index_select&backend=numpy_take")
+    assert "as long as numpy_take" in said_by_the_page(browser)[0][-1]
+    browser.open(page.as_uri() + "#backend=torch_index_select")
+    assert said_by_the_page(browser)[0][0] == "numpy_take completed no case; there is nothing to compare with"
+
+
+def test_of_too_many_records_the_verdict_is_the_whole_runs(
+    browser: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judged, "MOST_RECORDS", 5)
+    page = tmp_path / "page.html"
+    page.write_text(html(outcomes.read([folder / "divided"])), encoding="utf-8")
+    browser.open(page.as_uri() + "#backend=a&backend=b")
+    shown = "[...document.querySelectorAll('#figure-map tbody td')].map(td => td.className + td.textContent)"
+    cells = browser.run(shown)
+    assert [text for text in cells if "fastest shown" in text]
+    before = "getComputedStyle(document.querySelector('.verdict'), '::before').content"
+    assert browser.run(before) == '"Whole run: "'
+
+
+def test_whose_a_backend_is_is_said_of_every_record(folder: Path) -> None:
+    results = outcomes.read([folder / "host"])
+    where = results.environments["host"]
+    assert {o.backend: whose(o.backend, where) for o in results.outcomes} == {
+        "torch_index_select": "library",
+        "numba_cpu": "kernel of this suite",
+        "numpy_take": "library",
+    }
+
+
+def test_pairs_are_judged_once_and_a_tie_is_one(tmp_path: Path) -> None:
+    speed = {"a": 1.0, "b": 1.01, "c": 1.2}
+    fabricate.run(tmp_path / "r", CASES[:1], speed=speed, shape={"noise": 1e-4})
+    found = judged.judged(outcomes.read([tmp_path / "r"]))
+    assert found["ranked"] == [[0, 1, 2]]
+    codes = [judged.CODES[code] for code in found["pairs"][0][::4]]
+    assert codes == ["SAME", "SLOWER", "SLOWER"]
