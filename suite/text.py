@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 import unicodedata
 
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?", re.DOTALL)
@@ -34,6 +35,19 @@ def plain(text: str) -> str:
 def shown(line: str) -> str:
     """A line of this suite's own layout: visible characters only, spaces kept."""
     return " ".join(plain(word) for word in line.split(" "))
+
+
+def folded(text: str, columns: int, indent: int = 0) -> str:
+    """A text in lines of so many columns, broken between words only; further lines begin with spaces."""
+    return textwrap.fill(
+        text,
+        columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
 
 
 def cut(text: str, length: int) -> str:

@@ -10,12 +10,11 @@ import math
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from suite.command import DONE, BadRequest, Parser, execute, refuse
-from suite.text import plain
+from suite.text import folded, plain
 
 if TYPE_CHECKING:
     from suite.doctor.finding import Finding
@@ -149,7 +148,7 @@ def show(findings: Sequence[Finding], file: TextIO) -> None:
 def _folded(text: str, columns: int, indent: int) -> str:
     if not indent:
         return text
-    return textwrap.fill(text, columns, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return folded(text, columns, indent)
 
 
 def _lines(findings: Sequence[Finding]) -> Iterator[tuple[str, str, int]]:

@@ -31,6 +31,8 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("run", nargs="+", help="folder of a run or of runs, or a pattern such as 'results/*'")
     add("--baseline", metavar="B", help="the backend that others are compared with")
+    matrix = "show cases by backends, each as a multiple of the fastest, in place of the tables"
+    add("--matrix", action="store_true", help=matrix)
     add("--csv", metavar="F", type=path_of, help="also write every record, one row each")
     add("--markdown", metavar="F", type=path_of, help="also write the tables as Markdown")
     add("--html", metavar="F", type=path_of, help="also write one page with plots, which needs no network")
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = outcomes.read(given.run)
         _write(results, given)
         if files.STDOUT not in paths:
-            show(results, sys.stdout, given.baseline)
+            show(results, sys.stdout, given.baseline, given.matrix)
     except (BadRequest, StoreError) as error:
         return refuse(error)
     return DONE

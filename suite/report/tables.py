@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from suite import stats
 from suite.analysis import comparison
-from suite.analysis.comparison import checks_only, noise_floor, rank
+from suite.analysis.comparison import checks_only, noise_floor, rank, whose
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
+from suite.cases.presets import models_of
 from suite.records.record import Environment
 from suite.text import cut, plain
 from suite.units import digits
@@ -35,10 +36,15 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One case of the report: a title and a row of cells for each backend."""
+    """One case of the report: a title and a row of cells for each backend.
+
+    Attributes:
+        table: what it has in common with the sections of the same table.
+    """
 
     title: str
     rows: tuple[tuple[str, ...], ...]
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +84,17 @@ def _section(group: Sequence[Outcome], several_devices: bool, environment: Envir
     mixed = len({o.clock for o in group if o.clock}) > 1
     # Unavailable backends are so in every case; the sentences below the tables name them once.
     rows = [
-        (("*" if o.key in best else ""), o.name, *_numbers(o), _remark(o, mixed))
+        (("*" if o.key in best else ""), o.name, *_numbers(o), _remark(o, mixed, environment))
         for o in ranked
         if o.status != "unavailable"
     ]
     title = str(group[0].case) + (f" on {group[0].device}" if several_devices else "")
+    title += "".join(f" · {model}" for model in models_of(group[0].case))
     traffic = next((o.traffic for o in group if o.traffic), None)
     if traffic:
-        title += f" · {traffic.distinct / group[0].case.batch:.0%} of the ids distinct"
+        title += f" · {traffic.distinct / group[0].case.batch:.0%} distinct"
         title += " · the table fits the cache" if traffic.cache_resident else ""
-    return Section(plain(title), tuple(tuple(map(plain, row)) for row in rows))
+    return Section(plain(title), tuple(tuple(map(plain, row)) for row in rows), group[0].case.table_text)
 
 
 def _side_by_side(results: Results) -> Table:
@@ -103,7 +110,7 @@ def _side_by_side(results: Results) -> Table:
             ranked, best = rank(group, noise_floor(where))
             for outcome in ranked:
                 mark = "* " if outcome.key in best and not checks_only(where) else ""
-                cells[outcome.name][place] = mark + _one_cell(outcome)
+                cells[outcome.name][place] = mark + _one_cell(outcome, where)
         rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
         sections.append(Section(plain(str(case)), tuple(rows)))
     return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
@@ -123,22 +130,24 @@ def _numbers(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _one_cell(outcome: Outcome) -> str:
+def _one_cell(outcome: Outcome, where: Environment) -> str:
     if not outcome.completed:
         return outcome.status
     time, spread, speed, share, _ = _numbers(outcome)
-    remark = _remark(outcome, False)
+    remark = _remark(outcome, False, where)
     return f"{time} µs {spread}, {speed} GB/s" + (f", {share}" if share else "") + (remark and f" ({remark})")
 
 
-def _remark(outcome: Outcome, mixed: bool) -> str:
+def _remark(outcome: Outcome, mixed: bool, where: Environment) -> str:
     if not outcome.completed:
         return f"{outcome.status}: {cut(outcome.reason or '', REASON_LENGTH)}"
+    own = whose(outcome.backend, where)
     remarks = {
         outcome.slow_note or "": True,
         "queue ran dry": outcome.held is False,
         "allocates": outcome.memory.allocates is True,
         f"{outcome.clock} time": mixed,
+        own: own not in ("library", "other"),
     }
     return ", ".join(text for text, true in remarks.items() if text and true)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from suite.analysis.outcomes import Results
-from suite.report import sentences, tables
-from suite.text import plain
+from suite.report import matrix, sentences, tables, verdict
+from suite.text import folded, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as Grid
 
 
 MAX_TERMINAL_ROWS = 2000
@@ -27,31 +29,59 @@ MIN_NOTE = 10
 """Remarks are left out below this width."""
 
 
-def show(results: Results, file: TextIO, baseline: str | None) -> None:
+HEAT = (
+    *("bold", "black on #cfe4f3", "black on #8fbfe0", "bright_white on #2f7ab0"),
+    "bright_white on #12456b",
+)
+"""Styles of a ratio up to each of the matrix's steps, in one hue from light to dark, and of any above."""
+SECOND = verdict.PHRASES["library"]
+"""Begins the verdict's second line."""
+LINES_A_HEAD = 20
+"""After so many rows a matrix names its columns again."""
+
+
+def show(results: Results, file: TextIO, baseline: str | None, cases_by_backends: bool = False) -> None:
     """Print the report, in colour and to the width of a terminal, plainly elsewhere.
 
     Args:
         baseline: the backend that others are compared with.
+        cases_by_backends: whether a matrix takes the place of the tables.
     """
     from rich.console import Console
-    from rich.text import Text
 
     text = io.StringIO()  # not to the file at once: where a pipe is closed, rich ends the process itself
-    width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    console = Console(file=text, width=width, highlight=False, force_terminal=file.isatty())
-    if len(results.outcomes) > MAX_TERMINAL_ROWS:
+    folds = file.isatty() or "COLUMNS" in os.environ
+    console = Console(
+        file=text, width=None if folds else PLAIN_WIDTH, highlight=False, force_terminal=file.isatty()
+    )
+    if cases_by_backends:
+        _print_matrices(matrix.matrices(results), console)
+        lines = [matrix.LEGEND]
+    elif len(results.outcomes) > MAX_TERMINAL_ROWS:
         lines = [f"{len(results.outcomes):,} rows are too many to print; --csv and --markdown have them"]
     else:
         _print_table(tables.table(results), console)
         lines = [tables.LEGEND]
-    for line in lines:
-        console.print(Text(line, style="dim"), soft_wrap=True)
-    console.print()
-    for number, line in enumerate(sentences.sentences(results, baseline)):
-        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
-    for note in results.notes:
-        console.print(Text(plain(note), style="yellow"), soft_wrap=True)
+    said = sentences.sentences(results, baseline)
+    for line, style in [
+        *((line, "dim") for line in lines),
+        ("", ""),
+        *(
+            (line, "bold" if not number or line.startswith(SECOND) else "")
+            for number, line in enumerate(said)
+        ),
+        *((plain(note), "yellow") for note in results.notes),
+    ]:
+        _print_line(line, style, console, folds)
     file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())
+
+
+def _print_line(line: str, style: str, console: Console, folds: bool) -> None:
+    """A line of prose, broken between words where the output is as wide as a window."""
+    from rich.text import Text
+
+    indent = 2 if line[:1] != " " else 4
+    console.print(Text(folded(line, console.width, indent) if folds else line, style=style), soft_wrap=True)
 
 
 def _print_table(table: tables.Table, console: Console) -> None:
@@ -63,9 +93,11 @@ def _print_table(table: tables.Table, console: Console) -> None:
     shown = _fitting(table.headings, widths, console.width)
     detail = table.headings == tables.DETAIL
     share = (console.width - widths[0]) // max(1, len(widths) - 1) - 2
-    for section in (tables.Section("", (table.headings,)), *table.sections):
-        if section.title:
-            console.print(Text(section.title, style="bold"), soft_wrap=True)
+    of = None
+    for section in table.sections:
+        heads = [] if of == section.table else [table.headings]  # once for all cases of a table
+        of = section.table
+        console.print(Text(folded(section.title, console.width, 2), style="bold"), soft_wrap=True)
         grid = Table.grid(padding=(0, 2, 0, 0))
         for k in shown:
             numeric = table.headings[k] in NUMERIC
@@ -76,11 +108,75 @@ def _print_table(table: tables.Table, console: Console) -> None:
                 max_width=None if detail else wide,
                 overflow="fold",
             )
+        for head in heads:
+            grid.add_row(*(Text(head[k]) for k in shown), style="dim")
         for row in section.rows:
-            style = "dim" if not section.title else "green" if row[0] == "*" else ""
-            weights = ["bold" if section.title and tables.is_wide(cell) else "" for cell in row]
-            grid.add_row(*(Text(row[k], weights[k]) for k in shown), style=style)
+            first = row[0] == "*"
+            weighed = [tables.is_wide(cell) or (first and k == 1) for k, cell in enumerate(row)]
+            cells = (Text(row[k], "bold" if weighed[k] else "") for k in shown)
+            grid.add_row(*cells, style="green" if first else "")
         console.print(grid)
+
+
+def _print_matrices(found: Sequence[matrix.Matrix], console: Console) -> None:
+    from rich.text import Text
+
+    for one in found:
+        if len(found) > 1:
+            console.print(Text(one.title, style="bold"))
+        shown = _columns_that_fit(one, console.width)
+        grids: dict[str, Grid] = {}
+        headed = 0
+        for number, row in enumerate(one.rows):
+            if row.table not in grids:
+                grids[row.table] = _grid(one, shown, not grids or number - headed >= LINES_A_HEAD)
+                headed = number if grids[row.table].show_header else headed
+            grid = grids[row.table]
+            cells = [matrix.cell(ratio, why) for ratio, why in zip(row.ratios, row.failed, strict=True)]
+            styles = map(_heat, row.ratios)
+            inside = [Text(cell, style) for cell, style in zip(cells, styles, strict=True)]
+            grid.add_row(f"{row.batch:,}", row.ids, row.best, *inside[:shown])
+        for table, grid in grids.items():
+            console.print(Text(folded(table, console.width, 2), style="bold"), soft_wrap=True)
+            console.print(grid)
+        left = one.names[shown:]
+        notes = [
+            f"ids: {one.common}" if one.common else "",
+            f"too narrow for {', '.join(left)}" if left else "",
+        ]
+        for note in filter(None, notes):
+            console.print(Text(folded(note, console.width, 2), style="dim"), soft_wrap=True)
+
+
+def _grid(one: matrix.Matrix, shown: int, headed: bool) -> Grid:
+    """Of one table: batch, what its ids are, the fastest time, and a column for each backend shown."""
+    from rich.table import Table
+
+    grid = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", show_header=headed)
+    ids = max((len(row.ids) for row in one.rows), default=0)
+    grid.add_column("batch", justify="right", no_wrap=True, min_width=len("65,536"))
+    grid.add_column("ids", no_wrap=True, min_width=ids)
+    grid.add_column("fastest", justify="right", no_wrap=True, min_width=len("1.00 ms"))
+    for name in one.names[:shown]:
+        grid.add_column("\n".join(name.split("_")), justify="right", min_width=_width(name))
+    return grid
+
+
+def _width(name: str) -> int:
+    return max(map(len, [*name.split("_"), "10.0x"]))
+
+
+def _columns_that_fit(one: matrix.Matrix, width: int) -> int:
+    """How many backends there is room for, the fastest first; at least one."""
+    left = width - len("65,536") - len("fastest") - 8 - max((len(row.ids) for row in one.rows), default=0)
+    sums = itertools.accumulate(_width(name) + 2 for name in one.names)
+    return max(1, sum(total <= left for total in sums))
+
+
+def _heat(ratio: float | None) -> str:
+    if ratio is None:
+        return "dim"
+    return HEAT[sum(ratio > step for step in matrix.STEPS)]
 
 
 def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list[int]:

@@ -121,11 +121,12 @@ const colour = backend => "b" + looks[backend].colour;
 const mark = backend => el("svg", {class: "mark " + colour(backend), viewBox: "-7 -7 14 14", "aria-hidden": "true"},
   el("path", {class: "dot", d: markPath(looks[backend].shape, 0, 0, 5)}));
 const named = backend => [mark(backend), words.backend[backend]];
+const aboutBackend = backend => words.backend[backend];
 const byLook = (a, b) => looks[a].order - looks[b].order;
 
 /* The choices of the reader; they are in the address after #, so that a link shows the same. */
-const state = {chosen: {}, sort: "", page: 0, theme: "", table: ""};
-const REST = ["sort", "theme", "table"];
+const state = {chosen: {}, sort: "", page: 0, theme: "", table: "", case: ""};
+const REST = ["sort", "theme", "table", "case"];
 function readState(dimensions) {
   const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
   for (const {key} of dimensions) state.chosen[key] = new Set(given.getAll(key));

@@ -30,8 +30,8 @@ function drawGrid(box, label, columns, items, own, changed) {
   };
   const heading = one => {
     const sort = one === column ? (down ? "descending" : "ascending") : "none";
-    /* Numbers begin with the largest, words with the first; a third press restores the order. */
-    const first = one.number ? "-" : "", second = one.number ? "" : "-";
+    /* Times begin with the least, other numbers with the largest, words with the first; a third press restores the order. */
+    const falls = one.number && !one.rises, first = falls ? "-" : "", second = falls ? "" : "-";
     const next = own.sort === first + one.key ? second + one.key : own.sort === second + one.key ? "" : first + one.key;
     const press = () => { own.sort = next; own.page = 0; again(one.key); };
     return el("th", {scope: "col", "aria-sort": sort, class: one.number ? "number" : null},
@@ -79,8 +79,8 @@ const COLUMNS = {
   cache: {key: "cache", label: "cache", value: i => axis("cache", i)},
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf},
-  time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, about: "by the record's own clock"},
-  precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? [wide(i) ? el("b", {}, intervalText(i)) : intervalText(i)] : "", number: true, about: "half the 95 % interval, in weight above 5 %; ? where there were too few rounds"},
+  time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, rises: true, about: "by the record's own clock"},
+  precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? [wide(i) ? el("b", {}, intervalText(i)) : intervalText(i)] : "", number: true, rises: true, about: "half the 95 % interval, in weight above 5 %; ? where there were too few rounds"},
   speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
   share: {key: "share", label: "of copy", value: shareOf, show: i => percent(shareOf(i)), number: true},
@@ -91,19 +91,19 @@ const COLUMNS = {
   row: {key: "row", label: "row", value: rowBytes, show: i => bytes(rowBytes(i)), number: true},
   extra: {key: "extra", label: "extra MB", value: i => rows.extra_memory_bytes[i], show: i => rows.extra_memory_bytes[i] === null ? word("no_memory", i) : digits(rows.extra_memory_bytes[i] / 1e6), number: true},
   prepared: {key: "prepared", label: "prepare MB", value: i => rows.prepare_memory_bytes[i], show: i => rows.prepare_memory_bytes[i] === null ? "" : digits(rows.prepare_memory_bytes[i] / 1e6), number: true, about: "memory that preparing added: library, kernels, pools"},
-  energy: {key: "energy", label: "J/GB", value: i => rows.joules_per_gb[i], show: i => digits(rows.joules_per_gb[i]), number: true},
+  energy: {key: "energy", label: "J/GB", value: i => rows.joules_per_gb[i], show: i => digits(rows.joules_per_gb[i]), number: true, rises: true},
   power: {key: "power", label: "W", value: i => rows.mean_power_w[i], show: i => digits(rows.mean_power_w[i]), number: true},
   missing: {key: "missing", label: "energy unknown", value: i => word("no_energy", i), long: true},
   sustained: {key: "sustained", label: "declared GB/s", value: i => rows.sustained_gb_per_s[i], show: i => digits(rows.sustained_gb_per_s[i]), number: true, about: "payload a second while the counters were read: lookups on end, so not exactly that of the samples"},
   dram: {key: "dram", label: "DRAM GB/s", value: i => rows.dram_gb_per_s[i], show: i => digits(rows.dram_gb_per_s[i]), number: true, about: "memory traffic by the counters meanwhile: NVML's share of the peak times the peak"},
-  dramShare: {key: "dramShare", label: "DRAM / declared", value: i => dramOf(i), show: i => dramOf(i) === null ? "" : digits(dramOf(i)) + "×", number: true},
+  dramShare: {key: "dramShare", label: "DRAM / declared", value: i => dramOf(i), show: i => dramOf(i) === null ? "" : digits(dramOf(i)) + "x", number: true},
   dramMissing: {key: "dramMissing", label: "DRAM traffic unknown", value: i => word("no_dram", i), long: true},
   status: {key: "status", label: "status", value: i => word("status", i)},
   remark: {key: "remark", label: "remark", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
 };
 for (const clock of ["kernel", "enqueue", "call"]) {
   COLUMNS[clock] = {
-    key: clock, label: clock + " µs", number: true, value: i => rows[clock + "_us"][i],
+    key: clock, label: clock + " µs", number: true, rises: true, value: i => rows[clock + "_us"][i],
     show: i => rows[clock + "_us"][i] === null ? "" : digits(rows[clock + "_us"][i]) + (rows[clock + "_below"][i] === null ? "" : ` −${(rows[clock + "_below"][i] / 100).toFixed(1)} +${(rows[clock + "_above"][i] / 100).toFixed(1)}%`),
   };
 }

@@ -12,7 +12,7 @@ from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
-from suite.report import tables, verdict
+from suite.report import matrix, tables, verdict
 
 MOST_RECORDS = 20_000
 """Of more records each is judged against the fastest of its case only: of all pairs they are too many."""
@@ -24,13 +24,14 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
 
     Returns:
         ``every``: whether all pairs are here. ``phrases``, ``library``, ``baselines``, ``most_open``,
-        ``most_named``, ``reason_length``, ``wide``: as the report has them. ``baseline``: the one asked for,
-        or null. ``t``: the quantiles of Student's t of 1, 2, … degrees of freedom. ``places``: of each device
-        of each run its noise floor, and whether it ranks. ``ranked``: of each case of a place, its completed
-        records, the fastest first. ``pairs``: of each of these, four numbers a pair, (0, 1), (0, 2), …,
-        (1, 2), …: what the second is against the first, as a place in CODES; the logarithm of how many times
-        longer it takes, in 1e-5; how far its interval reaches below and above, in 1e-5 of logarithm, -1 where
-        unbounded.
+        ``most_named``, ``reason_length``, ``wide``, ``steps``: as the report has them. ``baseline``: the one
+        asked for, or null. ``t``: the quantiles of Student's t of 1, 2, … degrees of freedom. ``places``: of
+        each device of each run its noise floor, and whether it ranks. ``ranked``: of each case of a place,
+        its completed records, the fastest first. ``pairs``: of each of these, five numbers a pair, (0, 1),
+        (0, 2), …, (1, 2), …: what the second is against the first, as a place in CODES; the logarithm of how
+        many times longer it takes, in 1e-6; how far its interval reaches below and above, likewise, -1 where
+        unbounded; and by how much the logarithm differs if the first is held against the second: the middle
+        of two ratios is not that of their inverses.
     """
     numbers = {id(outcome): number for number, outcome in enumerate(results.outcomes)}
     every = len(results.outcomes) <= MOST_RECORDS
@@ -54,6 +55,7 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
         "most_named": verdict.MOST_NAMED,
         "reason_length": tables.REASON_LENGTH,
         "wide": tables.WIDE,
+        "steps": matrix.STEPS,
         "t": [float(f"{stats.t_quantile(df):.6g}") for df in range(1, most)],
         "places": [
             {
@@ -81,14 +83,15 @@ def _pairs(firsts: Sequence[Outcome], order: Sequence[Outcome], floor: float) ->
     return list(itertools.chain.from_iterable(each))
 
 
-def _pair(a: Outcome, b: Outcome, floor: float) -> tuple[int, int, int, int]:
+def _pair(a: Outcome, b: Outcome, floor: float) -> tuple[int, int, int, int, int]:
     ratio = comparison.slowdown(a, b)
     said = stats.verdict(ratio, floor) if a.decides and b.decides else "UNCLEAR"
-    if not ratio.bounded:
-        return CODES.index(said), _log(ratio.value), -1, -1
     value = _log(ratio.value)
-    return CODES.index(said), value, value - _log(ratio.low), _log(ratio.high) - value
+    back = -value - _log(comparison.slowdown(b, a).value)
+    if not ratio.bounded:
+        return CODES.index(said), value, -1, -1, back
+    return CODES.index(said), value, value - _log(ratio.low), _log(ratio.high) - value, back
 
 
 def _log(ratio: float) -> int:
-    return round(1e5 * math.log(ratio))
+    return round(1e6 * math.log(ratio))

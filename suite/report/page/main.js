@@ -11,8 +11,17 @@ const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed"
   .filter(one => one.key !== "status" || varies("status"))
   .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null));
 
+/* Of each case the fastest first, what failed after it; then the backends that are not there. */
+function inOrder(items) {
+  const last = i => done(i) ? timeOf(i) : Infinity;
+  return [...items].sort((a, b) => placeOf[a] - placeOf[b] || rows.case[a] - rows.case[b] || last(a) - last(b) || a - b);
+}
 function drawRecords() {
-  drawGrid(document.getElementById("grid-records"), "All records", RECORDS, [...shown.filter(present), ...shown.filter(i => !present(i))], state, () => { writeState(); drawRecords(); });
+  const of = state.case === "" ? shown : shown.filter(i => rows.case[i] === Number(state.case));
+  const items = inOrder(of), box = document.getElementById("case-shown");
+  const all = () => { state.case = ""; state.page = 0; writeState(); drawRecords(); };
+  box.replaceChildren(...(state.case === "" ? [] : ["Only ", el("b", {}, of.length ? caseName(of[0]) : "a case that the filters hide"), " ", el("button", {type: "button", onclick: all}, "all cases")]));
+  drawGrid(document.getElementById("grid-records"), "All records", RECORDS, [...items.filter(present), ...items.filter(i => !present(i))], state, () => { writeState(); drawRecords(); });
 }
 
 const failuresSort = {sort: "", page: 0};

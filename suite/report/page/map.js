@@ -51,7 +51,12 @@ function drawScores(contests) {
 }
 
 function cellOf(one) {
-  if (!one) return el("td", {class: "soft"}, "·");
+  if (!one) return el("td", {class: "soft", title: "not measured"}, "–");
+  const cell = cellWith(one);
+  cell.addEventListener("click", () => openCase(one.items[0]));
+  return cell;
+}
+function cellWith(one) {
   const {items, best, next, part} = one;
   if (!best.length) {
     const why = items.map(i => `${word("backend", i)}: ${word("status", i)}: ${word("reason", i)}`);
@@ -59,7 +64,7 @@ function cellOf(one) {
   }
   const first = best[0], share = shareOf(first);
   const failed = items.filter(i => !done(i)).length;
-  const about = [next && best.length === 1 ? `next takes ${digits(next)}× as long` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
+  const about = [next && best.length === 1 ? `next ${digits(next)}x` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
   const title = items.map(i => textOf(i)).join("\n\n");
   if (one.alone || part) return el("td", {title}, named(rows.backend[first]), [one.alone ? "alone" : "fastest shown", ...about].map(text => el("small", {}, text)));
   if (best.length === 1) {
@@ -129,7 +134,7 @@ function forAll(here) {
   const complete = [...worst].filter(([, {cases}]) => cases === some.length).sort((a, b) => a[1].most - b[1].most || byLook(a[0], b[0]));
   if (!complete.length || complete[0][1].most === 1) return null;  /* it is the fastest everywhere, as the line above says */
   const [backend, {most}] = complete[0];
-  return el("p", {class: "answer"}, "One for all cases:", el("span", {}, named(backend)), `at most ${digits(most)}× the time of the ${fastestOf(here)}`);
+  return el("p", {class: "answer"}, "One for all cases:", el("span", {}, named(backend)), `at most ${digits(most)}x the time of the ${fastestOf(here)}`);
 }
 
 function drawMap() {
@@ -145,7 +150,7 @@ function drawMap() {
     const of = (list, batch) => list.filter(({items}) => axis("batch", items[0]) === batch);
     const label = batch => `batch ${batch.toLocaleString("en-US")}`;
     const labelled = (cell, batch) => { cell.dataset.label = label(batch); return cell; };  /* shown where there is no room for headings */
-    const about = i => [tableName(i), el("small", {}, idsName(i) + ", " + bytes(size(i)))];
+    const about = i => [tableName(i) + ofModels(i), el("small", {}, idsName(i) + ", " + bytes(size(i)))];
     const head = el("tr", {}, el("th", {scope: "col", class: "plain"}, "table"), batches.map(batch => el("th", {scope: "col", class: "plain"}, label(batch))));
     const total = el("tr", {class: "total"}, el("th", {scope: "row"}, "all tables", el("small", {}, "most often fastest")), batches.map(batch => labelled(totalCell(of(some, batch)), batch)));
     const body = lines.slice(0, mapLines).map(([, list]) => el("tr", {}, el("th", {scope: "row"}, about(list[0].items[0])), batches.map(batch => labelled(cellOf(of(list, batch)[0]), batch))));

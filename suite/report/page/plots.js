@@ -175,13 +175,13 @@ function drawCost() {
   const extra = i => rows.extra_memory_bytes[i] === null ? null : rows.extra_memory_bytes[i] / axis("rows_bytes", i);
   const figures = [
     ["energy", i => rows.joules_per_gb[i], v => tick(v) + " J/GB", "no_energy", "joules a GB of payload"],
-    ["memory traffic by the counters", dramOf, v => tick(v) + "×", "no_dram", "bytes of DRAM traffic for one declared"],
+    ["memory traffic by the counters", dramOf, v => tick(v) + "x", "no_dram", "bytes of DRAM traffic for one declared"],
   ];
   const draw = (items, title) => {
     const name = what => [title, what].filter(Boolean).join(" · "), ok = items.filter(done);
     if (!ok.length) return [];
     const large = ok.filter(i => axis("rows_bytes", i) >= SMALL), of = large.length ? ` (outputs from ${bytes(SMALL)})` : "";
-    const strips = [drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "×", i => word("no_memory", i), "in outputs of the lookup", false)];
+    const strips = [drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "x", i => word("no_memory", i), "in outputs of the lookup", false)];
     for (const [what, value, format, missing, label] of figures) {
       if (ok.some(i => value(i) !== null)) strips.push(drawStrip(name(what), items, value, format, i => word(missing, i), label, true));
       else if (what === "energy" || !word("device", ok[0]).startsWith("cpu")) {

@@ -11,16 +11,16 @@ const floorOf = i => judged.places[placeOf[i]].floor;
 const ranks = i => judged.places[placeOf[i]].ranks;
 const fullSpeed = items => items.some(i => word("slow", i)) ? judged.phrases["at full speed"] : "";
 
-/* How many times longer one record took than another of its case, as logarithms in 1e-5, and what that says;
+/* How many times longer one record took than another of its case, as logarithms in 1e-6, and what that says;
    null where the page does not hold that pair. */
 function against(i, other) {
   const a = spots.get(i), b = spots.get(other), backwards = a.rank < b.rank;
   const [k, l] = backwards ? [a.rank, b.rank] : [b.rank, a.rank], n = judged.ranked[a.group].length;
-  const at = 4 * (k * (2 * n - k - 1) / 2 + l - k - 1), pair = judged.pairs[a.group].slice(at, at + 4);
+  const at = 5 * (k * (2 * n - k - 1) / 2 + l - k - 1), pair = judged.pairs[a.group].slice(at, at + 5);
   if (!pair.length) return null;
-  const [said, log, below, above] = pair;
+  const [said, log, below, above, back] = pair;
   const low = below < 0 ? -Infinity : log - below, high = above < 0 ? Infinity : log + above;
-  return backwards ? {said: {0: 3, 3: 0}[said] ?? said, log: -log, low: -high, high: -low} : {said, log, low, high};
+  return backwards ? {said: {0: 3, 3: 0}[said] ?? said, log: -log - back, low: -high, high: -low} : {said, log, low, high};
 }
 
 /* The clock that records can be compared by: their own if it is the same one, else the call. */
@@ -73,9 +73,9 @@ function standingsOf(items, base) {
   }
   return found.sort((a, b) => a.value - b.value || (words.backend[a.backend] < words.backend[b.backend] ? -1 : 1));
 }
-const factor = log => digits(Math.exp(log / 1e5));
+const factor = log => digits(Math.exp(log / 1e6));
 function inWords({backend, cases, value, low, high, least, most}, base, floor) {
-  const bound = 1e5 * Math.log(1 + floor), clear = low > bound || high < -bound;
+  const bound = 1e6 * Math.log(1 + floor), clear = low > bound || high < -bound;
   const span = isFinite(low) && isFinite(high) ? say("span", {low: factor(low), high: factor(high)}) : say("no span");
   const within = say(cases > 1 ? "over many" : "over one", {span, cases: many(cases, "case"), least: factor(least), most: factor(most)});
   return say(clear ? "takes" : "no clear difference", {name: words.backend[backend], ratio: factor(value), base: words.backend[base], within});
