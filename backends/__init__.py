@@ -29,6 +29,7 @@ __all__ = [
     "Unsupported",
     "choose",
     "describe",
+    "is_path",
     "load",
     "missing_packages",
     "names",
@@ -86,13 +87,16 @@ def choose(which: str) -> Choice:
         UnknownBackend: no backend has this name, the file is missing, or its name can't be a backend's.
     """
     name, _, source = which.partition("=")
-    given = bool(_NAME.fullmatch(name)) and _is_path(source) and not Path(which).is_file()
+    given = bool(_NAME.fullmatch(name)) and is_path(source) and not Path(which).is_file()
     if not given:
         name, source = Path(which).stem, which
-    if not _is_path(source):
+    if not is_path(source):
         if which not in names():
             near = difflib.get_close_matches(which, names(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
+            of_library = [name for name in names() if name.startswith(f"{which}_")] or names()
+            hint = f"there are {', '.join(of_library)}"
+            if near and of_library == names():
+                hint = f"did you mean {near[0]}?"
             raise UnknownBackend(f"{which}: no such backend; {hint}")
         return Choice(which, which)
     path = Path(source)
@@ -114,13 +118,13 @@ def load(which: str | Choice) -> type[Backend]:
     """
     choice = choose(which) if isinstance(which, str) else which
     name, source, entry_points = choice.name, choice.source, _entry_points()
-    if not _is_path(source) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
+    if not is_path(source) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
         loaded = entry_points[name].load()
         if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
             raise UnknownBackend(f"{name}: entry point {entry_points[name].value} is not a Backend class")
         return loaded
     module = (
-        _import_file(name, Path(source)) if _is_path(source) else importlib.import_module(f"backends.{name}")
+        _import_file(name, Path(source)) if is_path(source) else importlib.import_module(f"backends.{name}")
     )
     classes = [
         c
@@ -140,7 +144,7 @@ def describe(which: str | Choice) -> Description:
     """
     choice = choose(which) if isinstance(which, str) else which
     name, source = choice.name, choice.source
-    path = Path(source) if _is_path(source) else _HOUSE / f"{name}.py"
+    path = Path(source) if is_path(source) else _HOUSE / f"{name}.py"
     if not path.is_file():
         entry_point = _entry_points()[name]
         summary = f"entry point {entry_point.value}"
@@ -162,7 +166,7 @@ def describe(which: str | Choice) -> Description:
         facts.get("view", ("bits",))[0],
         facts.get("packages", ()),
         facts.get("clock", ("device",))[0],
-        facts.get("whose", ("other",) if _is_path(source) else ("library",))[0],
+        facts.get("whose", ("other",) if is_path(source) else ("library",))[0],
     )
 
 
@@ -199,7 +203,8 @@ def _installed(distribution: str) -> bool:
     return True
 
 
-def _is_path(which: str) -> bool:
+def is_path(which: str) -> bool:
+    """Whether a word is the path of a backend's file, and not a name."""
     return which.endswith(".py") or "/" in which
 
 

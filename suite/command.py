@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 from suite.text import at_home, plain
@@ -135,15 +135,17 @@ def whole_of(what: str, low: int, high: int) -> Callable[[str], int]:
     return whole
 
 
-def named(what: str, known: Iterable[str]) -> Callable[[str], str]:
-    values = list(known)
+def named(what: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """One of these names, or what others call it."""
+    values, others = list(known), aliases or {}
 
     def one(text: str) -> str:
-        if text not in values:
+        name = others.get(text.lower(), text)
+        if name not in values:
             near = difflib.get_close_matches(text, values, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(values)}"
             raise argparse.ArgumentTypeError(f"{what} {text!r} is unknown; {hint}")
-        return text
+        return name
 
     return one
 
@@ -167,8 +169,9 @@ def named_path_of(text: str) -> str:
 
 
 def seconds_of(text: str) -> float:
-    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h|)", text)
-    value = float(found[1]) * {"s": 1, "m": 60, "h": 3600, "": 1}[found[2]] if found else 0.0
+    """A time of 1 s to 168 h in seconds: 90, 90s, 8m or 8min, 2h."""
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(s|sec|m|min|h|)", text)
+    value = float(found[1]) * {"s": 1, "m": 60, "h": 3600, "": 1}[found[2][:1]] if found else 0.0
     if not 1 <= value <= 7 * 86400:
         raise argparse.ArgumentTypeError(f"time {text!r} is not between 1s and 168h; write 90s, 8m or 2h")
     return value

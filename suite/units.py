@@ -16,6 +16,13 @@ def time_of(seconds: float) -> str:
     return f"{digits(seconds / unit)} {name}"
 
 
+def duration(seconds: float) -> str:
+    """How long something takes, for people who wait: 40 s, 5 min, 4.2 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def size_of(size: float) -> str:
     """2.10 GB; GB = 1e9 bytes."""
     unit, name = next((unit for unit in _SIZES if size >= unit[0]), _SIZES[-1])

@@ -120,6 +120,11 @@ class Case:
         return f"{self.table_text} batch {self.batch} {self.ids_text}"
 
 
+def needed_bytes(case: Case, cache_bytes: int) -> int:
+    """Memory that measuring a case takes beside its table: batches to rotate over, and what is flushed."""
+    return 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Axes; iterating gives every case of their product, those of one table together."""

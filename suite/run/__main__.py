@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.cases.case import plan
-from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
 from suite.run.options import Request, parse, without_option
-from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
-from suite.text import plain
+from suite.run.schedule import LIMITS_S, Task, most_s, tasks_of
+from suite.text import folded, plain
 from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
 
@@ -71,13 +69,11 @@ def _with_its_options(request: Request, argv: Sequence[str]) -> Request:
 
 
 def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
-    for name, python in request.environments:
-        print(f"environment {name}  {python}")
-    for task in tasks:
-        print(f"{task.device}  {task.case}  {' '.join(backend.name for backend in task.backends)}")
-    records = sum(len(task.backends) for task in tasks) * len(request.interpreters)
-    passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
-    print(f"{len(tasks)} cases, {records} records a pass, {passes}")
+    from suite.run.planned import lines
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line, indent in lines(request, tasks):
+        print(folded(line, width, indent) if width else line)
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
@@ -125,12 +121,9 @@ def _report(run: Run, request: Request) -> int:
 
 
 def _budget(request: Request, tasks: int) -> Budget:
-    preset = request.preset
-    as_it_is = request.cases == plan(PRESETS[preset])
-    most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
+    total_s, limit_s = request.time_budget_s, LIMITS_S[request.preset]
     least_s = LEAST_S * len(request.interpreters)
-    return Budget(total_s, tasks, limit_s, most_s, passes=request.passes, least_s=least_s)
+    return Budget(total_s, tasks, limit_s, most_s(request), passes=request.passes, least_s=least_s)
 
 
 def _check_ids(request: Request) -> None:

@@ -1,42 +1,67 @@
-"""List of the backends for ``--list``: what each is and whether it can run here; imports none of them."""
+"""List for ``--list``: each backend and whether it can run here, presets, models; imports no backend."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from backends import DTYPES, Choice, Description, choose, describe, names
 from backends import missing_packages as missing_here
+from suite.cases.case import plan
+from suite.cases.presets import MODELS, PRESETS
 from suite.run.environments import Facts, facts_of, missing_packages
+from suite.run.schedule import LIMITS_S, MOST_S
+from suite.text import folded
+from suite.units import count, duration
 
 if TYPE_CHECKING:
     from suite.run.options import Request
 
 _DRIVERS = {"NVIDIA": (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/proc/driver/nvidia"))}
 """Vendor of GPUs to the files of which one is there if its driver is."""
+EXTRAS = {
+    "jax": "jax",
+    "jaxlib": "jax",
+    "onnxruntime": "onnx",
+    "pyarrow": "arrow",
+    "warp-lang": "warp",
+    "fbgemm-gpu": "fbgemm",
+    "fbgemm-gpu-genai": "fbgemm-genai",
+    "cuda-tile": "cutile",
+    "cupy-cuda13x": "cuda13",
+    "numba-cuda": "cuda13",
+    "triton": "cuda13",
+}
+"""The extra of this project that brings a package."""
+WHOSE = {"suite": "kernel of this suite"}
+PLAIN_WIDTH = 160
 
 
 def lines(
     width: int, more: Sequence[Choice] = (), environments: Mapping[str, Facts] | None = None
 ) -> list[str]:
-    """One line a backend, cut to ``width`` columns.
+    """Two lines a backend, those that can run here first; then presets and models.
 
     Args:
         more: further backends, in files of their own.
         environments: what each holds that takes turns; without any, it is asked what is installed here.
     """
-    rows = [("backend", "runs on", "dtypes", "here", "what it is")]
-    rows += [_row(backend, environments or {}) for backend in described(more)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    table = []
-    for row in rows:
-        start = "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=False))
-        table.append(f"{start}  {shorten(row[4], max(20, width - len(start) - 2), placeholder=' …')}")
-    return table
+    found = [(backend, _said(backend, environments or {})) for backend in described(more)]
+    ready = [entry for entry in found if "available" in entry[1]]
+    rest = [entry for entry in found if entry not in ready]
+    return [
+        *_titled("backends", [line for entry in ready for line in _entry(*entry, width)]),
+        *_titled("not here", [line for entry in rest for line in _entry(*entry, width)]),
+        *_titled("presets", [f"  {name:9}{_preset(name)}" for name in PRESETS]),
+        *_titled("models (--model NAME: its table)", [folded(f"  {', '.join(MODELS)}", width, 2)]),
+    ]
+
+
+def _titled(title: str, inside: Sequence[str]) -> list[str]:
+    return [f"{title}:", *inside] if inside else []
 
 
 def described(more: Sequence[Choice]) -> list[Description]:
@@ -44,23 +69,43 @@ def described(more: Sequence[Choice]) -> list[Description]:
     return [describe(backend) for backend in (*map(choose, names()), *more)]
 
 
-def _row(backend: Description, environments: Mapping[str, Facts]) -> tuple[str, str, str, str, str]:
-    dtypes = "all" if set(backend.dtypes) >= set(DTYPES) else " ".join(backend.dtypes)
+def _entry(backend: Description, said: str, width: int) -> Iterator[str]:
+    dtypes = "" if set(backend.dtypes) >= set(DTYPES) else f" · {' '.join(backend.dtypes)} only"
+    whose = WHOSE.get(backend.whose, backend.whose)
+    where = " ".join(backend.devices) or "?"
+    yield folded(f"  {backend.name:20} {where} · {whose}{dtypes} · {said}", width, 6)
+    yield folded(f"      {backend.summary}", width, 6)
+
+
+def _said(backend: Description, environments: Mapping[str, Facts]) -> str:
     lacking = {name: missing_packages(backend.packages, facts) for name, facts in environments.items()}
-    here = [f"{name}: {_here(backend, missing)}" for name, missing in lacking.items()]
-    said = "; ".join(here) or _here(backend, missing_here(backend.packages))
-    return backend.name, " ".join(backend.devices) or "?", dtypes, said, backend.summary
+    here = [f"{name}: {_here(backend, missing) or 'available'}" for name, missing in lacking.items()]
+    return "; ".join(here) or _here(backend, missing_here(backend.packages)) or "available"
 
 
-def _here(backend: Description, missing: Sequence[str]) -> str:
-    """Whether a backend can run on this machine, as far as files show."""
+def obstacle(backend: Choice) -> str | None:
+    """Why a backend can't run on this machine, as far as files show; null where nothing does."""
+    known = describe(backend)
+    return _here(known, missing_here(known.packages))
+
+
+def _here(backend: Description, missing: Sequence[str]) -> str | None:
     if missing:
-        return f"no: needs {', '.join(missing)}"
+        first = [name.partition("|")[0] for name in missing]
+        extras = dict.fromkeys(EXTRAS[name] for name in first if name in EXTRAS)
+        how = f"pip install -e '.[{','.join(extras)}]'" if extras else f"pip install {' '.join(first)}"
+        return f"no: {how}"
     if backend.devices == ("cuda",) and not any(
         file.exists() for files in _DRIVERS.values() for file in files
     ):
         return f"no: no {' or '.join(_DRIVERS)} driver here"
-    return "available"
+    return None
+
+
+def _preset(name: str) -> str:
+    cases = len(plan(PRESETS[name]))
+    seconds = MOST_S.get(name, cases * LIMITS_S[name])
+    return f"{count(cases, 'case')}, {'at most' if name in MOST_S else 'about'} {duration(seconds)}"
 
 
 def print_backends(request: Request) -> None:
@@ -69,7 +114,7 @@ def print_backends(request: Request) -> None:
     Raises:
         BadRequest: an environment that was given can't run the suite's workers.
     """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_WIDTH
     more = [backend for backend in request.backends if backend.source != backend.name]
     packages = [package for backend in described(more) for package in backend.packages]
     print("\n".join(lines(width, more, facts_of(request, packages))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from backends import Choice, UnknownBackend, choose, describe, names
+from backends import Choice, UnknownBackend, choose, describe, is_path, names
 from suite.cases.case import (
     AXES,
     CACHES,
@@ -26,10 +27,29 @@ from suite.cases.presets import MODELS, PRESETS, model_sweep
 from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
-from suite.text import plain
+from suite.run import slips
+from suite.text import folded, plain
 from suite.worker.budget import MOST_PASSES
 
 Group = argparse._ArgumentGroup
+LISTS = frozenset(f"--{axis.replace('_', '-')}" for axis in (*AXES, "model"))
+"""Options whose values stand between commas."""
+ALIASES = {
+    "fp32": "float32",
+    "f32": "float32",
+    "float": "float32",
+    "fp16": "float16",
+    "f16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "fp8": "float8_e4m3fn",
+    "float8": "float8_e4m3fn",
+    "i8": "int8",
+    "i32": "int32",
+    "i64": "int64",
+    "long": "int64",
+}
+"""What others call the types."""
 SUSTAIN_S = 1.2
 PASSES = 3
 
@@ -82,7 +102,11 @@ def parse(argv: Sequence[str]) -> Request:
         BadRequest: for a value nobody can use, in one line.
         SystemExit: after ``--help`` (0).
     """
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given, left = parser.parse_known_args(argv)
+    if left:
+        options = [o for action in parser._actions for o in action.option_strings]
+        raise BadRequest(plain(slips.meant(left, argv, options, LISTS)))
     for one, other in (("model", "preset"), ("ids_file", "distribution"), ("resume", "out")):
         if getattr(given, one) and getattr(given, other):
             flag = "indices" if one == "ids_file" else one
@@ -95,7 +119,7 @@ def parse(argv: Sequence[str]) -> Request:
         raise BadRequest("--sustain: takes as long as --timeout allows one step; give a longer --timeout")
     given.threads = given.threads or _threads()
     given.cases = _cases(given)
-    given.backends = _backends(dict.fromkeys(given.backend or ()))
+    given.backends = _backends(dict.fromkeys(itertools.chain(*map(_apart, given.backend or ()))))
     given.environments = _environments(given.environment or ())
     given.preset = given.preset or "default"
     given.passes = given.passes or (1 if given.preset == "smoke" else PASSES)
@@ -133,6 +157,12 @@ def _cases(given: argparse.Namespace) -> tuple[Case, ...]:
         return plan(sweeps, **axes)
     except ValueError as error:
         raise BadRequest(str(error)) from None
+
+
+def _apart(source: str) -> list[str]:
+    """The backends of one word: several names may stand between commas."""
+    words = source.split(",")
+    return words if len(words) > 1 and not any(map(is_path, words)) else [source]
 
 
 def _backends(sources: Iterable[str]) -> tuple[Choice, ...]:
@@ -182,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m suite.run",
         description="Measure embedding lookup: how fast, in which framework, how far from the limit.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     _add_cases(parser.add_argument_group("what is looked up"))
@@ -190,14 +222,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+EXAMPLES = """examples:
+  python -m suite.run                          the CPU, in under 5 minutes
+  python -m suite.run --gpu 0                  that GPU, NumPy beside it
+  python -m suite.run --preset smoke           whether all runs and is right
+  python -m suite.run --model llama-3-8b --batch 1,8k
+  python -m suite.run --vocab 1000000 --dim 64 --dtype fp16 --batch 512
+  python -m suite.run --indices ids.txt --vocab 50257 --dim 768
+  python -m suite.run --backend mine.py torch_embedding
+  python -m suite.run --backend mine.py --debug    one case, whole traceback
+"""
+
+
+def _epilog() -> str:
+    columns = shutil.get_terminal_size().columns - 2
+    return EXAMPLES + "\n" + folded(f"models: {', '.join(MODELS)}", columns, 2)
+
+
 def _add_cases(group: Group) -> None:
     add, replaced = group.add_argument, "comma-separated; takes the place of the preset's"
     add("--preset", type=named("preset", PRESETS), help=f"{', '.join(PRESETS)} (default: default)")
     add("--model", type=list_of(named("model", MODELS)), metavar="NAME,…", help="published token tables")
-    for axis in ("vocab", "dim", "batch"):
+    for axis in ("vocab", "dim"):
         add(f"--{axis}", type=list_of(whole_of(axis, 1, 2**40)), metavar="N,…", help=replaced)
+    add("--batch", type=list_of(_batch), metavar="N,…", help=f"{replaced}; 8k is 8192")
     for axis, known in (("dtype", DTYPE_BYTES), ("index-dtype", INDEX_BYTES), ("cache", CACHES)):
-        values = list_of(named(axis.replace("-", " "), known))
+        values = list_of(named(axis.replace("-", " "), known, ALIASES))
         add(f"--{axis}", type=values, metavar=f"{axis[0].upper()},…", help=", ".join(known))
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
     offset = "bytes by which the table lies off its alignment (default: 0)"
@@ -216,7 +266,7 @@ def _add_backends(group: Group) -> None:
         metavar="NAME|FILE|NAME=FILE",
         help="only these",
     )
-    beside = "measure on this GPU, the reference beside it"
+    beside = "measure on this GPU, the reference beside it; without it no GPU is used (default: the CPU)"
     add("--gpu", type=whole_of("gpu", 0, 1023), metavar="N", help=beside)
     add("--threads", type=whole_of("threads", 1, 4096), metavar="N", help="threads a library may use")
     turns = "measure in this virtual environment too; two or more take turns"
@@ -243,6 +293,13 @@ def _add_settings(group: Group) -> None:
     add("--out", type=path_of, metavar="DIR", help=folder)
     add("--resume", type=path_of, metavar="DIR", help="go on with a run that was cut short")
     add("--dry-run", action="store_true", help="print the plan and end")
+
+
+def _batch(text: str) -> int:
+    """A number of ids; 8k is 8192, as people write batches."""
+    whole = whole_of("batch", 1, 2**40)
+    thousands = re.fullmatch(r"([0-9]{1,7})[kK]", text)
+    return whole(str(1024 * int(thousands[1]))) if thousands else whole(text)
 
 
 def _fraction(text: str) -> float:

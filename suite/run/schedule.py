@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from backends import Choice, describe
-from suite.cases.case import Case
+from suite.cases.case import Case, plan
+from suite.cases.presets import PRESETS
 from suite.command import BadRequest
 from suite.records.device import CPU, Device
 from suite.run.options import Request
@@ -62,6 +64,12 @@ def tasks_of(request: Request) -> list[Task]:
         for case in cases
         if shares[device]
     ]
+
+
+def most_s(request: Request) -> float:
+    """How long a run takes at most where no budget is given; infinite where nothing bounds it."""
+    as_it_is = request.cases == plan(PRESETS[request.preset]) and request.gpu is None
+    return MOST_S.get(request.preset, math.inf) if as_it_is else math.inf
 
 
 def digest(request: Request, tasks: Iterable[Task]) -> str:

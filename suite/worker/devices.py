@@ -6,7 +6,7 @@ import gc
 from dataclasses import dataclass
 
 from suite.cases import ids
-from suite.cases.case import Case
+from suite.cases.case import Case, needed_bytes
 from suite.engine import arrays, operands
 from suite.machine import environment
 from suite.machine.cuda_device import cuda_device
@@ -86,7 +86,7 @@ class Tables:
         self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+        need = needed_bytes(case, cache_bytes)
         if self.kept is None:
             need += case.table_bytes + _ROW_NUMBER_BYTES * case.vocab
         drawing = ids.drawing_bytes(case)

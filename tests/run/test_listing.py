@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from backends import choose
 from suite.run import listing
+from tests.support import ROOT
 
 CUDA_ONLY = '''"""Mine."""
 from backends.base import Backend
@@ -21,7 +23,7 @@ class Mine(Backend):
 def here(tmp_path: Path) -> str:
     """The line of a backend that needs a GPU and no package."""
     (tmp_path / "mine.py").write_text(CUDA_ONLY)
-    return listing.lines(160, [choose(str(tmp_path / "mine.py"))])[-1]
+    return next(line for line in listing.lines(160, [choose(str(tmp_path / "mine.py"))]) if " mine " in line)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +40,36 @@ def test_a_backend_of_gpus_needs_the_driver_of_one_vendor(
 ) -> None:
     files = {vendor: tuple(tmp_path / name for name in names) for vendor, names in drivers.items()}
     monkeypatch.setattr(listing, "_DRIVERS", files)
-    assert f"  {words}  " in here(tmp_path)
+    assert here(tmp_path).endswith(f"cuda · other · {words}")
 
 
-def test_a_summary_is_cut_to_the_width() -> None:
-    assert max(map(len, listing.lines(120))) <= 120
+@pytest.mark.parametrize("columns", [80, 120])
+def test_it_is_two_lines_a_backend_between_words(columns: int) -> None:
+    text = "\n".join(listing.lines(columns))
+    assert max(map(len, text.splitlines())) <= columns
+    whole = " ".join(text.split())
+    for backend in listing.described(()):
+        assert backend.summary in whole, "nothing is cut"
+    assert "kernel of this suite" in whole
+
+
+def test_presets_and_models_are_listed_and_what_is_missing_is_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listing, "missing_here", lambda packages: [p for p in packages if "jax" in p])
+    text = "\n".join(listing.lines(200))
+    assert "pip install -e '.[jax]'" in text and "  jax_take " in text.partition("not here:")[2]
+    assert "  default  22 cases, at most 5 min" in text and "dlrm-mlperf" in text
+
+
+def test_the_extras_are_those_of_the_project() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(listing.EXTRAS.values()) <= set(extras)
 
 
 def test_each_environment_says_for_itself_what_it_lacks() -> None:
     held = {"base": {"torch": "2.9", "numpy": "2.4"}, "head": {"torch": None, "numpy": "2.4"}}
-    (line,) = (line for line in listing.lines(200, (), held) if line.startswith("torch_embedding "))
-    assert "base: available; head: no: needs torch" in line
-    (line,) = (line for line in listing.lines(200, (), held) if line.startswith("numpy_take "))
+    (line,) = (line for line in listing.lines(200, (), held) if line.startswith("  torch_embedding "))
+    assert "base: available; head: no: pip install torch" in line
+    (line,) = (line for line in listing.lines(200, (), held) if line.startswith("  numpy_take "))
     assert "base: available; head: available" in line

@@ -113,6 +113,37 @@ def test_times_have_units(text: str, seconds: float) -> None:
     assert (request.time_budget_s, request.timeout_s) == (seconds, seconds)
 
 
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--batch", "1", "16", "17"], "--batch 1 16 17: several values take commas; write --batch 1,16,17"),
+        (["--device", "cuda"], "--device: no such option; give --gpu 0"),
+        (["--btch=3"], "--btch=3: no such option; did you mean --batch=3?"),
+        (["smoke"], "smoke: a preset; write --preset smoke"),
+        (["gpt2"], "gpt2: a model; write --model gpt2"),
+        (["--gpu", "0", "numpy_take"], "numpy_take: a backend; write --backend numpy_take"),
+        (["--backend", "torch"], "torch: no such backend; there are torch_compile, torch_embedding, torch_i"),
+        (["--batch", "1k5"], "no whole number"),
+        (["--vocab", "32k"], "no whole number"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(argv: list[str], words: str) -> None:
+    with pytest.raises(BadRequest) as error:
+        parse(argv)
+    assert words in str(error.value)
+
+
+def test_what_others_write_is_understood() -> None:
+    table = ["--vocab", "7", "--dim", "3"]
+    request = parse([*table, "--dtype", "fp16,BF16", "--batch", "1k,8K", "--index-dtype", "i32"])
+    assert {(c.dtype, c.batch, c.index_dtype) for c in request.cases} == {
+        (dtype, batch, "int32") for dtype in ("float16", "bfloat16") for batch in (1024, 8192)
+    }
+    assert parse([*table, "--time-budget", "8min"]).time_budget_s == 480
+    two = parse([*table, "--backend", "numpy_take,torch_index"]).backends
+    assert two == (choose("numpy_take"), choose("torch_index"))
+
+
 def test_lists_lose_what_is_said_twice() -> None:
     request = parse(["--vocab", "10,20,10", "--dim", "4", "--backend", "numpy_take", "numpy_take"])
     assert [case.vocab for case in request.cases] == [10, 20]

@@ -1,0 +1,46 @@
+"""The plan that --dry-run prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from suite.run import planned
+from suite.run.options import parse
+from suite.run.schedule import tasks_of
+
+
+def said(*argv: str) -> list[str]:
+    request = parse(argv)
+    return [line for line, _ in planned.lines(request, tasks_of(request))]
+
+
+def test_backends_are_named_once_and_what_is_left_out_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reason = "no: pip install -e '.[jax]'"
+    monkeypatch.setattr(planned, "obstacle", lambda one: reason if one.name == "jax_take" else None)
+    lines = said("--backend", "numpy_take", "jax_take", "torch_index")
+    assert lines[0] == "backends: numpy_take, torch_index"
+    assert lines[1] == f"left out: jax_take ({reason})"
+    assert not [line for line in lines[2:] if "numpy_take" in line]
+
+
+def test_cases_are_grouped_by_table_with_its_models() -> None:
+    lines = said("--backend", "numpy_take")
+    at = lines.index("128256x4096 bfloat16 · llama-3-8b · 1.05 GB")
+    assert lines[at + 1] == "    batch 1, 16, 17, 512, 8,192  int64 uniform cold"
+    assert lines[at + 2] == "    batch 8,192  int64 text cold"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "22 cases, 22 results a pass, 3 passes; at most 5 min, up to 1.6 GB"),
+        (["--time-budget", "20m"], "at most 20 min"),
+        (["--preset", "full"], "about 4.2 h"),
+        (["--out", "here"], "into here"),
+        ([], "into results/<date>-<device>-<commit>"),
+    ],
+)
+def test_the_last_line_says_time_memory_and_folder(argv: list[str], words: str) -> None:
+    assert words in said("--backend", "numpy_take", *argv)[-1]
