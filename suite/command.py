@@ -8,13 +8,14 @@ import errno
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
-from suite.text import at_home, plain
+from suite.text import at_home, folded, plain
 
 DONE, CHECK_FAILED, USAGE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 70, 130
 """Exit codes: done; a check asked for failed; the request can't be carried out; an error of ours; Ctrl-C."""
@@ -40,10 +41,18 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(USAGE)
 
 
+def tell(line: str) -> None:
+    """Say a line on standard error; on a terminal it is broken between words."""
+    text = plain(line)
+    print(
+        folded(text, shutil.get_terminal_size().columns, 2) if sys.stderr.isatty() else text, file=sys.stderr
+    )
+
+
 def refuse(error: Exception) -> int:
     """Say on standard error, a line each, why the request can't be carried out; returns the exit code."""
     for line in str(error).splitlines():
-        print(plain(line), file=sys.stderr)
+        tell(line)
     return USAGE
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.commands import NUMPY_ALONE, SMALL, complaint, records_of
 
 RUN = ("-m", "suite.run", *SMALL, "--time-budget", "1s", "--sustain", "0", "--passes", "1", "--out", "a")
@@ -102,3 +103,12 @@ def test_without_proc_it_measures(tmp_path: Path) -> None:
         pytest.skip("mounting is not allowed here")
     assert done.returncode == 0, done.stderr
     assert {record["status"] for record in records_of(tmp_path / "a")} == {"ok"}
+
+
+def test_the_suite_itself_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    from suite.__main__ import COMMANDS, main
+
+    folders = {path.parent.name for path in (ROOT / "suite").glob("*/__main__.py")}
+    assert set(COMMANDS) == folders
+    assert main() == 0
+    assert "python -m suite.run " in capsys.readouterr().out

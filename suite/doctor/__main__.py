@@ -71,16 +71,16 @@ def diagnose(gpu: str | None = None, watch_s: float = WATCH_S) -> tuple[Finding,
     """
     from dataclasses import replace
 
-    from suite.doctor import activity, speed
+    from suite.doctor import speed
     from suite.doctor.gpu import gpu_findings, open_gpu, state_since
     from suite.doctor.host import findings, variables
+    from suite.machine import activity
     from suite.machine.cpu import cpu_facts
     from suite.machine.cuda_device import probe
     from suite.machine.environment import system_facts
 
     opened = open_gpu(gpu) if gpu is not None else None
-    # The facts first: the load average would include the watching.
-    cpu, system = cpu_facts(), system_facts()
+    cpu, system = cpu_facts(), system_facts()  # first: the load average would include the watching
     if opened is None:
         active = activity.watch()
         own = speed.speed(cpu, speed.watch(watch_s), watch_s)

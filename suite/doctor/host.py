@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from suite.doctor.activity import Activity
 from suite.doctor.finding import UNREPORTED, Finding, number, word
+from suite.machine.activity import STOLEN_SHARE, Activity
 from suite.machine.variables import THREADS, fate, taken_away
 from suite.records.record import Fact
 from suite.units import gigabytes
 
 BUSY_PROCESSORS, BUSY_SHARE = 0.25, 0.02
-STOLEN_SHARE = 0.005
 FREQUENCY_SPREAD = 0.05
 SWAP_BYTES = 64 << 20
 FREE_BYTES = 4 << 30

@@ -11,6 +11,7 @@ import numpy as np
 
 from backends import Array, Lookup
 from suite.engine import binding
+from suite.engine.arrays import Arrays
 from suite.engine.binding import Binding
 from suite.engine.meter import METER_NS, Meter, meter_of
 from suite.engine.rotation import Flush
@@ -248,3 +249,22 @@ def clock_of(device: Device, declared: str, flush: Flush | None, kept: int) -> C
 
 def _nothing() -> None:
     return None
+
+
+RANGE = "lookup"
+"""The NVTX range around a launch that is to be profiled."""
+
+
+def marked(arrays: Arrays, lookups: Sequence[Lookup], seconds: float) -> None:
+    """One lookup in an NVTX range on a GPU; lookups on end for so many seconds where that is more than 0."""
+    end, number = perf_counter_ns() + int(1e9 * seconds), 0
+    if arrays.device.is_gpu:
+        import torch
+
+        torch.cuda.nvtx.range_push(RANGE)  # type: ignore[no-untyped-call]
+        lookups[0]()
+        arrays.synchronize()
+        torch.cuda.nvtx.range_pop()  # type: ignore[no-untyped-call]
+    while perf_counter_ns() < end:
+        lookups[number % len(lookups)]()
+        number += 1

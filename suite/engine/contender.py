@@ -54,7 +54,7 @@ class Contender:
         declared_clock: ``device``, or ``host`` of a library with streams of its own.
         spot_check_s: how long its last spot check took.
         memory, telemetry: what was seen of its own; a record adds what it shares with the others.
-        failure: how it failed, and why.
+        failure: how it failed, and why. trace: the whole of what was raised then; empty where nothing was.
     """
 
     choice: Choice
@@ -68,6 +68,7 @@ class Contender:
     memory: Memory = field(default_factory=Memory)
     telemetry: dict[str, Fact] = field(default_factory=dict)
     failure: tuple[Status, str] | None = None
+    trace: str = ""
 
     @property
     def name(self) -> str:
@@ -105,6 +106,7 @@ class Contender:
         except BackendUnavailable as error:
             self.fail("unavailable", _shortened(error))
         except BaseException as error:  # a backend may raise SystemExit as well
+            self.trace = f"in {step}:\n{''.join(traceback.format_exception(error))}"
             if isinstance(error, Exception) and _of_loading(error):
                 return self.fail("unavailable", f"its library can't be loaded: {_one_line(error)}")
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -25,6 +25,8 @@ from suite.telemetry.reading import Reading
 
 Notice = Callable[[str | None, str], None]
 """Takes the backend of the next step (None: the suite's own) and its name, so that a death has a culprit."""
+Report = Callable[[str, str], None]
+"""Takes a backend and the whole of what it raised."""
 Gate = Callable[[], bool]
 """Returns when a round may begin, others having had theirs in between; false if there is to be none."""
 
@@ -83,13 +85,14 @@ def measure(
     measurement: str,
     notice: Notice,
     *,
+    report: Report = lambda *_: None,
     gate: Gate = lambda: True,
 ) -> list[Record]:
     """Measure a case: one record for every backend, and one for the ceiling that took turns with them.
 
     Args:
         measurement: names the rounds that these records share.
-        gate: asked before each round.
+        report: told of each backend that raised. gate: asked before each round.
     """
     case, settings, observer = setup.case, setup.settings, setup.observer
     rng = np.random.default_rng([settings.seed, settings.pass_number, case.vocab, case.dim, case.batch])
@@ -97,9 +100,8 @@ def measure(
 
     notice(None, "lay out the operands")
     meter_of(threaded=False)  # made before a backend could put something in its place
-    distinct = len(np.unique(ids.draw(case, 0, settings.seed, setup.file_ids)))
-    rotation = rotation_of(case, distinct, settings.cache_bytes)
-    operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
+    distinct, rotation = _rotation(setup)
+    operands = operands_of(setup, rotation)
     flush = flush_of(setup.arrays, settings.cache_bytes) if rotation.flush else None
 
     turn_s = _turn_s(settings, len(choices) + 1)
@@ -111,11 +113,24 @@ def measure(
     _time_in_turns(contenders, settings, rng, notice, gate)
     _check_again(backends, operands, settings.seed, notice)
     _sustain(contenders, observer, settings.sustain_s, notice)
-
+    _tell_of_errors(backends, report)
     traffic, table = _traffic(setup, distinct, rotation), setup.table_memory
-    telemetry = {**setup.telemetry, **counted()}
-    shared = Shared(measurement, settings.precision, traffic, table, telemetry, _full_speed_s(contenders))
+    seen, full_speed_s = {**setup.telemetry, **counted()}, _full_speed_s(contenders)
+    shared = Shared(measurement, settings.precision, traffic, table, seen, full_speed_s)
     return [contender.record(shared) for contender in contenders]
+
+
+def _rotation(setup: Setup) -> tuple[int, Rotation]:
+    """How many ids of a batch are distinct, and the rotation that follows."""
+    first = ids.draw(setup.case, 0, setup.settings.seed, setup.file_ids)
+    distinct = len(np.unique(first))
+    return distinct, rotation_of(setup.case, distinct, setup.settings.cache_bytes)
+
+
+def operands_of(setup: Setup, rotation: Rotation | None = None) -> Operands:
+    """Table, batches of ids and outputs of a case."""
+    batches = _batches(setup, rotation or _rotation(setup)[1])
+    return lay_out(setup.case, setup.arrays, setup.table, batches)
 
 
 def _turn_s(settings: Settings, contenders: int) -> float:
@@ -200,6 +215,12 @@ def _sustain(contenders: Sequence[Contender], observer: Observer, seconds: float
         if contender.running:
             notice(contender.name, "sustain")
             contender.sustain(observer, seconds)
+
+
+def _tell_of_errors(backends: Sequence[Contender], report: Report) -> None:
+    for backend in backends:
+        if backend.trace:
+            report(backend.name, backend.trace)
 
 
 def _check_again(backends: Sequence[Contender], operands: Operands, seed: int, notice: Notice) -> None:

@@ -61,9 +61,19 @@ def private_names(root: Path = ROOT, environ: Mapping[str, str] = os.environ) ->
 
 def without_names(words: str, names: Iterable[str]) -> str | None:
     """Text on one line with ``***`` in place of each of the names where it is a word."""
+    return printable(_nameless(words, names))
+
+
+def _nameless(words: str, names: Iterable[str]) -> str:
     for name in sorted(names, key=len, reverse=True):
         words = re.sub(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", "***", words, flags=re.I)
-    return printable(words)
+    return words
+
+
+def anonymous(words: str, names: Iterable[str]) -> str:
+    """A line of any text, whole, without names and without whose home a path is in."""
+    seen = "".join(c if c.isprintable() else " " for c in words)
+    return _nameless(_HOME.sub(r"\1/***", seen), names)
 
 
 def without_paths(words: str, names: Iterable[str]) -> str:

@@ -152,7 +152,9 @@ def of_backends(here: Sequence[Outcome], environment: Environment, baseline: str
 
 def of_the_run(here: Sequence[Outcome], environment: Environment, moments: Sequence[Moment]) -> list[str]:
     """How the run was measured: variables, the machine's speed, counters."""
-    return [*_variables(environment), *_speed(here, moments), *counter_sentences(here)]
+    known = environment.settings.get("disturbed")
+    disturbed = [f"disturbed when it began: {known}"] if known else []
+    return [*disturbed, *_variables(environment), *_speed(here, moments), *counter_sentences(here)]
 
 
 def _variables(environment: Environment) -> list[str]:

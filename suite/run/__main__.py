@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
+from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse, tell
 from suite.run.options import Request, parse, without_option
 from suite.run.schedule import LIMITS_S, Task, most_s, tasks_of
-from suite.text import folded, plain
+from suite.text import folded
 from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
+
+
+FINEST = 0.005
+"""A precision below that is said to be out of reach."""
+WATCH_S = 0.25
+"""For so long the machine is watched before it is measured."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if request.dry_run:
             _print_plan(request, tasks)
             return DONE
+        if request.debug or request.profile:
+            return _single(request, tasks, argv)
         return _carry_out(request, tasks, argv)
     except BadRequest as error:
         return refuse(error)
@@ -76,6 +84,15 @@ def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
         print(folded(line, width, indent) if width else line)
 
 
+def _single(request: Request, tasks: Sequence[Task], argv: Sequence[str]) -> int:
+    """One backend on one case in this process."""
+    from suite.run import single
+    from suite.run.launch import Launch
+
+    task = single.chosen(tasks)
+    return single.run(Launch(request, [task], _gpu(request)), task, argv, profiled=request.profile)
+
+
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.machine.variables import taken_away
     from suite.records.store import StoreError
@@ -83,13 +100,14 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.run.passes import Passes
 
     if gone := taken_away(os.environ):
-        print(plain(f"run: measured without {', '.join(gone)}; suite.doctor says why"), file=sys.stderr)
+        tell(f"run: measured without {', '.join(gone)}; suite.doctor says why")
     budget = _budget(request, len(tasks))
     _check_ids(request)
-    launch = Launch(request, tasks, _gpu(request))
+    launch = Launch(request, tasks, _gpu(request), _disturbances())
     crew = launch.crew()
     try:
         run = _open_run(launch, argv)
+        _warn(launch)
         try:
             Passes(launch, run, crew, budget).measure()
         except KeyboardInterrupt:
@@ -104,18 +122,39 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
         crew.close()
 
 
+def _disturbances() -> tuple[str, ...]:
+    """What disturbs this machine as the run begins."""
+    from suite.machine import activity
+    from suite.machine.cpu import allowed_processors
+
+    return tuple(activity.disturbances(activity.watch(for_s=WATCH_S), len(allowed_processors())))
+
+
+def _warn(launch: Launch) -> None:
+    """Say what will make this run's results less sure, and what it will cost."""
+    if launch.request.precision < FINEST:
+        what = "passes scatter by more, so all of the time is spent on it"
+        tell(f"run: --precision {launch.request.precision:.2%}: seldom reached; {what}")
+    if launch.disturbances:
+        cost = "expect wide intervals and open cases; wait, or give more passes; suite.doctor tells more"
+        tell(f"run: {'; '.join(launch.disturbances)}: {cost}")
+
+
 def _report(run: Run, request: Request) -> int:
     """Read the run back, write and print its tables; returns the exit code."""
     from suite.report import files, terminal
-    from suite.run.ending import finished, shortfall
+    from suite.run.ending import closing, finished, shortfall
 
     results = finished(run)
     files.csv(results, run.path / "records.csv")
     terminal.show(results, sys.stdout, None)
-    print(f"\n{run.path}")
+    print()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line, breaks in closing(results, run.path):
+        print(folded(line, width, 9) if width and breaks else line)
     short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)
     if short:
-        print(plain(short), file=sys.stderr)
+        tell(short)
     wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
     return CHECK_FAILED if wrong or short else DONE
 
@@ -142,10 +181,10 @@ def _check_ids(request: Request) -> None:
             raise BadRequest(f"{request.ids_file}: {reason}; give ids of that table, or its --vocab")
     if others := formats.beside(request.ids_file):
         what = f"{', '.join(others)} not used; its ids are looked up one by one, as no bags are measured"
-        print(plain(f"{request.ids_file}: {what}"), file=sys.stderr)
+        tell(f"{request.ids_file}: {what}")
     if longer := sorted({case.batch for case in request.cases if case.batch > len(given)}):
         batches = f"a batch of {', '.join(map(str, longer))} repeats them"
-        print(plain(f"{request.ids_file}: holds {count(len(given), 'id')}; {batches}"), file=sys.stderr)
+        tell(f"{request.ids_file}: holds {count(len(given), 'id')}; {batches}")
 
 
 def _gpu(request: Request) -> CudaDevice | None:
@@ -173,11 +212,11 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     missing = now.gpu.get("nvml_missing")
     if missing:
         message = f"gpu {request.gpu}: NVML does not report {missing}; timings are unaffected"
-        print(plain(message), file=sys.stderr)
+        tell(message)
     if request.resume is None:
         run = Run.create(request.out or _folder(now, launch.gpu), now)
         if now.commit == "unknown":
-            print(plain(f"run: its commit is unknown: {why_unknown()}"), file=sys.stderr)
+            tell(f"run: its commit is unknown: {why_unknown()}")
         return run
     run = Run.open(request.resume)
     if run.environment.machine != now.machine or run.environment.devices != now.devices:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from suite.analysis import floor, outcomes, speed
 from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
 from suite.records.store import Run, StoreError
+from suite.report import verdict
 
 
 def finished(run: Run) -> Results:
@@ -45,6 +48,23 @@ def shortfall(results: Results, named: Sequence[str], environments: Iterable[str
         return None
     has = "has no result" if len(lacking) == 1 else "have no result"
     return f"{', '.join(lacking)}: {has}; the reasons are above"
+
+
+def closing(results: Results, path: Path) -> list[tuple[str, bool]]:
+    """The last lines of a run: what came out, where to see it, and what made it less sure.
+
+    Each with whether it may be broken: not a command, so that it can be copied whole.
+    """
+    (environment,) = results.environments.values()
+    said = verdict.lines([o for o in results.outcomes if o.environment is None], environment)
+    folder = shlex.quote(str(path))
+    lines = [
+        (f"verdict: {said[0] if said else f'all is in {path}'}", True),
+        (f"page:    python -m suite.report {folder} --html {shlex.quote(str(path / 'page.html'))}", False),
+        ("doctor:  python -m suite.doctor says what here disturbs a measurement", False),
+    ]
+    errors = sorted(path.glob("errors/*.txt"))
+    return lines + ([(f"errors:  {', '.join(map(str, errors))}", True)] if errors else [])
 
 
 def _best(own: dict[str, Fact], run: Run) -> dict[str, Fact]:

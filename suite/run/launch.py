@@ -33,11 +33,16 @@ PASS_PRECISION = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A request, its tasks, and the GPU they are on."""
+    """A request, its tasks, and the GPU they are on.
+
+    Attributes:
+        disturbances: what disturbed the machine as it began, in words.
+    """
 
     request: Request
     tasks: Sequence[Task]
     gpu: CudaDevice | None
+    disturbances: tuple[str, ...] = ()
 
     def cache_bytes(self, device: Device) -> int:
         """What has to be emptied for a lookup on this device to be cold."""
@@ -100,6 +105,7 @@ class Launch:
             "sustain_s": request.sustain_s,
             "threads_bound": binding.wanted(os.environ),
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
+            "disturbed": "; ".join(self.disturbances) or None,
             **more,
         }
         backends = {backend for task in self.tasks for backend in task.backends}

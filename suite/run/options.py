@@ -76,6 +76,8 @@ class Request:
     passes: int = PASSES
     environments: tuple[tuple[str, str], ...] = ()
     insist: bool = False
+    debug: bool = False
+    profile: bool = False
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -292,6 +294,10 @@ def _add_settings(group: Group) -> None:
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"
     add("--out", type=path_of, metavar="DIR", help=folder)
     add("--resume", type=path_of, metavar="DIR", help="go on with a run that was cut short")
+    debug = "one backend, the first case, in this process: whatever it raises is shown whole"
+    add("--debug", action="store_true", help=debug)
+    marked = "the same for a profiler: one launch in an NVTX range; prints the ncu, nsys or perf command"
+    add("--profile", action="store_true", help=marked)
     add("--dry-run", action="store_true", help="print the plan and end")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from suite.run.launch import Launch
     from suite.run.schedule import Parts, Task
     from suite.worker.crew import Crew
+    from suite.worker.messages import Job
 
 Keys = dict[str | None, set[tuple[Case, str, str]]]
 """Case, device and name of backends, by environment."""
@@ -48,6 +49,7 @@ class Passes:
     def __init__(self, launch: Launch, run: Run, crew: Crew, budget: Budget) -> None:
         self.launch, self.run, self.crew, self.budget = launch, run, crew, budget
         self.asked = launch.request.passes
+        self.errors = run.path.absolute() / "errors"
         self.done: dict[int, Keys] = defaultdict(lambda: defaultdict(set))
         self.failed: Keys = defaultdict(set)
         self.ended: dict[Contender, dict[Case, Status]] = defaultdict(dict)
@@ -60,6 +62,7 @@ class Passes:
         """All passes that were asked for, and those that time is left for, in order."""
         tasks = self.launch.tasks
         with Progress(self.asked * len(tasks)) as progress:
+            self.crew.watched_by(progress.step)
             for number in range(1, self.asked + 1):
                 left = self._left(number, tasks)
                 if left and number > 1 and not self.budget.fits(list(left)):
@@ -109,17 +112,23 @@ class Passes:
             progress.start(str(task))
             copies = self.copies[task.case, str(task.device)]
             limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
-            measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []
+            measured = self.crew.measure(self._jobs(wanted, limit_s, number, copies)) if wanted else []
             records = [replace(r, pass_number=number) for r in [*measured, *self._left_out(parts)]]
             self.budget.finished(sum(map(_counted_s, records)))
             self.run.append(records)
             before = set(self._given_up())
             for record in records:
                 self._note(record)
-            progress.finish(str(task), records)
+            progress.finish(str(task), records, self.errors)
             for who, why in self._given_up().items():
                 if who not in before:
                     progress.left_out(_named(who), why)
+
+    def _jobs(
+        self, wanted: Parts, limit_s: float, number: int, copies: Mapping[str | None, str]
+    ) -> dict[str | None, Job]:
+        jobs = self.launch.jobs(wanted, limit_s, number, copies)
+        return {name: replace(job, errors=str(self.errors)) for name, job in jobs.items()}
 
     def _given_up(self) -> dict[Contender, str]:
         """What is not measured any more, and why."""

@@ -1,12 +1,17 @@
-"""How far a run is, on standard error: a bar on a terminal, a line a case elsewhere."""
+"""How far a run is and what came of each case, on standard error: below them a bar on a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from suite.analysis import comparison, outcomes
+from suite.text import cut
+from suite.units import digits, time_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -15,12 +20,16 @@ if TYPE_CHECKING:
     from suite.records.record import Record
 
 
+MOST_SAID = 160
+"""Of a reason whose whole is in a file."""
+
+
 class Progress:
     """Counts finished tasks out of ``total``, all passes together, and says what went wrong as it happens."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self.of = ""
+        self.of, self.what, self.number = "", "", 1
         self.began = time.monotonic()
         self.bar: tuple[Bar, TaskID] | None = None
 
@@ -55,6 +64,7 @@ class Progress:
             asked: how many there are to be; null of a further one, over what is undecided.
             done: so many of its tasks were done before; of a further pass, minus those that it adds.
         """
+        self.number = number
         if asked is None:
             self.of = f"pass {number}, of what is undecided"
             self.total -= done
@@ -80,17 +90,30 @@ class Progress:
 
     def start(self, what: str) -> None:
         """A task begins."""
+        self.what = what
         if self.bar:
             self.bar[0].update(self.bar[1], description=f"{self.of}  {what}".strip(), refresh=True)
 
-    def finish(self, what: str, records: Sequence[Record]) -> None:
-        """A task is over, and these are its records."""
+    def step(self, backend: str | None, what: str) -> None:
+        """A worker is at something else; not said of timed turns, which a redraw would disturb."""
+        if self.bar and backend and what != "time":
+            doing = "preparing" if what == "prepare" else what.replace("check", "checking")
+            said = f"{self.of}  {self.what}: {doing} {backend}".strip()
+            self.bar[0].update(self.bar[1], description=said, refresh=True)
+
+    def finish(self, what: str, records: Sequence[Record], errors: Path | None = None) -> None:
+        """A task is over, and these are its records.
+
+        Args:
+            errors: the folder of whole errors.
+        """
         self.done += 1
         failures = [r for r in records if r.status not in ("ok", "unsupported", "unavailable", "left_out")]
-        lines = [f"{_named(r)}: {r.status}: {r.reason}" for r in failures]
+        lines = [_failure(r, errors) for r in failures]
+        result = result_of(records) if self.number == 1 else ""
         if self.bar:
             bar, task = self.bar
-            for line in lines:
+            for line in filter(None, [result, *lines]):
                 bar.console.print(f"{what}  {line}", markup=False, highlight=False)
             bar.update(task, completed=self.done, refresh=True)
         else:
@@ -99,11 +122,30 @@ class Progress:
                 f"[{self.done}/{self.total} {elapsed:.0f}s]",
                 *filter(None, [self.of]),
                 what,
-                *lines,
+                *filter(None, [result, *lines]),
                 sep="  ",
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def result_of(records: Sequence[Record]) -> str:
+    """The fastest of a case in this pass, and how many times longer the next takes; empty of failures."""
+    known = list(outcomes.outcomes_of(records).values())
+    done = [o for o in comparison.rank(known, 0.0)[0] if o.completed]
+    if not done:
+        return ""
+    first, *others = done
+    said = f"{first.name} {time_of(comparison.median(first).value)}"
+    if not others:
+        return said
+    return f"{said}, next {others[0].name} {digits(comparison.slowdown(others[0], first).value)}x"
+
+
+def _failure(record: Record, errors: Path | None) -> str:
+    said = f"{_named(record)}: {record.status}: {record.reason}"
+    file = errors / f"{record.backend}.txt" if errors else None
+    return f"{cut(said, MOST_SAID)}; all of it: {file}" if file and file.is_file() else said
 
 
 def _named(record: Record) -> str:

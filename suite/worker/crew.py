@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from suite.machine.environment import available_bytes
@@ -58,6 +58,11 @@ class Crew:
             records = [record for of in found.values() for record in of]
             enough = any(record.role == "backend" and record.status == "ok" for record in records)
         return [replace(record, environment=name) for name in jobs for record in found[name]]
+
+    def watched_by(self, told: Callable[[str | None, str], None]) -> None:
+        """Tell of each step of the workers: of whose backend, and its name."""
+        for supervisor in self.supervisors.values():
+            supervisor.told = told
 
     def close(self) -> None:
         """End the workers, now."""

@@ -34,6 +34,7 @@ class Job:
 
     Attributes:
         gated: whether the worker asks at its gate before each round, as others take turns with it.
+        errors: the folder in which the whole of what a backend's error says is kept; null to keep none.
     """
 
     case: Case
@@ -43,6 +44,7 @@ class Job:
     settings: measure.Settings
     ids_file: str | None = None
     gated: bool = False
+    errors: str | None = None
 
     def to_line(self) -> bytes:
         """The line a worker reads."""

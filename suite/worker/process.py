@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,12 +144,15 @@ class Process:
 
     def last_line(self) -> str:
         """The last line it printed that says something; of a fatal error or another error, that line."""
-        printed = self._tail.decode("utf-8", "replace")
-        lines = [line.strip() for line in printed.splitlines() if line.strip()]
+        lines = [line.strip() for line in self.printed().splitlines() if line.strip()]
         errors = [line for line in lines if "Error" in line or "error" in line]
         fatal = [line for line in lines if line.startswith("Fatal")]  # the interpreter's; its stack follows
         text = (fatal or errors or lines or [""])[-1]
         return "".join(c for c in text if c.isprintable())[:200]
+
+    def printed(self) -> str:
+        """The end of what it printed."""
+        return self._tail.decode("utf-8", "replace")
 
     def _keep_tail(self) -> None:
         assert self._process.stdout is not None
@@ -220,12 +223,17 @@ def untraced() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended, as its parent saw it; ``rounds``: how many it had been let take."""
+    """How a worker ended, as its parent saw it; ``rounds``: how many it had been let take.
+
+    Attributes:
+        output: the end of what it printed.
+    """
 
     backend: str | None
     status: Status
     reason: str
     rounds: int = 0
+    output: str = ""
 
 
 class Child:
@@ -242,6 +250,7 @@ class Child:
         os.close(status)
         gate.close()
         self.rounds = 0
+        self.told: Callable[[str | None, str], None] = lambda *_: None
 
     def ask(
         self, job: Job, timeout_s: float, memory_bytes: int
@@ -275,6 +284,7 @@ class Child:
                 since = time.monotonic()
             if count != seen:
                 seen, since = count, time.monotonic()
+                self.told(step.backend, step.name)
             limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
             if time.monotonic() - since > limit:
                 return self._death("timed_out", f"took longer than {limit:g} s")
@@ -317,7 +327,7 @@ class Child:
         self.kill()
         line = self.process.last_line()
         reason = f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
-        return Death(step.backend, status, reason, self.rounds)
+        return Death(step.backend, status, reason, self.rounds, self.process.printed())
 
     def _outgrown(self, memory_bytes: int) -> Death | None:
         """The death of a worker that grew too large, by the backend that made it grow most."""

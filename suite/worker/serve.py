@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import mmap
 import os
@@ -13,6 +14,7 @@ from suite.cases import ids
 from suite.engine import binding, check
 from suite.engine.measure import Setup, measure
 from suite.records.record import Record, to_json
+from suite.worker import errors
 from suite.worker.devices import Tables
 from suite.worker.messages import (
     ANSWER,
@@ -81,9 +83,9 @@ class Worker:
             telemetry=opened.facts(),
             file_ids=file_ids,
         )
-        if not job.gated:
-            return measure(setup, job.backends, job.measurement, self.notice)
-        return measure(setup, job.backends, job.measurement, self.notice, gate=self.turn)
+        report = functools.partial(errors.keep, job)
+        gate = {"gate": self.turn} if job.gated else {}
+        return measure(setup, job.backends, job.measurement, self.notice, report=report, **gate)
 
     def turn(self) -> bool:
         """Wait until the next round may begin; whether there is to be one."""

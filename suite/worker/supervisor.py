@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
 from backends import Choice
 from suite.machine.environment import available_bytes
 from suite.records.record import Record
+from suite.worker import errors
 from suite.worker.messages import Job, failed
 from suite.worker.process import Child, Death
 
@@ -41,6 +42,7 @@ class Supervisor:
         self.python = python
         self.worker: Child | None = None
         self.convicted: set[str] = set()
+        self.told: Callable[[str | None, str], None] = lambda *_: None
 
     @classmethod
     def of_this_machine(cls, timeout_s: float, threads: int) -> Supervisor:
@@ -73,7 +75,9 @@ class Supervisor:
                 for backend in left:
                     deaths += yield from self._measuring_alone(job, backend)
                 return deaths
-            deaths += [failed(job, backend, death.status, death.reason) for backend, death in guilty.items()]
+            for backend, death in guilty.items():
+                errors.keep(job, backend.name, f"{death.reason}\n{death.output}")
+                deaths.append(failed(job, backend, death.status, death.reason))
             left = [backend for backend in left if backend not in guilty]
         return deaths
 
@@ -119,6 +123,7 @@ class Supervisor:
     def _ask(self, job: Job) -> Rounds[list[Record] | Death]:
         if self.worker is None:
             self.worker = Child(self.threads, self.python)
+            self.worker.told = self.told
         answer = yield from self.worker.ask(job, self.timeout_s, self.memory_bytes)
         if isinstance(answer, Death):
             self.close()

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from suite.doctor import host
-from suite.doctor.activity import Activity, Offender
 from suite.doctor.finding import Finding
 from suite.doctor.host import findings
+from suite.machine.activity import Activity, Offender
 from suite.records.record import Fact
 
 QUIET_CPU: dict[str, Fact] = {

@@ -20,7 +20,7 @@ ALLOWED = {
     "command": "stats text",
     "cases": "",
     "records": "cases stats",
-    "machine": "records",
+    "machine": "records text",
     "telemetry": "records machine backends",
     "engine": f"backends {BELOW_ENGINE}",
     "worker": f"engine backends {BELOW_ENGINE}",
@@ -30,6 +30,7 @@ ALLOWED = {
     "run": f"worker engine report analysis command backends {BELOW_ENGINE}",
     "doctor": f"worker engine command backends {BELOW_ENGINE}",
     "claims": f"worker engine report analysis command backends {BELOW_ENGINE}",
+    "__main__": "command",
 }
 """What each room may import; the two halves, engine's and report's, meet in records and below only."""
 
@@ -39,6 +40,7 @@ DRAWS = {"analysis.frame", "claims.plots", "report.plots", "report.panels"}
 """Whoever imports these asks for a table or a figure."""
 
 PRINT = {
+    "__main__": "a command",
     "run.__main__": "a command",
     "compare.__main__": "a command",
     "doctor.__main__": "a command",
@@ -46,6 +48,7 @@ PRINT = {
     "claims.terminal": "what the command answers",
     "run.listing": "what --list answers",
     "run.progress": "standard error, while it runs",
+    "run.single": "what --debug and --profile answer",
     "command": "the one-line error of every command",
     "machine.cuda_device": "its child's answer goes through a pipe",
 }

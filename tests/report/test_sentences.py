@@ -414,3 +414,9 @@ def test_a_backend_whose_energy_is_known_in_few_cases_is_left_out_of_the_line(tm
     known = [one("a", case, k, joules_per_gb=0.1) for k, case in enumerate(cases)]
     lines = sentences(gpu_run(tmp_path / "r", *known, one("b", cases[0], 0, joules_per_gb=0.05)))
     assert "energy for a GB of payload at the median over 3 cases: a 0.100 J" in lines
+
+
+def test_a_run_that_was_disturbed_says_so(tmp_path: Path) -> None:
+    where = replace(fabricate.ENVIRONMENT, settings={"disturbed": "others keep 2 of 2 processors busy"})
+    results = outcomes.read([fabricate.run(tmp_path / "r", [CASE], where).path])
+    assert "disturbed when it began: others keep 2 of 2 processors busy" in words.sentences(results, None)

@@ -154,6 +154,37 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
+def test_the_whole_of_an_error_is_in_the_runs_folder(elsewhere: Path) -> None:
+    (elsewhere / "mine.py").write_text(
+        (ROOT / "backends" / "numpy_take.py").read_text().replace("def prepare(", "def prepared(")
+    )
+    argv = [*SMALL[:-1], "mine.py", "numpy_take", "--passes", "1", "--time-budget", "1s", "--out", "run"]
+    done = command(*argv, cwd=elsewhere, **NUMPY_ALONE)
+    assert done.returncode == 1
+    kept = (elsewhere / "run" / "errors" / "mine.txt").read_text()
+    assert "Traceback (most recent call last)" in kept and "abstract" in kept
+    assert f"all of it: {elsewhere / 'run' / 'errors' / 'mine.txt'}" in done.stderr
+    assert done.stdout.splitlines()[-1] == "errors:  run/errors/mine.txt"
+
+
+def test_what_disturbs_a_run_is_said_and_written_down(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suite.run import __main__ as run
+    from suite.run.launch import Launch
+    from suite.run.options import parse
+    from suite.run.schedule import tasks_of
+
+    request = parse([*SMALL, "--precision", "0.01%"])
+    launch = Launch(request, tasks_of(request), None, ("others keep 1.4 of 2 processors busy",))
+    run._warn(launch)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("run: --precision 0.01%: seldom reached; ")
+    assert said[1].startswith("run: others keep 1.4 of 2 processors busy: expect wide intervals")
+    assert launch.environment([]).settings["disturbed"] == "others keep 1.4 of 2 processors busy"
+
+
 def test_a_table_larger_than_memory_is_recorded_and_the_run_goes_on(whole_run: Path) -> None:
     found = {(r["case"]["vocab"], r["role"]): r for r in records_of(whole_run)}
     large = found[4_000_000_000, "backend"]

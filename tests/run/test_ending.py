@@ -99,3 +99,14 @@ def test_a_run_of_which_nothing_completed_is_no_success(tmp_path: Path) -> None:
     made.append([fabricate.failure("broken", CASES[0], "m", status="unavailable", reason="needs x")])
     line = ending.shortfall(outcomes.read([made.path]), [], [None])
     assert line == "run: no case completed; the reasons are above"
+
+
+def test_a_run_ends_with_the_verdict_the_page_and_the_doctor(tmp_path: Path) -> None:
+    path = fabricate.run(tmp_path / "a run").path
+    (path / "errors").mkdir()
+    lines = [line for line, _ in ending.closing(outcomes.read([path]), path)]
+    assert lines[0].startswith("verdict: fastest of all: numba_cpu in 3 of 3 cases")
+    assert lines[1] == f"page:    python -m suite.report '{path}' --html '{path}/page.html'"
+    assert lines[2].startswith("doctor:  python -m suite.doctor") and len(lines) == 3
+    (path / "errors" / "mine.txt").write_text("")
+    assert ending.closing(outcomes.read([path]), path)[3] == (f"errors:  {path}/errors/mine.txt", True)

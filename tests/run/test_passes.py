@@ -61,6 +61,9 @@ class Crew:
     def status_of(self, record: Record) -> Any:
         return self.fails[record.backend] if isinstance(self.fails, Mapping) else "crashed"
 
+    def watched_by(self, told: object) -> None:
+        """Nobody watches."""
+
     def close(self) -> None:
         self.asked.append("new")
 

@@ -46,16 +46,8 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
             ranked.append([numbers[id(outcome)] for outcome in order])
             pairs.append(_pairs(order if every else order[:1], order, floor))
     return {
+        **_rules(results, baseline),
         "every": every,
-        "phrases": verdict.PHRASES,
-        "library": verdict.LIBRARY,
-        "baseline": baseline if baseline in {o.backend for o in results.outcomes} else None,
-        "baselines": verdict.BASELINES,
-        "most_open": verdict.MOST_OPEN,
-        "most_named": verdict.MOST_NAMED,
-        "reason_length": tables.REASON_LENGTH,
-        "wide": tables.WIDE,
-        "steps": matrix.STEPS,
         "t": [float(f"{stats.t_quantile(df):.6g}") for df in range(1, most)],
         "places": [
             {
@@ -66,6 +58,21 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
         ],
         "ranked": ranked,
         "pairs": pairs,
+    }
+
+
+def _rules(results: Results, baseline: str | None) -> dict[str, object]:
+    """Words and limits of the report."""
+    return {
+        "phrases": verdict.PHRASES,
+        "library": verdict.LIBRARY,
+        "baseline": baseline if baseline in {o.backend for o in results.outcomes} else None,
+        "baselines": verdict.BASELINES,
+        "most_open": verdict.MOST_OPEN,
+        "most_named": verdict.MOST_NAMED,
+        "reason_length": tables.REASON_LENGTH,
+        "wide": tables.WIDE,
+        "steps": matrix.STEPS,
     }
 
 

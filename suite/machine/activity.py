@@ -10,9 +10,14 @@ from dataclasses import dataclass
 import psutil
 
 from suite.machine.cpu import frequencies_hz
+from suite.machine.procfs import ROOT, integer
 from suite.text import cut
 
 SAMPLE_S = 0.5
+STOLEN_SHARE = 0.005
+"""From this share of stolen time on, others' machines are seen in the results."""
+LOADED = 0.5
+"""Processors that others keep busy, of each there is, from which on a run is said to be disturbed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Activity:
         stolen: share of all processors' time that the hypervisor gave to other machines, 0 to 1.
         offenders: other processes by processor time, most first; a container shows its own only.
         frequencies_hz: clocks of the processors at the end.
+        throttled: how often heat held a processor's clock down meanwhile.
     """
 
     elapsed_s: float
@@ -40,12 +46,13 @@ class Activity:
     stolen: float | None = None
     offenders: tuple[Offender, ...] = ()
     frequencies_hz: tuple[int, ...] = ()
+    throttled: int | None = None
 
 
-def watch(wait: Callable[[float], None] = time.sleep) -> Activity:
-    """Watch the machine for SAMPLE_S."""
+def watch(wait: Callable[[float], None] = time.sleep, for_s: float = SAMPLE_S) -> Activity:
+    """Watch the machine for so long."""
     before, start_s = _Moment(), time.monotonic()
-    wait(SAMPLE_S)
+    wait(for_s)
     return _activity(before, _Moment(), time.monotonic() - start_s)
 
 
@@ -64,6 +71,15 @@ class _Moment:
         self.busy_s = self.total_s - idle - self.stolen_s
         self.processes = _processes()
         self.own_s = sum(os.times()[:2])
+        self.throttled = _throttled()
+
+
+def _throttled() -> int | None:
+    """How often heat has held a processor's clock down since the machine was started."""
+    files = ROOT.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")
+    counts = [integer(ROOT, str(file.relative_to(ROOT))) for file in files]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _processes() -> dict[tuple[int, float], tuple[str, float]]:
@@ -92,4 +108,21 @@ def _activity(before: _Moment, after: _Moment, elapsed_s: float) -> Activity:
         min(1.0, max(0.0, after.stolen_s - before.stolen_s) / total_s) if known else None,
         tuple(sorted(others, key=lambda other: -other.processors)),
         frequencies_hz(),
+        None if before.throttled is None or after.throttled is None else after.throttled - before.throttled,
     )
+
+
+def disturbances(activity: Activity, processors: float) -> list[str]:
+    """What of it a measurement will show, in words; nothing of a quiet machine."""
+    found = []
+    busy = activity.other_processors
+    if busy is not None and busy > LOADED * processors:
+        top = next(
+            (f", most by {o.name} (pid {o.pid})" for o in activity.offenders if o.processors > 0.05), ""
+        )
+        found.append(f"others keep {busy:.1f} of {processors:g} processors busy{top}")
+    if activity.stolen is not None and activity.stolen > STOLEN_SHARE:
+        found.append(f"the hypervisor took {activity.stolen:.1%} of the processors' time")
+    if activity.throttled:
+        found.append("heat holds the processors' clocks down")
+    return found

@@ -8,8 +8,8 @@ from collections import namedtuple
 
 import pytest
 
-from suite.doctor import activity
-from suite.doctor.activity import watch
+from suite.machine import activity
+from suite.machine.activity import watch
 
 
 def test_a_busy_neighbour_is_seen() -> None:
@@ -54,3 +54,15 @@ def test_waiting_for_a_disk_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
     assert activity._activity(before, moment(user=2.0, iowait=5.0), 1.0).other_processors == 2
     stolen = activity._activity(before, moment(steal=1.0, idle=3.0), 1.0)
     assert (stolen.other_processors, stolen.stolen) == (0, 0.25)
+
+
+def test_a_loaded_machine_is_disturbed_and_a_quiet_one_is_not() -> None:
+    busy = activity.Activity(0.25, 1.4, 0.2, (activity.Offender(7, "python", 1.1),), throttled=3)
+    assert activity.disturbances(busy, 2) == [
+        "others keep 1.4 of 2 processors busy, most by python (pid 7)",
+        "the hypervisor took 20.0% of the processors' time",
+        "heat holds the processors' clocks down",
+    ]
+    assert activity.disturbances(busy, 4) == activity.disturbances(busy, 2)[1:]
+    assert activity.disturbances(activity.Activity(0.25, 0.9, 0.004, throttled=0), 2) == []
+    assert activity.disturbances(activity.Activity(0.25), 2) == [], "what is unknown is not said"
