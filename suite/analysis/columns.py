@@ -101,6 +101,7 @@ def _columns(results: Results) -> dict[str, Column]:
     of_calls = result if all(o.clock == "call" for o in some) else _times(some, ["call"] * len(some))
     return {
         **_names(some),
+        "whose": [comparison.whose(o.backend, results.environments[o.run]) for o in some],
         **_interval(result, "median_us", "ci_low_us", "ci_high_us"),
         **_interval(of_calls, *_ends("call")),
         **_interval(_times(some, ["enqueue"] * len(some)), *_ends("enqueue")),

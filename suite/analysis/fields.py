@@ -97,6 +97,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ),
     ("measurement", _TEXT, "name of the rounds it took part in, shared by the backends that took turns"),
     ("environment", _TEXT, "name of its Python environment, where several took turns"),
+    ("whose", _TEXT, "whose code it is: `library`, `kernel of this suite`, or another's"),
 )
 COLUMNS = {name: kind for name, kind, _ in _COLUMNS}
 """The columns of the table and of records.csv, in order, with their pandas types."""

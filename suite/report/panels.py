@@ -19,11 +19,12 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from suite.cases.case import AXES
+from suite.report.looks import look
 from suite.text import cut, plain
 
 Floats = NDArray[np.float64]
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", None, "#d9c400")
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", None, "#a39200")
 """The eight of Okabe and Ito, which the colour-blind can distinguish; null: the colour of text."""
 MARKERS = "os^DvPH*"
 SERIES = [axis for axis in AXES if axis != "batch"]
@@ -153,12 +154,12 @@ def _marks(
 
 
 def _looks(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Colour and mark of each backend by its place in the alphabet, as on the page."""
-    ink = rcParams["text.color"]
-    return {
-        name: (COLOURS[k % 8] or ink, MARKERS[(k + k // 8) % 8])
-        for k, name in enumerate(sorted(table["backend"].unique()))
-    }
+    """Colour and mark of each backend by its name, as on the page."""
+    ink, found = rcParams["text.color"], {}
+    for name in sorted(table["backend"].unique()):
+        colour, mark = look(name)
+        found[name] = COLOURS[colour] or ink, MARKERS[mark]
+    return found
 
 
 def legend(figure: Figure, table: pd.DataFrame, lines: Sequence[Line2D] = ()) -> None:

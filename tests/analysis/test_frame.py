@@ -288,3 +288,10 @@ def test_a_thousand_records_are_quick(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(suite.load(run.path)) == 900
+
+
+def test_each_record_says_whose_code_it_is_of(tmp_path: Path) -> None:
+    table = suite.load(fabricate.run(tmp_path / "r").path)
+    own = table.groupby("whose").backend.unique()
+    assert list(own["kernel of this suite"]) == ["numba_cpu"]
+    assert sorted(own["library"]) == ["numpy_take", "torch_index_select"]

@@ -25,7 +25,7 @@ ALLOWED = {
     "engine": f"backends {BELOW_ENGINE}",
     "worker": f"engine backends {BELOW_ENGINE}",
     "analysis": "records cases stats units text",
-    "report": f"command {BELOW_REPORT}",
+    "report": f"command backends {BELOW_REPORT}",  # what a backend is, in its file's own words
     "compare": f"report command {BELOW_REPORT}",
     "run": f"worker engine report analysis command backends {BELOW_ENGINE}",
     "doctor": f"worker engine command backends {BELOW_ENGINE}",

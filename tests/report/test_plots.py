@@ -285,3 +285,12 @@ def test_no_screen_and_no_pyplot_are_needed(folder: Path, tmp_path: Path) -> Non
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_every_backend_of_the_tree_has_a_look_of_its_own() -> None:
+    from backends import names
+    from suite.report.looks import KNOWN, look
+
+    assert set(KNOWN) >= set(names())
+    assert len({look(name) for name in KNOWN}) == len(KNOWN)
+    assert look("mine") == look("mine") != look("another")

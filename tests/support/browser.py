@@ -155,7 +155,7 @@ class Browser:
         until = time.monotonic() + self._wait_s
         ready = "location.href !== 'about:blank' && document.documentElement?.dataset.ready === 'yes'"
         while not self.run(ready):
-            assert time.monotonic() < until, "the page does not load"
+            assert time.monotonic() < until, f"the page does not load: {self.said}"
             time.sleep(0.02)
 
     def run(self, script: str) -> Any:

@@ -35,7 +35,7 @@ const places = [], placeOf = new Array(data.count);
     const key = rows.run[i] + " " + rows.device[i];
     if (!known.has(key)) {
       known.set(key, places.length);
-      places.push({run: rows.run[i], device: rows.device[i], name: `${word("run", i)} · ${word("device", i)}`});
+      places.push({run: rows.run[i], device: rows.device[i], name: (words.run.length > 1 ? word("run", i) + " · " : "") + word("device", i)});
     }
     placeOf[i] = known.get(key);
   }
@@ -51,12 +51,24 @@ const lacking = new Set();
   }
   for (const [key, any] of ran) if (!any) lacking.add(key);
 }
+/* The reference beside a GPU: one backend alone on the CPU of a run that measured a GPU. It has one line, and is
+   drawn if its device is chosen. */
+const beside = places.map((place, k) => {
+  const own = new Set(), others = places.some((other, l) => l !== k && other.run === place.run);
+  for (let i = 0; i < data.count; i++) if (placeOf[i] === k && done(i)) own.add(rows.backend[i]);
+  return others && words.device[place.device].startsWith("cpu") && own.size < 2;
+});
+const quiet = i => beside[placeOf[i]] && !state.chosen.device.size;
 const present = i => !lacking.has(placeOf[i] + " " + rows.backend[i]);
 
-/* Each backend keeps its colour and its mark whatever is filtered: by its place in the alphabet. */
+/* Each backend keeps its colour and its mark whatever is filtered and on every page: by its name. */
 const looks = [];
 [...words.backend.keys()].sort((a, b) => words.backend[a] < words.backend[b] ? -1 : 1)
-  .forEach((backend, k) => { looks[backend] = {order: k, colour: k % 8, shape: (k + Math.floor(k / 8)) % 8}; });
+  .forEach((backend, k) => { looks[backend] = {order: k, colour: data.looks[backend][0], shape: data.looks[backend][1]}; });
+const suites = new Set();
+for (let i = 0; i < data.count; i++) if (word("whose", i).includes("suite")) suites.add(rows.backend[i]);
+const whoseOf = backend => suites.has(backend) ? "a kernel of this suite" : "";
+const aboutBackend = backend => [words.backend[backend], whoseOf(backend), data.about[backend]].filter(Boolean).join("\n");
 
 function digits(value) {
   if (value === null || value === undefined || !isFinite(value)) return "";
@@ -69,6 +81,7 @@ const tick = value => digits(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, 
 const percent = (value, places = 1) => value === null || value === undefined ? "" : (100 * value).toFixed(places) + "%";
 const many = (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`;
 function bytes(value) {
+  if (value >= 1024 && value % 1024 === 0 && value < 2 ** 20) return `${value / 1024} KiB`;  /* rows are powers of two */
   const step = value < 1e3 ? 0 : Math.min(5, Math.floor(Math.log10(value) / 3 + 1e-9));
   return `${Number((value / 1000 ** step).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB", "PB"][step]}`;
 }
@@ -117,16 +130,15 @@ function markPath(shape, x, y, r) {
   }
 }
 const crossPath = (x, y, r) => `M${round(x - r)} ${round(y - r)}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`;
-const colour = backend => "b" + looks[backend].colour;
+const colour = backend => `b${looks[backend].colour} k${backend}`;
 const mark = backend => el("svg", {class: "mark " + colour(backend), viewBox: "-7 -7 14 14", "aria-hidden": "true"},
   el("path", {class: "dot", d: markPath(looks[backend].shape, 0, 0, 5)}));
-const named = backend => [mark(backend), words.backend[backend]];
-const aboutBackend = backend => words.backend[backend];
+const named = backend => el("span", {title: aboutBackend(backend), class: suites.has(backend) ? "own" : null}, mark(backend), words.backend[backend]);
 const byLook = (a, b) => looks[a].order - looks[b].order;
 
 /* The choices of the reader; they are in the address after #, so that a link shows the same. */
-const state = {chosen: {}, sort: "", page: 0, theme: "", table: "", case: ""};
-const REST = ["sort", "theme", "table", "case"];
+const state = {chosen: {}, sort: "", page: 0, theme: "", table: "", limit: "", case: ""};
+const REST = ["sort", "theme", "table", "limit", "case"];
 function readState(dimensions) {
   const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
   for (const {key} of dimensions) state.chosen[key] = new Set(given.getAll(key));

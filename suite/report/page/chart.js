@@ -98,13 +98,17 @@ function paint(box, svg, tip, spec, {x, y, marks, limits, guides, failed, crowde
     parts.push(el("path", {class: "grid", d: `M${left} ${round(py(value))}H${right}`}),
       el("text", {x: left - 6, y: round(py(value)) + 4, "text-anchor": "end"}, spec.y.show(value)));
   }
-  let free = -Infinity;
+  let free = -Infinity, label = null;
   for (const value of spec.x.ticks || ticks(x, Math.max(3, Math.floor((right - left) / 80)))) {
     const at = px(value), wide = spec.x.show(value).length * 6.4;
     parts.push(el("path", {class: "grid", d: `M${round(at)} ${top}V${bottom}`}));
-    if (at - wide / 2 < free) continue;
+    if (at - wide / 2 < free) {  /* two that stand close share a label: 16, 17 */
+      if (spec.x.ticks && label && at - label.at < 14) label.text.textContent += ", " + spec.x.show(value);
+      continue;
+    }
     free = at + wide / 2 + 8;
-    parts.push(el("text", {x: round(at), y: HEIGHT - 22, "text-anchor": "middle"}, spec.x.show(value)));
+    label = {at, text: el("text", {x: round(at), y: HEIGHT - 22, "text-anchor": "middle"}, spec.x.show(value))};
+    parts.push(label.text);
   }
   parts.push(el("path", {class: "axis", d: `M${left} ${top}V${bottom}H${right}`}),
     el("text", {x: (left + right) / 2, y: HEIGHT - 5, "text-anchor": "middle"}, spec.x.label),

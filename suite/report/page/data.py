@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.analysis import comparison, outcomes
+from backends import UnknownBackend, describe
+from suite.analysis import outcomes
 from suite.analysis.columns import columns
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import AXES, Case
 from suite.cases.presets import models_of
+from suite.report.looks import look
 from suite.report.page.judged import judged
 from suite.text import cut
 
@@ -34,6 +36,7 @@ COPIED = (
     "device",
     "run",
     "environment",
+    "whose",
     "clock",
     "converged",
     "held",
@@ -80,6 +83,7 @@ def figures(results: Results) -> dict[str, object]:
     Returns:
         ``axes``: their names. ``cases``: by axis, and by figure or text of a case, a list with a place for
         each case. ``words``: the texts of a column; ``alone`` has the backends without their environments.
+        ``looks``, ``about``: of each backend its colour and mark, and what it is.
         ``rows``: a list a column, in the order of the records, where a text or a case is its place in
         ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value. A column that is the
         same everywhere is that value instead of a list.
@@ -96,10 +100,13 @@ def figures(results: Results) -> dict[str, object]:
     words |= {name: _numbered(of_cases, name) for name in ("table", "ids", "models")}
     alone = {o.name: o.backend for o in results.outcomes}
     words["alone"] = [cut(name, MOST_TEXT) for name in alone.values()]
+    looks, about = [look(name) for name in alone.values()], [_about(name) for name in alone.values()]
     return {
         "axes": AXES,
         "cases": of_cases,
         "words": words,
+        "looks": looks,
+        "about": about,
         "count": len(results.outcomes),
         "rows": {name: _short(column) for name, column in rows.items()},
     }
@@ -130,8 +137,15 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     rows |= {"no_energy": table["energy_missing"], "no_dram": table["dram_missing"]}
     rows["no_memory"] = list(map(_no_memory, results.outcomes))
     rows["case"] = [cases[o.case] for o in results.outcomes]
-    rows["whose"] = [comparison.whose(o.backend, results.environments[o.run]) for o in results.outcomes]
     return rows, list(cases)
+
+
+def _about(backend: str) -> str:
+    """What a backend is, as its own file says; nothing of one that is not of this tree."""
+    try:
+        return cut(describe(backend).summary, MOST_TEXT)
+    except (UnknownBackend, OSError, ValueError):
+        return ""
 
 
 def _no_memory(outcome: Outcome) -> str | None:

@@ -8,12 +8,12 @@ const DIMENSIONS = [
   {key: "device", label: "Device", value: byWord("device")},
   {key: "environment", label: "Environment", value: byWord("environment")},
   {key: "backend", label: "Backend", value: byWord("backend")},
-  {key: "whose", label: "Whose code", value: byWord("whose")},
+  {key: "whose", label: "Whose code", about: "a call of a library, or a kernel that was written for this suite", value: byWord("whose")},
   {key: "dtype", label: "Data type", value: byAxis("dtype")},
-  {key: "cache", label: "Cache", value: byAxis("cache")},
-  {key: "distribution", label: "Ids drawn", value: byAxis("distribution")},
+  {key: "cache", label: "Cache", about: "cold: ids, rows and output were not touched since more than the last-level cache was; hot: the same ids again", value: byAxis("cache")},
+  {key: "distribution", label: "Ids drawn", about: "the distribution that the ids of a lookup are drawn from", value: byAxis("distribution")},
   {key: "index_dtype", label: "Id type", value: byAxis("index_dtype")},
-  {key: "offset", label: "Table's offset", value: byAxis("offset")},
+  {key: "offset", label: "Table's offset", about: "bytes by which the table lies off its alignment", value: byAxis("offset")},
   {key: "status", label: "Status", value: byWord("status")},
 ];
 for (const dimension of DIMENSIONS) {
@@ -48,7 +48,7 @@ function choose() {
       DIMENSIONS[missed].counts[DIMENSIONS[missed].column[i]]++;
     }
   }
-  drawn = shown.filter(present);
+  drawn = shown.filter(i => present(i) && !quiet(i));
   if (!drawn.length) drawn = shown;
 }
 
@@ -56,7 +56,7 @@ function drawFilters(changed) {
   const box = document.getElementById("chips");
   const focused = document.activeElement && document.activeElement.id;
   const fields = [];
-  for (const [k, {key, label, values, counts, order}] of DIMENSIONS.entries()) {
+  for (const [k, {key, label, values, counts, order, about}] of DIMENSIONS.entries()) {
     if (values.length < 2 && ["run", "environment", "whose", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
     const chips = order.map(code => {
       const value = values[code], pressed = state.chosen[key].has(value);
@@ -68,7 +68,7 @@ function drawFilters(changed) {
       const look = key === "backend" ? mark(words.backend.indexOf(value)) : null;
       return el("button", {
         type: "button", class: "chip" + (counts[code] ? "" : " empty"), id: `chip-${k}-${code}`, "aria-pressed": String(pressed),
-        title: counts[code] ? null : "no such record with the other choices", onclick: toggle,
+        title: counts[code] ? (key === "backend" ? aboutBackend(words.backend.indexOf(value)) : about || null) : "no such record with the other choices", onclick: toggle,
       }, look, value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
     });
     fields.push(el("fieldset", {}, el("legend", {}, label), chips));

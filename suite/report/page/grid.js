@@ -1,7 +1,8 @@
 "use strict";
 /* A table that is sorted by its headings and shown a page at a time. */
 
-const LINES = 50;
+const LINES = 50, MOST_PRINTED = 2000;
+let printing = false;
 
 /* Order items by a column; those without a value come last either way, equal ones keep their order. */
 function sorted(items, column, down) {
@@ -39,10 +40,10 @@ function drawGrid(box, label, columns, items, own, changed) {
   };
   const cell = (one, item) => {
     const shown = one.show ? one.show(item) : one.value(item);
-    const inside = shown === null || shown === undefined ? [] : Array.isArray(shown) ? shown : [String(shown)];
+    const inside = shown === null || shown === undefined ? [] : Array.isArray(shown) ? shown : shown instanceof Node ? [shown] : [String(shown)];
     return el("td", {class: one.number ? "number" : one.long ? "long" : "short"}, ...inside);
   };
-  const from = own.page * LINES, here = order.slice(from, from + LINES);
+  const from = printing ? 0 : own.page * LINES, here = order.slice(from, from + (printing ? MOST_PRINTED : LINES));
   const turn = (name, label, page) => el("button", {
     type: "button", "data-name": name, disabled: page === own.page, onclick: () => { own.page = page; again(name); },
   }, label);
@@ -51,7 +52,7 @@ function drawGrid(box, label, columns, items, own, changed) {
     ...(last ? [turn("first", "« first", 0), turn("previous", "‹ previous", Math.max(0, own.page - 1)),
       turn("next", "next ›", Math.min(last, own.page + 1)), turn("last", "last »", last)] : []));
   const scrolled = box.querySelector(".scroll") ? box.querySelector(".scroll").scrollLeft : 0;
-  const frame = el("div", {class: "scroll kept", tabindex: "0", role: "region", "aria-label": label},
+  const frame = el("div", {class: "scroll kept tall", tabindex: "0", role: "region", "aria-label": label},
     el("table", {}, el("thead", {}, el("tr", {}, columns.map(heading))),
       el("tbody", {}, here.map(item => el("tr", {}, columns.map(one => cell(one, item)))))));
   box.replaceChildren(pager, frame);
@@ -69,27 +70,27 @@ function numbersOf(figure, label, columns, items) {
 }
 
 const COLUMNS = {
-  place: {key: "place", label: "run · device", value: i => places[placeOf[i]].name},
-  backend: {key: "backend", label: "backend", value: i => word("backend", i), show: i => named(rows.backend[i])},
-  table: {key: "table", label: "vocab×dim", value: i => axis("vocab", i) * 2 ** 20 + axis("dim", i), show: i => `${axis("vocab", i)}×${axis("dim", i)}`, number: true},
-  dtype: {key: "dtype", label: "dtype", value: i => axis("dtype", i)},
-  batch: {key: "batch", label: "batch", value: i => axis("batch", i), show: i => axis("batch", i).toLocaleString("en-US"), number: true},
-  index: {key: "index", label: "ids", value: i => axis("index_dtype", i)},
-  distribution: {key: "distribution", label: "distribution", value: i => axis("distribution", i)},
-  cache: {key: "cache", label: "cache", value: i => axis("cache", i)},
+  place: {key: "place", label: words.run.length > 1 ? "run · device" : "device", value: i => places[placeOf[i]].name},
+  backend: {key: "backend", label: "backend", about: "point at a name to read what it is; suite: a kernel written for this suite", value: i => word("backend", i), show: i => named(rows.backend[i])},
+  table: {key: "table", label: "vocab×dim", value: i => axis("vocab", i) * 2 ** 20 + axis("dim", i), show: i => [el("span", {title: modelsOf(i) || null}, `${axis("vocab", i)}×${axis("dim", i)}`)], number: true, rises: true, about: "rows of the table and elements of a row; point at it for the models that have it"},
+  dtype: {key: "dtype", label: "dtype", value: i => axis("dtype", i), about: "type of the elements"},
+  batch: {key: "batch", label: "batch", value: i => axis("batch", i), show: i => axis("batch", i).toLocaleString("en-US"), number: true, rises: true, about: "ids in one lookup"},
+  index: {key: "index", label: "ids", value: i => axis("index_dtype", i), about: "type of the ids"},
+  distribution: {key: "distribution", label: "drawn", value: i => axis("distribution", i), about: "distribution that the ids are drawn from"},
+  cache: {key: "cache", label: "cache", value: i => axis("cache", i), about: "cold: not touched since more than the last-level cache was; hot: the same ids again"},
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
-  clock: {key: "clock", label: "clock", value: clockOf},
+  clock: {key: "clock", label: "clock", value: clockOf, about: "kernel: on the device, without dispatch; call: until the rows are there"},
   time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, rises: true, about: "by the record's own clock"},
   precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? [wide(i) ? el("b", {}, intervalText(i)) : intervalText(i)] : "", number: true, rises: true, about: "half the 95 % interval, in weight above 5 %; ? where there were too few rounds"},
-  speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true},
+  speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true, about: "payload a second: every row read once and written once, and the ids; GB = 1e9 bytes"},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
-  share: {key: "share", label: "of copy", value: shareOf, show: i => percent(shareOf(i)), number: true},
+  share: {key: "share", label: "of copy", value: shareOf, show: i => percent(shareOf(i)), number: true, about: "share of the speed of a plain copy of the same rows, in the same rounds"},
   shareSpan: {key: "shareSpan", label: "95 % interval", value: i => shareSpan(i) && shareSpan(i)[0], show: i => shareSpan(i) ? shareSpan(i).map(one => percent(one)).join(" – ") : done(i) ? "?" : "", number: true},
   peak: {key: "peak", label: "of peak", value: i => rows.fraction_of_peak[i], show: i => percent(rows.fraction_of_peak[i]), number: true},
   distinct: {key: "distinct", label: "distinct ids", value: i => rows.distinct_fraction[i], show: i => percent(rows.distinct_fraction[i], 0), number: true},
   payload: {key: "payload", label: "moved", value: payloadBytes, show: i => bytes(payloadBytes(i)), number: true},
   row: {key: "row", label: "row", value: rowBytes, show: i => bytes(rowBytes(i)), number: true},
-  extra: {key: "extra", label: "extra MB", value: i => rows.extra_memory_bytes[i], show: i => rows.extra_memory_bytes[i] === null ? word("no_memory", i) : digits(rows.extra_memory_bytes[i] / 1e6), number: true},
+  extra: {key: "extra", label: "extra MB", about: "memory that a lookup takes beyond table, ids and the given output", value: i => rows.extra_memory_bytes[i], show: i => rows.extra_memory_bytes[i] === null ? word("no_memory", i) : digits(rows.extra_memory_bytes[i] / 1e6), number: true},
   prepared: {key: "prepared", label: "prepare MB", value: i => rows.prepare_memory_bytes[i], show: i => rows.prepare_memory_bytes[i] === null ? "" : digits(rows.prepare_memory_bytes[i] / 1e6), number: true, about: "memory that preparing added: library, kernels, pools"},
   energy: {key: "energy", label: "J/GB", value: i => rows.joules_per_gb[i], show: i => digits(rows.joules_per_gb[i]), number: true, rises: true},
   power: {key: "power", label: "W", value: i => rows.mean_power_w[i], show: i => digits(rows.mean_power_w[i]), number: true},
@@ -98,8 +99,8 @@ const COLUMNS = {
   dram: {key: "dram", label: "DRAM GB/s", value: i => rows.dram_gb_per_s[i], show: i => digits(rows.dram_gb_per_s[i]), number: true, about: "memory traffic by the counters meanwhile: NVML's share of the peak times the peak"},
   dramShare: {key: "dramShare", label: "DRAM / declared", value: i => dramOf(i), show: i => dramOf(i) === null ? "" : digits(dramOf(i)) + "x", number: true},
   dramMissing: {key: "dramMissing", label: "DRAM traffic unknown", value: i => word("no_dram", i), long: true},
-  status: {key: "status", label: "status", value: i => word("status", i)},
-  remark: {key: "remark", label: "remark", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
+  status: {key: "status", label: "status", value: i => word("status", i), about: "ok, or the kind of failure"},
+  remark: {key: "remark", label: "remark", about: "fastest of its case or tied with it; allocates: it returns memory of its own; why it failed", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
 };
 for (const clock of ["kernel", "enqueue", "call"]) {
   COLUMNS[clock] = {
@@ -119,7 +120,7 @@ const wide = i => !spanOf(i) || precisionOf(i) > judged.wide + 5e-4;  /* as roun
 const stressed = (text, first, title) => first ? [el("b", {class: "bad", title}, first), text.slice(first.length)] : text;
 const known = name => rows[name].some(value => value !== null);
 const shows = {
-  place: places.length > 1, offset: data.cases.offset.some(Boolean), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
+  place: beside.filter(one => !one).length > 1, offset: data.cases.offset.some(Boolean), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
   dramMissing: known("dram_gb_per_s"), sustained: known("sustained_gb_per_s"), energy: known("joules_per_gb"), power: known("mean_power_w"),
 };
 /* A phone shows two or three columns without scrolling: the most important ones. */

@@ -1,15 +1,19 @@
 "use strict";
 /* Actions of the reader: filter, sort, look at failures, download the data, change the theme. */
 
-/* A column with one value everywhere is left out. */
-const varies = name => rows[name].some(value => value !== rows[name][0]);
+/* A column with one value everywhere is left out; the reference beside a GPU does not count. */
+const loud = [...Array(data.count).keys()].filter(i => !beside[placeOf[i]]);
+const varies = (name, items = loud) => items.some(i => rows[name][i] !== rows[name][items[0]]);
+const clocksRun = new Set(loud.filter(done).map(clockOf));
 const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", "enqueue", "call", "extra", "energy", "remark")
   .filter(one => one.key !== "enqueue" || rows.enqueue_us.some(value => value !== null))
   .filter(one => one.key !== "call" || rows.kernel_us.some(value => value !== null))
   .filter(one => one.key !== "index" || new Set(data.cases.index_dtype).size > 1)
-  .filter(one => one.key !== "clock" || varies("clock"))
+  .filter(one => one.key !== "clock" || clocksRun.size > 1)
   .filter(one => one.key !== "status" || varies("status"))
-  .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null));
+  .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null))
+  .map(one => ["enqueue", "call"].includes(one.key) ? {...one, show: i => digits(rows[one.key + "_us"][i])} : one)
+  .map(one => one.key === "time" && clocksRun.size === 1 && known("kernel_us") ? {...one, label: `${[...clocksRun][0]} µs`} : one);
 
 /* Of each case the fastest first, what failed after it; then the backends that are not there. */
 function inOrder(items) {
@@ -17,7 +21,7 @@ function inOrder(items) {
   return [...items].sort((a, b) => placeOf[a] - placeOf[b] || rows.case[a] - rows.case[b] || last(a) - last(b) || a - b);
 }
 function drawRecords() {
-  const of = state.case === "" ? shown : shown.filter(i => rows.case[i] === Number(state.case));
+  const of = shown.filter(i => state.case === "" ? !quiet(i) : rows.case[i] === Number(state.case));
   const items = inOrder(of), box = document.getElementById("case-shown");
   const all = () => { state.case = ""; state.page = 0; writeState(); drawRecords(); };
   box.replaceChildren(...(state.case === "" ? [] : ["Only ", el("b", {}, of.length ? caseName(of[0]) : "a case that the filters hide"), " ", el("button", {type: "button", onclick: all}, "all cases")]));
@@ -27,7 +31,7 @@ function drawRecords() {
 const failuresSort = {sort: "", page: 0};
 function drawFailures() {
   const box = document.getElementById("grid-failures"), failed = shown.filter(i => !done(i));
-  if (!failed.length) { box.replaceChildren(el("p", {}, "Nothing among the records shown.")); return; }
+  if (!failed.length) { box.replaceChildren(el("p", {}, "None of the records shown failed.")); return; }
   const kinds = [...grouped(failed, i => [placeOf[i], rows.backend[i], rows.status[i], rows.reason[i]].join(" ")).values()];
   const of = (key, label, value, more) => ({key, label, value, ...more});
   const own = [
@@ -117,6 +121,9 @@ for (const link of document.querySelectorAll("[data-to]")) {
 }
 function restore() { readState(DIMENSIONS); showTheme(); drawAll(); }
 window.addEventListener("hashchange", restore);
+for (const [when, now] of [["beforeprint", true], ["afterprint", false]]) {
+  window.addEventListener(when, () => { printing = now; drawRecords(); });  /* on paper no page can be turned */
+}
 let lastWidth = innerWidth;
 window.addEventListener("resize", () => {
   if (innerWidth === lastWidth) return;

@@ -51,7 +51,7 @@ function matrixOf(place, items) {
   const head = backend => {
     const name = words.backend[backend], way = sort === backend ? (down ? "descending" : "ascending") : "none";
     const press = () => { matrixOwn.sort = way === "none" ? name : way === "ascending" ? "-" + name : ""; drawMatrix(); focusOn(`m-${place}-${backend}`); };
-    return el("th", {scope: "col", class: "number", "aria-sort": way}, el("button", {type: "button", id: `m-${place}-${backend}`, title: aboutBackend(backend), onclick: press},
+    return el("th", {scope: "col", class: "number", "aria-sort": way}, el("button", {type: "button", class: suites.has(backend) ? "own" : null, id: `m-${place}-${backend}`, title: aboutBackend(backend), onclick: press},
       mark(backend), name.split("_").map((part, k) => [k ? [el("wbr"), "_"] : null, part])));
   };
   const named = line => el("th", {scope: "row"}, el("button", {type: "button", class: "link", title: "the records of this case", onclick: () => openCase(line.i)},
@@ -70,7 +70,7 @@ const focusOn = id => { const target = document.getElementById(id); if (target) 
 
 function drawMatrix() {
   const figure = document.getElementById("figure-matrix");
-  if (!drawn.length) { figure.replaceChildren(el("p", {}, "Nothing among the records shown.")); return; }
+  if (!drawn.length) { figure.replaceChildren(el("p", {}, NOTHING)); return; }
   const all = [...grouped(drawn, i => placeOf[i])], few = all.slice(0, MOST_PANELS);
   const key = el("p", {class: "note heats"}, "as long as the fastest of the row:", [...Array(judged.steps.length + 1).keys()].flatMap(k => [" ", el("span", {class: `heat heat${k}`}, spanOfHeat(k))]));
   figure.replaceChildren(key, ...few.map(([place, items]) => matrixOf(place, items)));

@@ -2,6 +2,7 @@
 /* The plots of the records shown, each with its numbers. */
 
 const MOST_PANELS = 8;
+const NOTHING = "No record has all that was chosen; take a choice back, or show all.";
 
 function textOf(i, more = []) {
   const head = `${word("backend", i)}${places.length > 1 ? " · " + places[placeOf[i]].name : ""}\n${caseName(i)}`;
@@ -14,7 +15,14 @@ function textOf(i, more = []) {
 
 function key(items) {
   const some = [...new Set(items.map(i => rows.backend[i]))].sort(byLook);
-  return el("div", {class: "key"}, some.map(backend => el("span", {}, named(backend))));
+  return el("div", {class: "key"}, some.map(backend => el("span", {onpointerenter: event => stress(event, backend), onpointerleave: event => stress(event, null)}, named(backend))));
+}
+
+/* While a name of the key is pointed at, the other marks of its figure are faint. */
+function stress(event, backend) {
+  for (const one of event.target.closest("figure").querySelectorAll(".plot :is(.dot, .join, .whisker, .cross)")) {
+    one.classList.toggle("faint", backend !== null && !one.classList.contains("k" + backend));
+  }
 }
 
 /* Panels side by side, one for each place; those that are too many are counted below. */
@@ -27,7 +35,7 @@ function panels(items, draw) {
 
 function show(id, items, parts, label, names) {
   const figure = document.getElementById("figure-" + id);
-  if (!items.length) { figure.replaceChildren(el("p", {}, "Nothing among the records shown.")); return; }
+  if (!items.length) { figure.replaceChildren(el("p", {}, NOTHING)); return; }
   const numbers = numbersOf(figure, label, columns(...names), items);
   figure.replaceChildren(...parts.filter(Boolean), numbers);
   for (const plot of figure.querySelectorAll(".plot")) if (plot.redraw) plot.redraw();
@@ -45,6 +53,7 @@ const marked = (items, x, y, span, more) => items.filter(i => done(i) && y(i) !=
 });
 const crossed = (items, x) => items.filter(i => !done(i)).map(i => ({i, x: x(i), backend: rows.backend[i], text: () => textOf(i)}));
 
+const ALL = "all tables";
 function drawLimit() {
   const speedSpan = i => spanOf(i) ? spanOf(i).map(time => payloadBytes(i) / time / 1e3).reverse() : null;
   const draw = (items, title) => {
@@ -61,8 +70,13 @@ function drawLimit() {
       x: {label: "payload of one lookup", log: true, show: bytes}, y: {label: "GB/s of payload", log: true, show: tick},
     });
   };
+  const tables = [...new Set(drawn.map(tableName))], most = name => drawn.filter(i => tableName(i) === name).length;
+  const order = tables.sort((a, b) => most(b) - most(a)), one = state.limit === ALL || order.length < 2 ? ALL : order.includes(state.limit) ? state.limit : order[0];
+  const select = el("select", {id: "table", onchange: () => { state.limit = select.value; writeState(); drawLimit(); document.getElementById("table").focus(); }},
+    [...order, ALL].map(name => el("option", {value: name, selected: name === one}, name)));
+  const chooser = order.length < 2 ? null : el("p", {}, el("label", {for: "table"}, "Table: "), select), items = drawn.filter(i => one === ALL || tableName(i) === one);
   const legend = el("p", {class: "note"}, "▬ ceiling of the case · ● cold ○ hot · × failed · ┄ limits of the machine");
-  show("limit", drawn, [key(drawn), legend, ...panels(drawn, draw)], "Bandwidth in numbers",
+  show("limit", items, [chooser, key(items), legend, ...panels(items, draw)], "Bandwidth in numbers",
     [...CASE, "payload", "time", "precision", "speed", "ceiling", "share", "shareSpan", "peak", "remark"]);
 }
 
@@ -181,12 +195,13 @@ function drawCost() {
     const name = what => [title, what].filter(Boolean).join(" · "), ok = items.filter(done);
     if (!ok.length) return [];
     const large = ok.filter(i => axis("rows_bytes", i) >= SMALL), of = large.length ? ` (outputs from ${bytes(SMALL)})` : "";
-    const strips = [drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "x", i => word("no_memory", i), "in outputs of the lookup", false)];
+    const some = large.length ? large : ok, takesNone = some.every(i => extra(i) === 0);
+    const strips = [takesNone ? el("p", {}, name("extra memory of a lookup" + of) + ": none, of any backend.") : drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "x", i => word("no_memory", i), "in outputs of the lookup", false)];
     for (const [what, value, format, missing, label] of figures) {
       if (ok.some(i => value(i) !== null)) strips.push(drawStrip(name(what), items, value, format, i => word(missing, i), label, true));
       else if (what === "energy" || !word("device", ok[0]).startsWith("cpu")) {
-        const reasons = [...grouped(ok, i => word(missing, i))].map(([why, some]) => el("li", {}, `${why} (${many(some.length, "record")})`));
-        strips.push(el("div", {class: "plot"}, el("h4", {}, name(what)), el("p", {}, "Unknown:"), el("ul", {}, reasons)));
+        const reasons = [...grouped(ok, i => word(missing, i))].map(([why, some]) => `${why} (${many(some.length, "record")})`);
+        strips.push(el("p", {}, `${name(what)}: unknown, ${reasons.join("; ")}`));
       }
     }
     return strips;

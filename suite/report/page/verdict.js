@@ -163,6 +163,7 @@ function drawVerdicts() {
     const items = shown.filter(i => placeOf[i] === Number(card.dataset.place));
     card.hidden = !items.length;
     if (!items.length) continue;
+    card.classList.toggle("beside", quiet(items[0]));
     const turns = environmentsIn(items), each = [...grouped(items, i => rows.environment[i]).values()].map(comparedIn);
     const [first, ...rest] = turns.length ? [{top: turns.slice(0, 1), more: turns.slice(1)}, ...each] : each;
     const more = [...first.more, ...rest.flatMap(({top, more}) => [...top, ...more]), ...failuresIn(items), ...slowIn(items)];
@@ -177,4 +178,6 @@ function drawVerdicts() {
       box.querySelector("span").textContent = value === 1 ? box.dataset.one : box.dataset.many;
     }
   }
+  const box = document.getElementById("places");
+  box.classList.toggle("single", box.querySelectorAll(".card:not(.beside):not([hidden])").length < 2);
 }

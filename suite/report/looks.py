@@ -1,0 +1,39 @@
+"""Looks of backends in figures: a colour and a mark of their own, the same in every figure and page."""
+
+from __future__ import annotations
+
+import zlib
+
+COLOURS = 8
+MARKS = 8
+KNOWN = {
+    # Those that stand side by side most often have the colours that the colour-blind tell apart best.
+    "numba_cpu": 0,
+    "torch_embedding": 1,
+    "torch_index_select": 5,
+    "numpy_take": 6,
+    "torch_compile": 4,
+    "torch_index": 3,
+    "pyarrow_take": 2,
+    "jax_take": 7,
+    "cupy_rawkernel": 8,
+    "triton_gather": 9,
+    "cupy_bulk": 10,
+    "cupy_take": 11,
+    "numba_cuda": 12,
+    "warp_gather": 13,
+    "cutile_gather": 14,
+    "fbgemm_index_select": 15,
+    "onnxruntime_gather": 18,
+    "fbgemm_gather": 20,
+}
+"""A number for each backend of this tree; a new one is given a free number."""
+
+
+def look(backend: str) -> tuple[int, int]:
+    """Number of a backend's colour and of its mark; of one of another tree by its name."""
+    number = KNOWN.get(backend)
+    if number is None:
+        number = zlib.crc32(backend.encode("utf-8", "replace")) % (COLOURS * MARKS)
+    colour = number % COLOURS
+    return colour, (colour + number // COLOURS) % MARKS
