@@ -29,7 +29,7 @@ _COLUMN = 0x9E3779B1 - 2**32
 
 
 def expected(
-    rows: Array, dim: int, dtype: str, empty: Empty, chunk: int = HOST_CHUNK
+    rows: Array, dim: int, dtype: str, empty: Empty, chunk: int = HOST_CHUNK, first_column: int = 0
 ) -> Iterator[tuple[slice, Array]]:
     """The rows that a lookup of ``rows`` must return, a chunk at a time.
 
@@ -40,6 +40,7 @@ def expected(
     Args:
         rows: (n,) row numbers of any integer type, NumPy or torch.
         empty: makes int32 arrays beside them.
+        first_column: of the ``dim`` columns, where they are not all that the table has.
 
     Yields:
         Where in ``rows`` the chunk stands, and (len(chunk), dim) int32: each element's bits, sign-extended.
@@ -55,7 +56,7 @@ def expected(
         empty((step, 1)),
     )
     columns[...] = 1
-    columns = columns.cumsum(1) * _COLUMN
+    columns = (columns.cumsum(1) + first_column) * _COLUMN
     for start in range(0, len(rows), step):
         n = min(step, len(rows) - start)
         r[:n] = rows[start : start + n, None]
