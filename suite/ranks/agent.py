@@ -158,7 +158,7 @@ class Agent:
         self.store.set(stop, "")
         code = process.exit_code()
         process.kill()
-        said = process.last_line()
+        said = process.last_line().removeprefix(f"[rank{self.rank}]: ")
         kind = "error" if code == 1 else "crashed"  # Python's own end after an exception
         return self._end(kind, said if code == 1 else ended(code), notes), None
 

@@ -142,40 +142,40 @@ class Contest:
         self.ids["share"].copy_(self.torch.from_numpy(self._share(batch)))
 
     def _check(self, one: Contender, step: str, seed: int) -> None:
-        """One call each with ids as drawn, with edges of the table, and with a row of it inverted.
+        """One call each with ids as drawn, with edges of the table, and with a row of it negated.
 
         Among the edges are the first and the last row, and of each rank one that holds -0.0.
         """
         edges = ids.draw_edges(self.case, seed).astype(np.int64)
         edges[1 : 1 + len(self.zeros)] = self.zeros[: len(edges) - 1]
-        inverted = int(edges[-1])
-        for batch, row in ((self.batches[0], None), (edges, None), (edges, inverted)):
+        negated = int(edges[-1])
+        for batch, row in ((self.batches[0], None), (edges, None), (edges, negated)):
             if one.running:
                 self._probe(one, step, batch, row)
 
-    def _probe(self, one: Contender, step: str, batch: part.Ids, inverted: int | None) -> None:
+    def _probe(self, one: Contender, step: str, batch: part.Ids, negated: int | None) -> None:
         assert one.call
         self._put(batch)
-        self._invert(inverted)
+        self._negate(negated)
         self._start(one, step)
         try:
             result = one.call(self.notes.phase)
             self._wait()
         finally:
-            self._invert(inverted)
+            self._negate(negated)
         self._put(np.zeros_like(batch))  # rows fetched only now would be wrong
-        self._judge(one, self._compared(one, result, batch, inverted))
+        self._judge(one, self._compared(one, result, batch, negated))
 
-    def _invert(self, row: int | None) -> None:
+    def _negate(self, row: int | None) -> None:
         if row is not None:
-            part.invert(self.part, self.job.sharding, self.place, row)
+            part.negate(self.part, self.job.sharding, self.place, row)
             self._wait()
 
     def _compared(
-        self, one: Contender, result: Any, batch: part.Ids, inverted: int | None = None
+        self, one: Contender, result: Any, batch: part.Ids, negated: int | None = None
     ) -> Difference | None:
         right = batch if one.way.result == "all" else self._share(batch)
-        return part.differing(result, right, self.case, self.job.sharding, self.place, inverted)
+        return part.differing(result, right, self.case, self.job.sharding, self.place, negated)
 
     def _judge(self, one: Contender, mine: Difference | None) -> None:
         """What all ranks found; wrong rows are named by the ranks that hold them, if not all do."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from backends.ranks.base import Place
 from suite.cases.case import DTYPE_BYTES, Case
 from suite.engine import formula
-from suite.engine.arrays import BITS
+from suite.engine.arrays import BITS, HostArrays, protect
 from suite.ranks import split
 
 Array = Any
@@ -19,14 +19,15 @@ Ids = npt.NDArray[np.int64]
 
 
 def build(case: Case, sharding: str, place: Place) -> Array:
-    """The part that this rank holds, a torch tensor of the case's dtype on its device."""
+    """The part that this rank holds, a torch tensor of the case's dtype; on the host it is read-only."""
     import torch
 
     by_row = sharding == "row"
     size = case.vocab if by_row else case.dim
     mine = split.held(size, place.ranks, place.rank)
     shape = (mine, case.dim) if by_row else (case.vocab, mine)
-    bits = np.empty(shape, BITS[DTYPE_BYTES[case.dtype]])
+    width = DTYPE_BYTES[case.dtype]
+    bits = HostArrays().bytes(shape[0] * shape[1] * width).view(BITS[width]).reshape(shape)
     first = place.first if by_row else 0
 
     def fill(rows: slice) -> None:
@@ -36,7 +37,10 @@ def build(case: Case, sharding: str, place: Place) -> Array:
             bits[rows][where] = right
 
     formula.parallel(fill, len(bits))
-    return torch.from_numpy(bits).view(getattr(torch, case.dtype)).to(place.device)
+    part = torch.from_numpy(bits).view(getattr(torch, case.dtype)).to(place.device)
+    if place.device == "cpu":
+        protect(bits, writable=False)
+    return part
 
 
 def negative_zero(part: Array, sharding: str, place: Place) -> int:
@@ -51,14 +55,22 @@ def negative_zero(part: Array, sharding: str, place: Place) -> int:
     return int(found[0]) + (place.first if sharding == "row" else 0) if len(found) else -1
 
 
-def invert(part: Array, sharding: str, place: Place, row: int) -> None:
-    """Invert every bit of a row of the table, where this rank holds it; twice is nothing."""
+def negate(part: Array, sharding: str, place: Place, row: int) -> None:
+    """Flip the sign bits of a row of the table, where this rank holds it; twice is nothing.
+
+    Not all bits, as an exponent of ones is a NaN, which a sum with zeros need not keep.
+    """
     import torch
 
     mine = row - place.first if sharding == "row" else row
     if 0 <= mine < len(part):
-        seen = part[mine].view(torch.uint8)
-        seen.copy_(~seen)
+        whole = part.view(getattr(torch, BITS[part.element_size()]))
+        on_host = whole.device.type == "cpu"
+        if on_host:
+            protect(whole.numpy(), writable=True, only=whole[mine].numpy())
+        whole[mine] ^= torch.iinfo(whole.dtype).min
+        if on_host:
+            protect(whole.numpy(), writable=False, only=whole[mine].numpy())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +88,12 @@ class Difference:
 
 
 def differing(
-    result: Array, ids: Ids, case: Case, sharding: str, place: Place, inverted: int | None = None
+    result: Array, ids: Ids, case: Case, sharding: str, place: Place, negated: int | None = None
 ) -> Difference | None:
     """How a result differs from the rows of these ids; None if in no bit.
 
     Args:
-        inverted: a row whose bits are inverted in the table.
+        negated: a row whose signs are flipped in the table.
     """
     import torch
 
@@ -96,7 +108,7 @@ def differing(
     wrong = np.zeros(shape, bool)
     zeros = 0
     for where, right in formula.expected(ids, case.dim, case.dtype, _empty):
-        right[ids[where] == inverted] ^= -1
+        right[ids[where] == negated] ^= np.iinfo(width).min
         differs = bits[where] != right
         signed = differs & (right == np.iinfo(width).min) & (bits[where] == 0)
         zeros += int(signed.sum())
