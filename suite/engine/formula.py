@@ -48,13 +48,8 @@ def expected(
     """
     shift = 32 - 8 * DTYPE_BYTES[dtype]
     step = min(max(1, chunk // dim), len(rows))
-    columns, x, t, r, s = (
-        empty((1, dim)),
-        empty((step, dim)),
-        empty((step, dim)),
-        empty((step, 1)),
-        empty((step, 1)),
-    )
+    columns, x, t = empty((1, dim)), empty((step, dim)), empty((step, dim))
+    r, s = empty((step, 1)), empty((step, 1))
     columns[...] = 1
     columns = (columns.cumsum(1) + first_column) * _COLUMN
     for start in range(0, len(rows), step):

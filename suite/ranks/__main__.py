@@ -1,4 +1,4 @@
-"""Lookups over ranks: torchrun --nproc-per-node N -m suite.ranks --model llama-3-70b --sharding row,column"""
+"""Lookups of one table over ranks, each started by torchrun or srun: python -m suite.ranks"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from time import perf_counter  # bound before a way could put another in its pla
 from typing import Any
 
 import numpy as np
+import psutil
 
 from backends.base import BackendUnavailable, Unsupported
 from backends.ranks import load
@@ -28,6 +29,8 @@ BATCHES = 16
 TURN_S = 0.02
 MOST_SAMPLES = 64
 MIN_ROUNDS, MAX_ROUNDS = 6, 200
+COUNTED_BYTES, MOST_COUNTED = 2**25, 200
+"""Sent while the interfaces' counters are watched, and the most lookups that takes."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Contender:
         status: ``ok``, ``inexact`` (right but for the sign of zeros), or how it failed, and then its reason.
         samples_s: by round, from the common start until this rank has its rows, one a lookup.
         lookup_s, exchange_s: of one lookup a round, with a wait for the device after each phase.
+        sent_bytes: that the network interfaces of this host sent in a lookup.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Contender:
     samples_s: list[list[float]] = field(default_factory=list)
     lookup_s: list[float] = field(default_factory=list)
     exchange_s: list[float] = field(default_factory=list)
+    sent_bytes: float | None = None
 
     @property
     def running(self) -> bool:
@@ -92,6 +97,8 @@ class Contest:
         for one in self._running():
             self._warm_up(one)
         self._rounds()
+        for one in self._running():
+            self._count(one)
         for one in self._running():
             self._check(one, "check again", self.job.seed + 1)
         return self.contenders
@@ -242,6 +249,18 @@ class Contest:
         self._judge(one, self._compared(one, result, self.batches[self.at]))
         if one.running:
             self._apart(one)
+
+    def _count(self, one: Contender) -> None:
+        """Count what the interfaces of this host send while so many lookups follow each other."""
+        assert one.call
+        wire = one.way.wire_bytes(self.place, self.case.row_bytes, self.case.batch)
+        calls = max(4, min(MOST_COUNTED, round(COUNTED_BYTES / max(wire, 1.0))))
+        self._start(one, "count")
+        before = psutil.net_io_counters().bytes_sent
+        for _ in range(calls):
+            one.call(self.notes.phase)
+        self._start(one, "count")
+        one.sent_bytes = (psutil.net_io_counters().bytes_sent - before) / calls
 
     def _apart(self, one: Contender) -> None:
         """One call whose phases are waited for, and timed apart."""

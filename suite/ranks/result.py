@@ -38,11 +38,13 @@ class Rank:
     Attributes:
         samples_s: by round, one a lookup, from the common start until this rank had its rows.
         lookup_s, exchange_s: of one lookup a round, whose phases were waited for.
+        sent_bytes: that the network interfaces of its host sent in a lookup, for whichever rank or process.
     """
 
     samples_s: tuple[tuple[float, ...], ...]
     lookup_s: tuple[float, ...]
     exchange_s: tuple[float, ...]
+    sent_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _results(contest: Contest) -> tuple[Result, ...]:
     distinct, imbalance = _of_the_ids(contest)
     found = []
     for one in contest.contenders:
-        times = tuple(map(tuple, one.samples_s)), tuple(one.lookup_s), tuple(one.exchange_s)
+        times = tuple(map(tuple, one.samples_s)), tuple(one.lookup_s), tuple(one.exchange_s), one.sent_bytes
         ranks = tuple(Rank(*each) for each in contest.of_all(times))
         shares = distinct["share" if one.way.ids == "share" else "all"]
         wire = one.way.wire_bytes(place, case.row_bytes, round(shares))

@@ -32,7 +32,7 @@ class Bad(MaskedAllReduceBits):
 
         def call(phase):
             calls.append(1)
-            if place.rank == 1 and len(calls) == {at}:
+            if place.rank == 1 and len(calls) >= {at}:
                 {does}
             return inner(phase)
 
@@ -44,13 +44,13 @@ def run(folder: Path, *words: str, ranks: int = 2) -> tuple[subprocess.Completed
     """A run over ranks of one small table, and its results."""
     out = folder / "results.json"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)]
-    table = ["--vocab", "999", "--dim", "16", "--batch", "64", "--limit", "1s", "--timeout", "5s"]
+    table = ["--vocab", "999", "--dim", "16", "--batch", "64", "--limit", "1s", "--timeout", "15s"]
     done = subprocess.run(
         [*torchrun, "-m", "suite.ranks", *table, "--out", str(out), *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     return done, json.loads(out.read_text())["results"] if out.exists() else []
@@ -74,7 +74,7 @@ def left() -> list[str]:
 
 BAD = {
     "dies": ("os.kill(os.getpid(), 11)", "crashed", "rank 1: ended by signal 11 (SIGSEGV), in: "),
-    "hangs": ("time.sleep(600)", "timed_out", "rank 1: took longer than 5 s, in: "),
+    "hangs": ("time.sleep(600)", "timed_out", "rank 1: took longer than 15 s, in: "),
     "raises": ("raise ValueError('no luck')", "error", "rank 1: ValueError: no luck, in: "),
     "writes": ("part[:] = 0", "crashed", "rank 1: ended by signal 11 (SIGSEGV), in: "),
     "lies": ("return lying(phase)", "wrong", "on ranks 0, 1: row "),
