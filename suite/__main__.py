@@ -8,6 +8,7 @@ COMMANDS = {
     "run": "measure this machine: the CPU, or a GPU with --gpu 0",
     "report": "show runs as tables, as a page, as CSV and more",
     "compare": "compare two runs, environments or backends, case by case",
+    "ranks": "measure the lookup of a table that is split over processes",
     "doctor": "say what on this machine makes measurements noisy",
     "claims": "measure what people say of embedding lookup",
 }

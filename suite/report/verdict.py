@@ -31,6 +31,7 @@ PHRASES = {
     "all open": "{what}: open in all of {cases}{open}",
     "open": ", {number} open",
     "takes": "{name} takes {ratio}x as long as {base} ({within})",
+    "takes in two": "{name} takes {first}x and {second}x as long as {base} in 2 cases",
     "no clear difference": "{name}: no clear difference from {base} (takes {ratio}x as long; {within})",
     "span": "{low}x to {high}x",
     "no span": "too little for an interval",
@@ -69,6 +70,9 @@ class Standing:
 
     def words(self, base: str, floor: float) -> str:
         """How long it takes, as a multiple of what the other takes; that it may be as long, where it may."""
+        if len(self.ratios) == 2:  # too few for an average that says anything
+            first, second = map(digits, self.ratios)
+            return say("takes in two", name=self.name, first=first, second=second, base=base)
         within = say(
             "over many" if len(self.ratios) > 1 else "over one",
             span=_span(self.ratio),

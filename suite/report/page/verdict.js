@@ -63,18 +63,20 @@ function standingsOf(items, base) {
   const by = grouped(items.filter(decides), i => rows.backend[i]), found = [];
   const bases = new Map((by.get(base) || []).map(i => [rows.case[i], i]));
   for (const [backend, some] of by) {
-    const each = backend === base ? [] : some.filter(i => bases.has(rows.case[i])).map(i => against(i, bases.get(rows.case[i])));
+    const own = new Map(some.map(i => [rows.case[i], i]));
+    const each = backend === base ? [] : [...bases].filter(([of]) => own.has(of)).map(([of, i]) => against(own.get(of), i));
     const n = each.length;
     if (!n) continue;
     const logs = each.map(({log}) => log), mean = logs.reduce((a, b) => a + b) / n;
     const spread = Math.sqrt(logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (n - 1) / n);
     const half = n > 1 ? judged.t[n - 2] * spread : 0, {low, high} = n > 1 ? {low: mean - half, high: mean + half} : each[0];
-    found.push({backend, cases: n, value: mean, low, high, least: Math.min(...logs), most: Math.max(...logs)});
+    found.push({backend, cases: n, logs, value: mean, low, high, least: Math.min(...logs), most: Math.max(...logs)});
   }
   return found.sort((a, b) => a.value - b.value || (words.backend[a.backend] < words.backend[b.backend] ? -1 : 1));
 }
 const factor = log => digits(Math.exp(log / 1e6));
-function inWords({backend, cases, value, low, high, least, most}, base, floor) {
+function inWords({backend, cases, logs, value, low, high, least, most}, base, floor) {
+  if (cases === 2) return say("takes in two", {name: words.backend[backend], first: factor(logs[0]), second: factor(logs[1]), base: words.backend[base]});
   const bound = 1e6 * Math.log(1 + floor), clear = low > bound || high < -bound;
   const span = isFinite(low) && isFinite(high) ? say("span", {low: factor(low), high: factor(high)}) : say("no span");
   const within = say(cases > 1 ? "over many" : "over one", {span, cases: many(cases, "case"), least: factor(least), most: factor(most)});
