@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from suite.claims import plots
-from suite.claims.finding import Cell, Finding, Plot, plotted
+from suite.claims.finding import Cell, Finding, Plot
 from suite.records.record import Environment
 from suite.report.page.html import STYLE, machine, part, policy
 from suite.text import plain
@@ -26,7 +26,7 @@ def html(findings: Sequence[Finding], device: str, environment: Environment) -> 
 
     loader = jinja2.FileSystemLoader(_HERE)
     templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    templates.filters.update(cell=cell, plain=plain, plotted=plotted)
+    templates.filters.update(cell=cell, plain=plain)
     style = part(STYLE) + _own_style()
     groups = [(title, [f for f in findings if f.group == group]) for group, title in TITLES.items()]
     return templates.get_template("page.html").render(

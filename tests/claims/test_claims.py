@@ -326,6 +326,25 @@ def test_the_page_is_quiet_fits_and_runs_nothing(
     assert browser.run("getComputedStyle(document.querySelector('svg text')).fill") != "none"
 
 
+def test_on_a_phone_tables_are_folded_and_words_stay_whole(browser: Browser, tmp_path: Path) -> None:
+    rows = (
+        ("torch_embedding", 1, "±0.8%"),
+        ("a sentence of several words, of which none is split", 2, "±1%"),
+    )
+    long = replace(FINDING, tables=(Table("t", ("name", "n", "±"), rows),))
+    file = tmp_path / "page.html"
+    file.write_text(page(long), encoding="utf-8")
+    browser.open(file.as_uri(), width=390, phone=True)
+    folds = "[...document.querySelectorAll('article table')].map(t => !t.closest('details').open)"
+    assert browser.run(folds) == [True]
+    browser.run("document.querySelectorAll('article details').forEach(d => { d.open = true; })")
+    lines = "c => c.getClientRects().length && c.getBoundingClientRect().height"
+    cells = browser.run(f"[...document.querySelectorAll('article td')].map({lines})")
+    assert max(cells[:3]) < 40, "a name, a number and a spread have a line each"
+    assert browser.run("document.documentElement.scrollWidth") <= 390
+    assert browser.run("document.querySelector('article a[href=\"#top\"]').textContent") == "All claims"
+
+
 def test_a_plot_s_table_has_every_point() -> None:
     plot = replace(PLOT, series=(Series("a", (Point(1, 2.5), Point(8, 3.0))), Series("b", (Point(8, 4.0),))))
     assert plotted(plot) == Table("Speed (GB/s)", ("batch", "a", "b"), ((1, 2.5, None), (8, 3.0, 4.0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
 from suite import stats
@@ -36,13 +37,16 @@ def findings(target: Target, seconds: float) -> list[Finding]:
 
 
 def _index(target: Target, measured: Lookups) -> Finding:
-    ratios: dict[int, Estimate] = {}
+    ratios: dict[str, dict[int, Estimate]] = defaultdict(dict)
+    for (distribution, batch, name), outcome in sorted(measured.outcomes.items()):
+        ratio = lookups.slower(outcome)
+        if distribution == "uniform" and ratio is not None:
+            ratios[name][batch] = ratio
     rows = []
     for batch, outcome in _fastest(measured):
         ratio = lookups.slower(outcome)
         if ratio is None:
             continue
-        ratios[batch] = ratio
         time, copy = comparison.median(outcome), comparison.median(outcome).value / ratio.value
         rows.append((batch, outcome.backend, time.value * 1e6, copy * 1e6, ratio.value, spread(ratio)))
     headings = ("batch", "fastest lookup", "lookup (µs)", "copy of its rows (µs)", "lookup / copy", "±")
@@ -81,7 +85,7 @@ def _bandwidth(target: Target, measured: Lookups) -> Finding:
     text = tuple(_text_plot(measured))
     return finding(
         "bandwidth",
-        rules.bandwidth(speeds, largest),
+        rules.bandwidth(speeds, largest, sorted({outcome.backend for outcome in best.values()})),
         rule=rules.BANDWIDTH,
         tables=(
             _speed_table(best, speeds, copies),

@@ -17,15 +17,19 @@ INSTANT_S = 1e-3
 SMALL_SHARE = 0.01
 IN_PROPORTION = 4.0
 
+CALLED = "torch_embedding"
+"""The backend that is what people call: claims of what people do are judged by it."""
+
 SIZE = (
     f"TRUE if the memory that the table takes is within {SAME_BYTES:.0%} of vocab × dim × bytes of an "
     "element, and the whole table fits in the memory that is free here. FALSE if it takes more or less than "
     "that. IT DEPENDS if it does not fit here."
 )
 INDEX = (
-    f"TRUE if at every batch measured the fastest lookup takes at most {NEAR_COPY:g} times as long as a "
-    "contiguous copy of the same rows that took turns with it: then no time is left for anything but moving "
-    f"bytes. FALSE if it takes longer at every batch. IT DEPENDS otherwise."
+    f"Judged by {CALLED}, which is what people call; beside it stands a kernel of this suite, as far as one "
+    f"can get. TRUE if at every batch measured it takes at most {NEAR_COPY:g} times as long as a contiguous "
+    "copy of the same rows that took turns with it: then no time is left for anything but moving bytes. "
+    "FALSE if it takes longer at every batch. IT DEPENDS otherwise."
 )
 BANDWIDTH = (
     f"A batch is bound by bandwidth if the fastest lookup moves its bytes at {HALF:.0%} or more of the speed "
@@ -93,31 +97,50 @@ def size(formula_bytes: int, measured_formula_bytes: int, allocated_bytes: int, 
     return Ruling("TRUE", number, f"{exact}, and {rest}")
 
 
-def index(ratios: Mapping[int, Estimate]) -> Ruling:
-    """Judge by how many times longer the lookup takes than a copy of its rows, for each batch."""
+def index(of: Mapping[str, Mapping[int, Estimate]]) -> Ruling:
+    """Judge by how many times longer what people call takes than a copy of its rows.
+
+    Args:
+        of: for each backend, by batch; the others' figures stand beside it.
+    """
+    judged = CALLED if CALLED in of else next(iter(of))
+    ratios = of[judged]
     far = sorted(batch for batch, ratio in ratios.items() if ratio.value > NEAR_COPY)
     best, worst = (pick(ratios, key=lambda b: ratios[b].value) for pick in (min, max))
-    number = f"{digits(ratios[best].value)} to {digits(ratios[worst].value)} × a copy"
+    order = sorted(of, key=lambda name: name != judged)
+    number = "; ".join(f"{name} {_span(of[name])} × a copy" for name in order)
     if not far:
-        return Ruling("TRUE", number, "at every batch it takes about as long as copying the same bytes")
+        return Ruling(
+            "TRUE", number, f"at every batch {judged} takes about as long as copying the same bytes"
+        )
     ends = f"{digits(ratios[worst].value)} times at batch {worst:,}, {digits(ratios[best].value)} at {best:,}"
     if len(far) == len(ratios):
-        return Ruling("FALSE", number, f"it always takes longer than copying the same bytes: {ends}")
+        return Ruling("FALSE", number, f"{judged} always takes longer than copying the same bytes: {ends}")
     where = ", ".join(f"{batch:,}" for batch in far)
     near = f"{len(ratios) - len(far)} of {len(ratios)} batches"
-    why = f"about as long as a copy of the same bytes at {near}, but not at {where}: {ends}"
+    why = f"{judged} takes about as long as a copy of the same bytes at {near}, but not at {where}: {ends}"
     return Ruling("IT DEPENDS", number, why)
 
 
-def bandwidth(speeds: Mapping[int, Estimate], copy_per_s: float) -> Ruling:
-    """Judge by the bytes a second that the lookup moved at each batch, against the largest copy's."""
+def _span(ratios: Mapping[int, Estimate]) -> str:
+    values = [ratio.value for ratio in ratios.values()]
+    return f"{digits(min(values))} to {digits(max(values))}"
+
+
+def bandwidth(speeds: Mapping[int, Estimate], copy_per_s: float, names: Sequence[str]) -> Ruling:
+    """Judge by the bytes a second that the lookup moved at each batch, against the largest copy's.
+
+    Args:
+        names: the fastest backends, whose lookups these are.
+    """
+    by = " or ".join(names)
     begins = half_length.crossing(speeds, HALF * copy_per_s)
     shares = {batch: speed.value / copy_per_s for batch, speed in speeds.items()}
     if begins is None:
         why = f"no batch up to {max(speeds):,} reaches half of a copy's {digits(copy_per_s / 1e9)} GB/s"
-        return Ruling("FALSE", f"{max(shares.values()):.0%} of a copy at best", why)
+        return Ruling("FALSE", f"{by}: {max(shares.values()):.0%} of a copy at best", why)
     if begins <= min(speeds):
-        number = f"{min(shares.values()):.0%} of a copy at least"
+        number = f"{by}: {min(shares.values()):.0%} of a copy at least"
         return Ruling("TRUE", number, "every batch measured is bound by bandwidth")
     smallest = min(speeds)
     why = (
@@ -125,14 +148,16 @@ def bandwidth(speeds: Mapping[int, Estimate], copy_per_s: float) -> Ruling:
         f"{smallest:,} moves its bytes at {share(shares[smallest])} of a copy's "
         f"{digits(copy_per_s / 1e9)} GB/s"
     )
-    return Ruling("IT DEPENDS", f"from {ids(begins)} on", why)
+    return Ruling("IT DEPENDS", f"{by}: from {ids(begins)} on", why)
 
 
 def instant(times: Mapping[int, Estimate]) -> Ruling:
     """Judge by the lookup's time, for each number of tokens."""
     slow = sorted(n for n, time in times.items() if time.value > INSTANT_S)
     few, many = min(times), max(times)
-    ends = f"{time_of(times[few].value)} for {few:,}, {time_of(times[many].value)} for {many:,} tokens"
+    ends = (
+        f"{CALLED}: {time_of(times[few].value)} for {few:,}, {time_of(times[many].value)} for {many:,} tokens"
+    )
     if not slow:
         return Ruling("TRUE", ends, f"at most {time_of(INSTANT_S)} at every number of tokens")
     if len(slow) == len(times):
@@ -162,7 +187,7 @@ def cheapest(passes: Mapping[int, tuple[Estimate, Sequence[Part]]]) -> Ruling:
     less = {n: cheaper(lookup, parts) for n, (lookup, parts) in passes.items()}
     least = not any(less.values())
     most = max(shares, key=lambda n: shares[n])
-    number = f"{'at most ' if most in bound else ''}{share(shares[most])} of a forward pass"
+    number = f"{'at most ' if most in bound else ''}{share(shares[most])} of a forward pass ({CALLED})"
     rank = "no other step is cheaper" if least else f"cheaper for one call: {_cheaper_words(less)}"
     verdict: Verdict = (
         "TRUE" if never and least else "FALSE" if never is False and not least else "IT DEPENDS"
@@ -179,7 +204,7 @@ def _cheaper_words(less: Mapping[int, Sequence[str]]) -> str:
 def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Ruling:
     """Judge by (backward + update) / forward for each batch, with the dense and with the sparse gradient."""
     most = max(dense, key=lambda n: dense[n])
-    number = f"up to {factor(dense[most])} × the forward (dense)"
+    number = f"{CALLED}: up to {factor(dense[most])} × the forward (dense)"
     ends = f"dense {_ends(dense)}, sparse {_ends(sparse)}"
     if all(ratio <= IN_PROPORTION for ratio in dense.values()):
         return Ruling("TRUE", number, f"backward and update stay in proportion to the lookup: {ends}")

@@ -53,8 +53,13 @@ def test_size_of_a_part_is_held_against_the_part() -> None:
     ],
 )
 def test_index_is_judged_by_its_rule(values: tuple[float, ...], verdict: str) -> None:
-    judged = rules.index(ratios(*values))
-    assert judged.verdict == verdict
+    own = ratios(1.0, 1.0, 1.0, 1.1)
+    judged = rules.index({"numba_cpu": own, "torch_embedding": ratios(*values)})
+    assert judged.verdict == verdict, "judged by what people call"
+    assert judged.number.startswith("torch_embedding 1.") and judged.number.endswith(
+        " × a copy; numba_cpu 1.00 to 1.10 × a copy"
+    )
+    assert judged == rules.index({"torch_embedding": ratios(*values), "numba_cpu": own})
     if verdict == "IT DEPENDS":
         far = [f"{b:,}" for b, v in zip(BATCHES, values, strict=True) if v > 1.25]
         assert f"not at {', '.join(far)}:" in judged.why
@@ -71,8 +76,8 @@ def test_index_is_judged_by_its_rule(values: tuple[float, ...], verdict: str) ->
     ],
 )
 def test_bandwidth_is_judged_by_its_rule(values: tuple[float, ...], verdict: str, number: str) -> None:
-    judged = rules.bandwidth(ratios(*(v * 1e9 for v in values)), 100e9)
-    assert (judged.verdict, judged.number) == (verdict, number)
+    judged = rules.bandwidth(ratios(*(v * 1e9 for v in values)), 100e9, ["numba_cpu"])
+    assert (judged.verdict, judged.number) == (verdict, f"numba_cpu: {number}")
 
 
 def test_the_crossing_is_on_a_straight_line_between_logarithms() -> None:
@@ -109,7 +114,8 @@ def test_the_fit_finds_fixed_cost_and_speed() -> None:
     ],
 )
 def test_instant_is_judged_by_its_rule(seconds: tuple[float, ...], verdict: str) -> None:
-    assert rules.instant(ratios(*seconds)).verdict == verdict
+    judged = rules.instant(ratios(*seconds))
+    assert judged.verdict == verdict and judged.number.startswith("torch_embedding: ")
 
 
 Passes = dict[int, tuple[Estimate, list[Part]]]
