@@ -14,12 +14,12 @@ import pandas as pd
 from suite.analysis import outcomes, speed
 from suite.analysis.columns import Column, columns
 from suite.analysis.fields import COLUMNS
-from suite.analysis.folders import Given, expand, names
+from suite.analysis.folders import Given, expand
 from suite.analysis.outcomes import Results
 from suite.analysis.speed import Metered
 from suite.cases.case import AXES
 from suite.records.record import Environment, Record
-from suite.records.store import Run, StoreError
+from suite.records.store import StoreError
 
 HEAD = (
     *("run", "measurement", "pass", "role", "backend", "environment", "device", *AXES),
@@ -66,10 +66,8 @@ def samples(*patterns: Given) -> pd.DataFrame:
     """
     rounds: list[_Round] = []
     problems: list[str] = []
-    folders = expand(patterns)
-    for folder, name in zip(folders, names(folders), strict=True):
+    for name, run in outcomes.parts(expand(patterns), problems).items():
         try:
-            run = Run.open(folder)
             records = []
             for item in run.read():
                 if isinstance(item, Record):

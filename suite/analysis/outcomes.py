@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from suite.analysis import reduce, speed
-from suite.analysis.folders import Given, expand, names
+from suite.analysis.folders import Given, expand, names, part_name
 from suite.analysis.outcome import NO_SPREADS, Key, Outcome, Spreads
 from suite.analysis.passes import counted, kind_of, merged, spreads_of
 from suite.analysis.reduce import Timings
@@ -56,16 +56,41 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
     Raises:
         StoreError: nothing can be shown; a line for each thing that is wrong.
     """
+    notes: list[str] = []
+    runs = parts(expand(patterns), notes)
+    fullest = speed.fullest(run.environment for run in runs.values()) if together else {}
+    results = _read(runs, fullest, notes)
+    if not results.outcomes:
+        raise StoreError("\n".join(results.notes) or "no run given; give a folder that suite.run made")
+    return results
+
+
+def read_part(run: Run) -> Results:
+    """Read one run in one environment; it may hold no records yet."""
+    return _read({run.path.resolve().name: run}, {}, [])
+
+
+def parts(folders: Sequence[Path], notes: list[str]) -> dict[str, Run]:
+    """The runs in folders by name, each once for every environment it went on in; of others a note."""
+    runs: dict[str, Run] = {}
+    for folder, name in zip(folders, names(folders), strict=True):
+        try:
+            found = Run.parts(folder)
+        except StoreError as error:
+            notes.append(str(error))
+            continue
+        several = len(found) > 1
+        runs |= {part_name(name, run.number) if several else name: run for run in found}
+    return runs
+
+
+def _read(runs: Mapping[str, Run], fullest: speed.Fullest, notes: list[str]) -> Results:
     environments: dict[str, Environment] = {}
     outcomes: list[Outcome] = []
     speeds: dict[str, tuple[Moment, ...]] = {}
     full_speed_s: dict[str, References] = {}
-    notes: list[str] = []
-    folders = expand(patterns)
-    fullest = speed.fullest(_environments(folders)) if together else {}
-    for folder, name in zip(folders, names(folders), strict=True):
+    for name, run in runs.items():
         try:
-            run = Run.open(folder)
             with uncollected():
                 known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
                 own, judged = _outcomes(run, name, known, notes)
@@ -74,18 +99,10 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
             notes.append(str(error))
             continue
         if not own:
-            notes.append(f"{folder}: holds no records; nothing of it to show")
+            notes.append(f"{run.path}: holds no records; nothing of it to show")
         environments[name] = run.environment
         outcomes += own
-    if not outcomes:
-        raise StoreError("\n".join(notes) or "no run given; give a folder that suite.run made")
     return Results(environments, tuple(outcomes), tuple(notes), speeds, full_speed_s)
-
-
-def _environments(folders: Iterable[Path]) -> Iterator[Environment]:
-    for folder in folders:
-        with contextlib.suppress(StoreError):
-            yield Run.open(folder).environment
 
 
 @contextlib.contextmanager

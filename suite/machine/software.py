@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -41,6 +42,16 @@ _CODE = (
     "tests/run/test_benchmarks.py",
 )
 """What measures, and what is measured."""
+
+
+def code_digest(place: Path = _HERE) -> str:
+    """What tells this code of the suite and its backends from any other, committed or not."""
+    found = hashlib.sha256()
+    for folder in ("suite", "backends"):
+        for file in sorted((place / folder).rglob("*.py")):
+            found.update(f"{file.relative_to(place)}\n".encode())
+            found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:16]
 
 
 def versions(packages: Iterable[str]) -> dict[str, Fact]:

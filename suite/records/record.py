@@ -190,6 +190,9 @@ class Environment:
         environments: of each Python environment that took turns: its interpreter and versions of packages.
         whose: of each backend, whose code a lookup is: a call of a ``library``, a kernel of this ``suite``,
             or ``other``.
+        digests: what tells the contents of its inputs from others: of the ``suite``'s code, of ``ids NAME``
+            and ``ids text``, of each ``backend NAME`` and what it imports from beside it.
+        requires: of each backend, the distributions it needs, as it names them.
     """
 
     created: str
@@ -211,6 +214,8 @@ class Environment:
     full_speed_s: dict[str, Fact] = field(default_factory=dict)
     environments: dict[str, dict[str, Fact]] = field(default_factory=dict)
     whose: dict[str, Fact] = field(default_factory=dict)
+    digests: dict[str, Fact] = field(default_factory=dict)
+    requires: dict[str, Fact] = field(default_factory=dict)
 
 
 T = TypeVar("T", Record, Environment)

@@ -15,6 +15,7 @@ from suite.machine import cpu, environment
 from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.environments import facts_of
+from suite.run.inputs import digests
 from suite.run.schedule import digest
 from suite.telemetry import observer
 from suite.worker.crew import Crew
@@ -113,5 +114,11 @@ class Launch:
             packages=packages,
             gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )
-        whose: dict[str, Fact] = {b.name: describe(b).whose for b in sorted(backends, key=lambda b: b.name)}
-        return replace(where, environments=facts_of(request, packages), whose=whose)
+        known = {b.name: describe(b) for b in sorted(backends, key=lambda b: b.name)}
+        return replace(
+            where,
+            environments=facts_of(request, packages),
+            whose={name: described.whose for name, described in known.items()},
+            digests=digests(request.cases, backends),
+            requires={name: " ".join(described.packages) for name, described in known.items()},
+        )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from suite.cases import formats, ids
-from suite.run.__main__ import _check_ids
+from suite.run.inputs import with_ids
 from suite.run.options import parse
 from tests.support.commands import SMALL, nothing_left, refused
 
@@ -257,7 +257,7 @@ def test_of_a_trace_the_indices_are_taken_and_the_rest_is_named(
     path = tmp_path / "trace.npz"
     np.savez(path, **TRACE)
     assert ids.read_file(str(path)).tolist() == [3, 1, 4]
-    _check_ids(parse([*SMALL, "--batch", "2,4,8", "--indices", str(path)]))
+    with_ids(parse([*SMALL, "--batch", "2,4,8", "--indices", str(path)]))
     said = capsys.readouterr().err.splitlines()
     assert (
         f"{path}: offsets, weights not used; its ids are looked up one by one, as no bags are measured"
@@ -270,7 +270,7 @@ def test_ids_enough_for_every_batch_are_no_news(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "ids.txt"
     path.write_text("3 1 4 1")
     request = parse([*SMALL, "--batch", "2,4", "--indices", str(path)])
-    _check_ids(request)
+    with_ids(request)
     assert capsys.readouterr().err == ""
 
 

@@ -197,7 +197,8 @@ def passes(
     Args:
         environments: by name, how many times longer the backends take in it. slowness: as in ``metered``.
     """
-    made, at_s = Run.create(path, environment), 0.0
+    named = {name: {"version": "3.14.0"} for name in environments if name is not None}
+    made, at_s = Run.create(path, replace(environment, environments=named)), 0.0
     for number in range(1, count + 1):
         for place, case in enumerate(cases):
             some = [
