@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print_backends(request)
             return DONE
-        request = with_ids(request)
+        request, notes = with_ids(request)
+        _say(notes)
         tasks = tasks_of(request)
         if request.dry_run:
             _print_plan(request, tasks)
@@ -75,6 +76,11 @@ def _with_its_options(request: Request, argv: Sequence[str]) -> Request:
         raise BadRequest(f"{said}: {' '.join(began)}") from None
 
 
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(plain(line), file=sys.stderr)
+
+
 def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
     for name, python in request.environments:
         print(f"environment {name}  {python}")
@@ -92,7 +98,7 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.run.passes import Passes
 
     if gone := taken_away(os.environ):
-        print(plain(f"run: measured without {', '.join(gone)}; suite.doctor says why"), file=sys.stderr)
+        _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
     budget = _budget(request, len(tasks))
     launch = Launch(request, tasks, _gpu(request))
     crew = launch.crew()
@@ -123,7 +129,7 @@ def _report(run: Run, request: Request) -> int:
     print(f"\n{run.path}")
     short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)
     if short:
-        print(plain(short), file=sys.stderr)
+        _say([short])
     wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
     return CHECK_FAILED if wrong or short else DONE
 
@@ -163,13 +169,15 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     missing = now.gpu.get("nvml_missing")
     if missing:
         message = f"gpu {request.gpu}: NVML does not report {missing}; timings are unaffected"
-        print(plain(message), file=sys.stderr)
+        _say([message])
     if request.resume is None:
         run = Run.create(request.out or _folder(now, launch.gpu), now)
         if now.commit == "unknown":
-            print(plain(f"run: its commit is unknown: {why_unknown()}"), file=sys.stderr)
+            _say([f"run: its commit is unknown: {why_unknown()}"])
         return run
-    return going_on(request.resume, now, request.anyway)
+    run, why_apart = going_on(request.resume, now, request.anyway)
+    _say(filter(None, [why_apart]))
+    return run
 
 
 def _folder(now: Environment, gpu: CudaDevice | None) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from backends import Choice
 from suite.command import BadRequest
 from suite.machine.software import code_digest
 from suite.records.record import Fact
-from suite.text import plain
 from suite.units import count
 
 if TYPE_CHECKING:
@@ -19,19 +17,19 @@ if TYPE_CHECKING:
     from suite.run.options import Request
 
 
-def with_ids(request: Request) -> Request:
+def with_ids(request: Request) -> tuple[Request, list[str]]:
     """The request, its cases named by the ids in its file: other ids are another case.
 
-    Says on standard error what of the file is not used, and which batches repeat it.
+    And a line each on what of the file is not used, and on batches that repeat it.
 
     Raises:
         BadRequest: the file holds no ids, or some that a table of the cases has no row for.
     """
     if request.ids_file is None:
-        return request
+        return request, []
     from suite.cases import formats, ids
 
-    path = request.ids_file
+    path, notes = request.ids_file, list[str]()
     try:
         given = ids.read_file(path)
     except ValueError as error:
@@ -42,15 +40,13 @@ def with_ids(request: Request) -> Request:
             raise BadRequest(f"{path}: {reason}; give ids of that table, or its --vocab")
     if others := formats.beside(path):
         what = f"{', '.join(others)} not used; its ids are looked up one by one, as no bags are measured"
-        print(plain(f"{path}: {what}"), file=sys.stderr)
+        notes.append(f"{path}: {what}")
     if longer := sorted({case.batch for case in request.cases if case.batch > len(given)}):
         batches = f"a batch of {', '.join(map(str, longer))} repeats them"
-        print(plain(f"{path}: holds {count(len(given), 'id')}; {batches}"), file=sys.stderr)
+        notes.append(f"{path}: holds {count(len(given), 'id')}; {batches}")
     known = ids.digest(given)
-    return replace(
-        request,
-        cases=tuple(replace(c, distribution=f"{c.distribution}@{known}") for c in request.cases),
-    )
+    cases = tuple(replace(case, distribution=f"{case.distribution}@{known}") for case in request.cases)
+    return replace(request, cases=cases), notes
 
 
 def digests(cases: Iterable[Case], backends: Iterable[Choice]) -> dict[str, Fact]:

@@ -91,18 +91,7 @@ class Launch:
             BadRequest: an environment that was given can't run the suite's workers.
         """
         request = self.request
-        settings: dict[str, Fact] = {
-            "preset": request.preset,
-            "precision": request.precision,
-            "time_budget_s": request.time_budget_s,
-            "timeout_s": request.timeout_s,
-            "threads": request.threads,
-            "passes": request.passes,
-            "sustain_s": request.sustain_s,
-            "threads_bound": binding.wanted(os.environ),
-            "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
-            **more,
-        }
+        settings = {**self._settings(), **more}
         backends = {backend for task in self.tasks for backend in task.backends}
         packages = [package for backend in backends for package in describe(backend).packages]
         where = environment.collect(
@@ -122,3 +111,17 @@ class Launch:
             digests=digests(request.cases, backends),
             requires={name: " ".join(described.packages) for name, described in known.items()},
         )
+
+    def _settings(self) -> dict[str, Fact]:
+        request = self.request
+        return {
+            "preset": request.preset,
+            "precision": request.precision,
+            "time_budget_s": request.time_budget_s,
+            "timeout_s": request.timeout_s,
+            "threads": request.threads,
+            "passes": request.passes,
+            "sustain_s": request.sustain_s,
+            "threads_bound": binding.wanted(os.environ),
+            "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
+        }

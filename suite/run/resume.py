@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from suite.analysis.folders import part_name
 from suite.command import BadRequest
 from suite.records.record import Environment, Fact
 from suite.records.store import Run
-from suite.text import plain
 
 SYSTEM = ("kernel", "python", "python_build", "libc", "transparent_hugepage")
 """Facts of the system by which times may be others, beside the user's variables."""
@@ -19,8 +17,8 @@ GPU = ("driver_version",)
 """And of the GPU."""
 
 
-def going_on(folder: str, now: Environment, anyway: bool) -> Run:
-    """The run in a folder, in that of its environments which this one is.
+def going_on(folder: str, now: Environment, anyway: bool) -> tuple[Run, str | None]:
+    """The run in a folder, in that of its environments which this one is; a line where that is a new one.
 
     Args:
         now: the environment it would go on in.
@@ -36,15 +34,13 @@ def going_on(folder: str, now: Environment, anyway: bool) -> Run:
         raise BadRequest(f"{folder}: {why}")
     for part in reversed(parts):
         if not any(_changed(part.environment, now)):
-            return part
+            return part, None
     changed = ", ".join(_changed(parts[-1].environment, now))
     if not anyway:
         advice = "start a new run with --out, or keep the rest apart with --anyway"
         raise BadRequest(f"{folder}: begun with {changed}; {advice}")
     run = parts[-1].gone_on(now)
-    named = part_name(folder, run.number)
-    print(plain(f"run: goes on as {named}, begun with {changed}"), file=sys.stderr)
-    return run
+    return run, f"{part_name(folder, run.number)}: goes on apart, as it was begun with {changed}"
 
 
 def _other_run(was: Environment, now: Environment) -> str | None:
