@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from suite.analysis.folders import part_name
 from suite.command import BadRequest
@@ -15,6 +15,7 @@ CPU = ("governor", "turbo", "frequency_cap_hz", "smt", "microcode")
 """The same of the processor."""
 GPU = ("driver_version",)
 """And of the GPU."""
+MOST_NAMED = 6
 
 
 def going_on(folder: str, now: Environment, anyway: bool) -> tuple[Run, str | None]:
@@ -35,7 +36,7 @@ def going_on(folder: str, now: Environment, anyway: bool) -> tuple[Run, str | No
     for part in reversed(parts):
         if not any(_changed(part.environment, now)):
             return part, None
-    changed = ", ".join(_changed(parts[-1].environment, now))
+    changed = _listed(list(_changed(parts[-1].environment, now)))
     if not anyway:
         advice = "start a new run with --out, or keep the rest apart with --anyway"
         raise BadRequest(f"{folder}: begun with {changed}; {advice}")
@@ -64,6 +65,11 @@ def _changed(was: Environment, now: Environment) -> Iterator[str]:
             yield f"{name} {before.get(name)}, now {after.get(name)}"
 
 
+def _listed(changed: Sequence[str]) -> str:
+    more = len(changed) - MOST_NAMED
+    return ", ".join(changed[:MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
+
+
 def _facts(of: Environment) -> dict[str, Fact]:
     variables = [name for name in of.system if name.isupper()]
     return {
@@ -77,7 +83,7 @@ def _facts(of: Environment) -> dict[str, Fact]:
             for name, facts in of.environments.items()
             for fact, known in facts.items()
         },
-        **{name: of.system.get(name) for name in (*SYSTEM, *variables)},
+        **{name: of.system.get(name) for name in (*variables, *SYSTEM)},
         **{name: of.cpu.get(name) for name in CPU},
         **{name: of.gpu.get(name) for name in GPU},
     }

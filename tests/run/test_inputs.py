@@ -179,7 +179,7 @@ def test_a_backends_file_that_changed_is_not_loaded(tmp_path: Path) -> None:
     assert load(choice).__name__ == "Mine"
     path.write_text(MINE.replace("FACTOR = 1", "FACTOR = 2"))
     for _ in range(2):
-        with pytest.raises(UnknownBackend, match="^mine: its file is not what it was when the run began; "):
+        with pytest.raises(UnknownBackend, match=r"^mine: its file is not what it was when the run began; "):
             load(choice)
     path.unlink()
     with pytest.raises(UnknownBackend, match="not what it was"):
@@ -192,7 +192,7 @@ def test_of_two_texts_of_one_size_and_second_the_one_on_disk_is_loaded(tmp_path:
     for factor in (1, 2, 3):
         path.write_text(MINE.replace("FACTOR = 1", f"FACTOR = {factor}"))
         os.utime(path, (1.7e9, 1.7e9))
-        assert sys.modules[load(str(path)).__module__].FACTOR == factor
+        assert factor == sys.modules[load(str(path)).__module__].FACTOR
 
 
 @pytest.mark.parametrize("beside", ["near.py", "near/__init__.py", "near/inner.py"])
@@ -244,7 +244,9 @@ def test_files_that_change_between_passes_are_errors_and_runs_are_not_mixed(
     mine = written(tmp_path / "mine.py", MINE)
     shared = [*SMALL, "--passes", "1", "--time-budget", "2s", "--sustain", "0"]
     for path, out in ((a, "ra"), (b, "rb")):
-        done = command(*shared, "--backend", mine, "--indices", path, "--out", out, cwd=elsewhere, **NUMPY_ALONE)
+        done = command(
+            *shared, "--backend", mine, "--indices", path, "--out", out, cwd=elsewhere, **NUMPY_ALONE
+        )
         assert done.returncode == 0, done.stderr
     capsys.readouterr()
     assert compare(["ra", "rb"]) == 2
