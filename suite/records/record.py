@@ -130,7 +130,8 @@ class Record:
         schema: version of these fields.
         method: version of how times are measured.
         pass_number: which pass over the cases of the run it is of, from 1; each has new processes and tables.
-        environment: name of the Python environment, where several took turns; null for the run's own.
+        environment: name of the Python environment, where several took turns; null for the run's own; of one
+            in ``environment-2.json``, ``NAME+2`` or ``2``.
     """
 
     backend: str
