@@ -20,6 +20,7 @@ from suite.cases.case import Case
 from suite.records.record import Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
 from suite.stats import over_passes
+from suite.text import plain
 from suite.units import count
 
 Turns = dict[speed.Key, Metered]
@@ -211,7 +212,7 @@ def _outcomes(
     refused: list[Refused] = []
     for record, timings in reduce.reduced(_records(run, refused)):
         if why := _impossible(record, timings):
-            notes.append(f"{name}: {record.backend} on {record.case}: {why}; the record is left out")
+            notes.append(plain(f"{name}: {record.backend} on {record.case}: {why}; the record is left out"))
             continue
         found.add(record, Outcome.of(name, record, timings))
     notes += map(str, refused[:MAX_REFUSED_NAMED])

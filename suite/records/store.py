@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from suite.records.record import Environment, Record, from_json, to_json
+from suite.text import plain
 
 MAX_LINE_BYTES = 8 * 2**20
 """The longest record; a longer line is none."""
@@ -39,7 +40,7 @@ class Refused:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line_number}: {self.why}; the line is left out"
+        return plain(f"{self.path}:{self.line_number}: {self.why}; the line is left out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,8 @@ def _environment(folder: Path, number: int) -> Environment:
     try:
         return _decode(Environment, text)
     except ValueError as error:
-        raise StoreError(f"{file}: {error}; read it with the version of the suite that wrote it") from None
+        what = f"{file}: {error}; read it with the version of the suite that wrote it"
+        raise StoreError(plain(what)) from None
 
 
 def _check_empty(folder: Path) -> None:

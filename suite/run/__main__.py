@@ -73,7 +73,7 @@ def _with_its_options(request: Request, argv: Sequence[str]) -> Request:
         raise BadRequest(str(error)) from None
     except BadRequest as error:
         said = f"{request.resume}: its own options no longer do ({error}); repeat them"
-        raise BadRequest(f"{said}: {' '.join(began)}") from None
+        raise BadRequest(plain(f"{said}: {' '.join(began)}")) from None
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from suite.analysis.folders import part_name
 from suite.command import BadRequest
 from suite.records.record import Environment, Fact
 from suite.records.store import Run
+from suite.text import plain
 
 SYSTEM = ("kernel", "python", "python_build", "libc", "transparent_hugepage")
 """Facts of the system by which times may be others, beside the user's variables."""
@@ -32,14 +33,14 @@ def going_on(folder: str, now: Environment, anyway: bool) -> tuple[Run, str | No
     """
     parts = Run.parts(folder)
     if why := _other_run(parts[0].environment, now):
-        raise BadRequest(f"{folder}: {why}")
+        raise BadRequest(plain(f"{folder}: {why}"))
     for part in reversed(parts):
         if not any(_changed(part.environment, now)):
             return part, None
     changed = _listed(list(_changed(parts[-1].environment, now)))
     if not anyway:
         advice = "start a new run with --out, or keep the rest apart with --anyway"
-        raise BadRequest(f"{folder}: begun with {changed}; {advice}")
+        raise BadRequest(plain(f"{folder}: begun with {changed}; {advice}"))
     run = parts[-1].gone_on(now)
     return run, f"{part_name(folder, run.number)}: goes on apart, as it was begun with {changed}"
 

@@ -288,3 +288,18 @@ def test_a_thousand_records_are_quick(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(suite.load(run.path)) == 900
+
+
+@pytest.mark.parametrize("read", [suite.load, suite.samples])
+def test_what_a_file_holds_does_not_break_the_line_that_refuses_it(tmp_path: Path, read: Any) -> None:
+    run = fabricate.run(tmp_path / "r", [fabricate.CASE])
+    lines = (run.path / "records.jsonl").read_text().splitlines()
+    spoiled = lines[1].replace('"float32"', '"x\\ny\\u001b[31m"')
+    (run.path / "records.jsonl").write_text("\n".join([lines[0], spoiled, *lines[2:]]))
+    with pytest.warns(UserWarning, match="dtype x y: unknown") as warned:
+        read(run.path)
+    assert all(str(one.message).isprintable() for one in warned)
+    (run.path / "environment.json").write_text('{"schema": "a\\u2028b"}')
+    with pytest.raises(StoreError) as error:
+        read(run.path)
+    assert "schema" in str(error.value) and str(error.value).isprintable()
