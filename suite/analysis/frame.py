@@ -71,12 +71,7 @@ def samples(*patterns: Given) -> pd.DataFrame:
     problems: list[str] = []
     for name, run in outcomes.parts(expand(patterns), problems).items():
         try:
-            records = []
-            for item in run.read():
-                if isinstance(item, Record):
-                    records.append(item)
-                else:
-                    problems.append(str(item))
+            records = [record for record, _ in outcomes.possible(run, name, problems)]
             rounds += _rounds_of(name, records, run.environment)
         except StoreError as error:
             problems.append(str(error))

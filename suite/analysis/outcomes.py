@@ -29,6 +29,7 @@ Rounds = tuple[str, str, str | None]
 MAX_REFUSED_NAMED = 3
 MIN_S, MAX_S = 1e-12, 1e9
 HUGE = 2**60
+MOST_PASSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +210,8 @@ def _outcomes(
     run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
 ) -> tuple[list[Outcome], Judged]:
     found = _Found()
-    refused: list[Refused] = []
-    for record, timings in reduce.reduced(_records(run, refused)):
-        if why := _impossible(record, timings):
-            notes.append(plain(f"{name}: {record.backend} on {record.case}: {why}; the record is left out"))
-            continue
+    for record, timings in possible(run, name, notes):
         found.add(record, Outcome.of(name, record, timings))
-    notes += map(str, refused[:MAX_REFUSED_NAMED])
-    if len(refused) > MAX_REFUSED_NAMED:
-        more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
-        notes.append(f"{run.path}: {more} that can't be read as records; left out")
     if replaced := found.known - sum(map(len, found.parts.values())):
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
@@ -230,6 +223,20 @@ def _outcomes(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
     return own, judged
+
+
+def possible(run: Run, name: str, notes: list[str]) -> Iterator[tuple[Record, Timings]]:
+    """The records of a run that a machine can have produced, reduced; of others a note, after the last."""
+    refused: list[Refused] = []
+    for record, timings in reduce.reduced(_records(run, refused)):
+        if why := _impossible(record, timings):
+            notes.append(plain(f"{name}: {record.backend} on {record.case}: {why}; the record is left out"))
+        else:
+            yield record, timings
+    notes += map(str, refused[:MAX_REFUSED_NAMED])
+    if len(refused) > MAX_REFUSED_NAMED:
+        more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
+        notes.append(f"{run.path}: {more} that can't be read as records; left out")
 
 
 def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
@@ -250,6 +257,8 @@ def _impossible(record: Record, timings: Timings) -> str | None:
         sizes += [traffic.distinct, traffic.touched_bytes, traffic.cache_bytes]
     if min(sizes) < 0 or max(sizes) >= HUGE:
         return "a number of bytes that can't be"
+    if not 1 <= record.pass_number <= MOST_PASSES:
+        return "a number of a pass that can't be"
     if record.clock is None:
         return None
     if any(one.samples and (one.least < MIN_S or one.most > MAX_S) for one in timings.values()):

@@ -303,3 +303,18 @@ def test_what_a_file_holds_does_not_break_the_line_that_refuses_it(tmp_path: Pat
     with pytest.raises(StoreError) as error:
         read(run.path)
     assert "schema" in str(error.value) and str(error.value).isprintable()
+
+
+def test_samples_leave_out_what_no_machine_can_have_produced(tmp_path: Path) -> None:
+    """As the table of records does, with the same line."""
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], 1)
+    *kept, standing, late = run.records()[0]
+    still = replace(standing.samples, meter_s=tuple((0.0, 0.0) for _ in standing.samples.meter_s))
+    (run.path / "records.jsonl").write_text("")
+    run.append([*kept, replace(standing, samples=still), replace(late, pass_number=2**70)])
+    for read in (suite.load, suite.samples):
+        with pytest.warns(UserWarning) as warned:
+            table = read(run.path)
+        said = "".join(str(one.message) for one in warned)
+        assert "a reading of the meter that can't be" in said and "a number of a pass that can't be" in said
+        assert not {standing.backend, late.backend} & set(table.backend)

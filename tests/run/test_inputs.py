@@ -186,8 +186,17 @@ def test_a_backends_file_that_changed_is_not_loaded(tmp_path: Path) -> None:
         load(choice)
 
 
-def test_of_two_texts_of_one_size_and_second_the_one_on_disk_is_loaded(tmp_path: Path) -> None:
+def test_a_file_that_is_replaced_while_it_is_loaded_is_not_what_it_was(tmp_path: Path) -> None:
+    path = Path(written(tmp_path / "mine.py", f"{MINE}\nfrom pathlib import Path\nPath(__file__).write_text('')\n"))
+    with pytest.raises(UnknownBackend, match="not what it was"):
+        load(str(path))
+
+
+def test_of_two_texts_of_one_size_and_second_the_one_on_disk_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Compiled code that Python keeps beside a file is told by the file's size and second alone."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = Path(written(tmp_path / "mine.py", MINE))
     for factor in (1, 2, 3):
         path.write_text(MINE.replace("FACTOR = 1", f"FACTOR = {factor}"))

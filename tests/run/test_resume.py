@@ -194,6 +194,12 @@ def test_what_a_part_showed_of_the_machine_is_its_own(tmp_path: Path) -> None:
     results = ending.finished(second)
     assert list(results.environments) == ["r@1", "r@2"]
     assert (second.path / "environment.json").read_bytes() == before
+    knows = Run.open(second.path).amended(full_speed_s={"1": 1e-6})
+    second.append(fabricate.metered(fabricate.measurement(fabricate.CASES[0], 9)))
+    assert ending.finished(second).environments["r@2"].full_speed_s == knows.environment.full_speed_s
+    nothing = Run.create(tmp_path / "t", NOW)
+    with pytest.raises(StoreError, match="holds no records"):
+        ending.finished(nothing)
     empty = fabricate.run(tmp_path / "s").gone_on(NOW)
     assert {o.run for o in ending.finished(empty).outcomes} == {"s@1"}, "nothing was left to be measured"
 
@@ -270,6 +276,15 @@ def test_a_second_environment_that_is_broken_is_told_in_one_line(
     )
     assert report([str(run.path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_line_that_is_none_is_told_once(tmp_path: Path) -> None:
+    run = two_parts(tmp_path / "r")
+    lost = json.dumps({**records_of(run.path)[0], "environment": "lost"})
+    with (run.path / "records.jsonl").open("a") as file:
+        file.write(f'{{"torn": \n{lost}\n')
+    notes = outcomes.read([run.path]).notes
+    assert [line.partition("jsonl:")[2][:2] for line in notes] == ["13", "14"]
 
 
 def test_records_of_an_environment_that_is_gone_are_left_out(tmp_path: Path) -> None:
