@@ -13,6 +13,8 @@ from suite import stats
 from suite.analysis import comparison, floor, outcomes
 from suite.analysis.outcome import Outcome
 from suite.cases.case import Case
+from suite.command import BadRequest
+from suite.machine.software import code_digest
 from suite.records.record import Record, Status
 from suite.records.store import Run
 from suite.run.progress import Progress
@@ -108,6 +110,7 @@ class Passes:
         for place, parts in left.items():
             task = self.launch.tasks[place]
             progress.start(str(task))
+            self._check_code()
             copies = self.copies[task.case, str(task.device)]
             limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
             measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []
@@ -121,6 +124,15 @@ class Passes:
             for who, why in self._given_up().items():
                 if who not in before:
                     progress.left_out(_named(who), why)
+
+    def _check_code(self) -> None:
+        """Raise BadRequest where a worker started now would run other code than those before."""
+        began = self.run.environment.digests.get("suite")
+        if began is not None and began != code_digest():
+            what = "the suite's code is not what it was when the run began"
+            raise BadRequest(
+                f"{self.run.path}: {what}; restore it and --resume, or go on apart with --anyway"
+            )
 
     def _given_up(self) -> dict[Contender, str]:
         """What is not measured any more, and why."""

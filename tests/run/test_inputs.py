@@ -15,16 +15,21 @@ import pytest
 from backends import Choice, UnknownBackend, choose, load
 from suite.cases import ids
 from suite.cases.case import Case
+from suite.command import BadRequest
 from suite.compare.__main__ import main as compare
 from suite.engine.measure import Settings
 from suite.machine.software import code_digest
 from suite.records.device import CPU
 from suite.records.record import Record
+from suite.records.store import Run
+from suite.run import passes
 from suite.run.__main__ import main
 from suite.run.inputs import digests, with_ids
 from suite.run.options import Request, parse
 from suite.worker.messages import STATUS_BYTES, Job, StatusPage
 from suite.worker.serve import Worker
+from tests.run.test_passes import Crew, gone_over
+from tests.support import fabricate
 from tests.support.commands import NUMPY_ALONE, SMALL, command, records_of, refused
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -187,7 +192,9 @@ def test_a_backends_file_that_changed_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_replaced_while_it_is_loaded_is_not_what_it_was(tmp_path: Path) -> None:
-    path = Path(written(tmp_path / "mine.py", f"{MINE}\nfrom pathlib import Path\nPath(__file__).write_text('')\n"))
+    path = Path(
+        written(tmp_path / "mine.py", f"{MINE}\nfrom pathlib import Path\nPath(__file__).write_text('')\n")
+    )
     with pytest.raises(UnknownBackend, match="not what it was"):
         load(str(path))
 
@@ -229,14 +236,18 @@ def test_files_that_import_each_other_or_do_not_parse_have_a_digest(tmp_path: Pa
 
 def test_the_code_of_the_suite_is_told_apart_committed_or_not(tmp_path: Path) -> None:
     assert code_digest() == code_digest()
-    for folder in ("suite", "backends"):
-        written(tmp_path / folder / "a.py", "A = 1\n")
+    for name in ("suite/a.py", "backends/__init__.py", "backends/base.py", "suite/engine/b.py"):
+        written(tmp_path / name, "A = 1\n")
     seen = {code_digest(tmp_path)}
     written(tmp_path / "suite/a.py", "A = 2\n")
     seen.add(code_digest(tmp_path))
     (tmp_path / "suite/a.py").rename(tmp_path / "suite/b.py")
     seen.add(code_digest(tmp_path))
-    assert len(seen) == 3
+    written(tmp_path / "suite/engine/b.py", "A = 2\n")
+    seen.add(code_digest(tmp_path))
+    assert len(seen) == 4
+    written(tmp_path / "suite/report/a.py", "shows, and measures nothing")
+    written(tmp_path / "backends/mine.py", "has a digest of its own")
     written(tmp_path / "suite/__pycache__/a.cpython-313.pyc", "anything")
     assert code_digest(tmp_path) in seen
 
@@ -245,7 +256,57 @@ def test_the_code_of_the_suite_is_told_apart_committed_or_not(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_files_that_change_between_passes_are_errors_and_runs_are_not_mixed(
+@pytest.mark.parametrize("changed", ["mine.py", "trace.txt"])
+def test_a_file_that_changes_between_passes_is_an_error_in_the_second(
+    changed: str, tmp_path: Path, elsewhere: Path
+) -> None:
+    """The backend itself does it, when it has been loaded and the ids were read."""
+    meddles = f"""
+        from pathlib import Path
+
+        file = Path({str(tmp_path / changed)!r})
+        file.write_text(file.read_text() + "\\n# 9\\n" if "mine" in file.name else "9 9 9 9")
+        return lambda"""
+    mine = written(tmp_path / "mine.py", MINE.replace("\n        return lambda", meddles))
+    ids_file = written(tmp_path / "trace.txt", "1 2 3 4")
+    argv = [
+        *SMALL[:-1],
+        mine,
+        "--indices",
+        ids_file,
+        "--passes",
+        "2",
+        "--precision",
+        "50%",
+        "--sustain",
+        "0",
+    ]
+    done = command(*argv, "--out", "r", cwd=elsewhere, **NUMPY_ALONE)
+    assert done.returncode == 1 and "no case completed" in done.stderr, done.stderr
+    first, second = (r for r in records_of(elsewhere / "r") if r["role"] == "backend")
+    assert (first["status"], second["status"], second["pass_number"]) == ("ok", "error", 2)
+    assert changed.partition(".")[0] in second["reason"] and "when the run began" in second["reason"]
+    assert "in pass 2: " in done.stdout
+
+
+def test_no_worker_is_started_with_other_code_than_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an edit, or a pull, during a run."""
+    crew = Crew()
+    run = Run.create(tmp_path / "r", replace(fabricate.ENVIRONMENT, digests={"suite": code_digest()}))
+    gone_over(run, crew, "--passes", "1")
+    asked = len(crew.asked)
+    monkeypatch.setattr(passes, "code_digest", lambda: "another")
+    with pytest.raises(
+        BadRequest, match="code is not what it was when the run began; restore it and --resume"
+    ):
+        gone_over(run, crew, "--passes", "2")
+    assert set(crew.asked[asked:]) == {"new"}
+
+
+@pytest.mark.slow
+def test_two_runs_of_two_files_of_one_name_are_not_mixed(
     tmp_path: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two runs of two files of one name have no case in common; one is not gone on with in the other's."""
