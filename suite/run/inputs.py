@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from backends import Choice
 from suite.command import BadRequest
-from suite.machine.software import code_digest
-from suite.records.record import Fact
 from suite.units import count
 
 if TYPE_CHECKING:
     from suite.cases.case import Case
+    from suite.records.record import Fact
     from suite.run.options import Request
 
 
@@ -51,6 +50,8 @@ def with_ids(request: Request) -> tuple[Request, list[str]]:
 
 def digests(cases: Iterable[Case], backends: Iterable[Choice]) -> dict[str, Fact]:
     """What tells the contents of a run's inputs from others: of the suite, its ids, each backend's file."""
+    from suite.machine.software import code_digest
+
     named = [case.distribution.partition("@") for case in cases if "@" in case.distribution]
     found: dict[str, Fact] = {"suite": code_digest()}
     found |= {f"ids {name.removeprefix('file:')}": digest for name, _, digest in named}
