@@ -16,7 +16,6 @@ from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Environment, Fact
 from suite.report import verdict
 from suite.report.tables import REASON_LENGTH, places
-from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
 
@@ -114,10 +113,6 @@ def _positive(fact: Fact) -> float | None:
     return float(fact)
 
 
-SAME = ASSUMED_NOISE_FLOOR
-"""Medians closer than this are called equal in a sentence."""
-
-
 def sentences(results: Results, baseline: str | None) -> list[str]:
     """The fastest and by how much, what is open and what failed: for each run and device."""
     lines: list[str] = []
@@ -193,13 +188,6 @@ def _compared(here: Sequence[Outcome], environment: Environment, baseline: str |
         *(one.words(base, floor) for one in own),
         *(f"{name} shares no completed case{how} with {base}" for name in apart),
     ]
-
-
-def times(ratio: float, same: float = SAME) -> str:
-    """A ratio of times in words that a name follows."""
-    if 1 / (1 + same) <= ratio <= 1 + same:
-        return "as fast as"
-    return f"{digits(1 / ratio)}x faster than" if ratio < 1 else f"{digits(ratio)}x slower than"
 
 
 def _speed(here: Sequence[Outcome], moments: Sequence[Moment]) -> list[str]:

@@ -36,16 +36,21 @@ class Standing:
     ratio: Estimate
     ratios: tuple[float, ...]
 
-    def words(self, base: str, floor: float) -> str:
-        """How long it takes, as a multiple of what the other takes; that it may be as long, where it may."""
+    def words(self, base: str, floor: float, in_most: bool = True) -> str:
+        """How long it takes, as a multiple of what the other takes; that it may be as long, where it may.
+
+        Args:
+            in_most: whether most cases differ by themselves.
+        """
         many = len(self.ratios) > 1
         within = f"{_span(self.ratio)}{' on average' if many else ''} over {count(len(self.ratios), 'case')}"
         if many:
             within += f", {digits(min(self.ratios))}x to {digits(max(self.ratios))}x in one"
         ratio = f"{digits(self.ratio.value)}x as long"
-        if self.clear(floor):
+        if self.clear(floor) and in_most:
             return f"{self.name} takes {ratio} as {base} ({within})"
-        return f"{self.name}: no clear difference from {base} (takes {ratio}; {within})"
+        where = " in most cases" if self.clear(floor) else ""
+        return f"{self.name}: no clear difference from {base}{where} (takes {ratio}; {within})"
 
     def clear(self, floor: float) -> bool:
         """Whether it differs from the baseline over these cases."""
