@@ -19,7 +19,9 @@ from suite.engine.contender import Contender, Shared, best_copy
 from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
 from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
+from suite.machine import threads
 from suite.records.record import Fact, Record, Traffic
+from suite.telemetry.host import quota_watch
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading
 
@@ -93,7 +95,7 @@ def measure(
     """
     case, settings, observer = setup.case, setup.settings, setup.observer
     rng = np.random.default_rng([settings.seed, settings.pass_number, case.vocab, case.dim, case.batch])
-    counted = observer.watch()
+    counted, held_up = observer.watch(), quota_watch()
 
     notice(None, "lay out the operands")
     meter_of(threaded=False)  # made before a backend could put something in its place
@@ -105,6 +107,8 @@ def measure(
     turn_s = _turn_s(settings, len(choices) + 1)
     backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
     _prepare_and_check(backends, observer, settings.seed, notice)
+    notice(None, "count the threads")
+    seen = threads.seen()
     notice(None, "choose the plain copy")
     contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
 
@@ -113,7 +117,7 @@ def measure(
     _sustain(contenders, observer, settings.sustain_s, notice)
 
     traffic, table = _traffic(setup, distinct, rotation), setup.table_memory
-    telemetry = {**setup.telemetry, **counted()}
+    telemetry = {**setup.telemetry, **seen, **counted(), **held_up()}
     shared = Shared(measurement, settings.precision, traffic, table, telemetry, _full_speed_s(contenders))
     return [contender.record(shared) for contender in contenders]
 

@@ -242,3 +242,11 @@ def test_one_backend_in_two_environments_has_a_spread_of_its_own(tmp_path: Path)
     still = {o.name: o for o in found if o.case == CASE}
     assert comparison.slowdown(still["y @base"], still["x @base"]).precision < 0.005
     assert comparison.slowdown(still["x @head"], still["x @base"]).precision > 0.01
+
+
+def test_what_a_quota_held_up_is_of_all_passes_together_and_other_figures_of_the_first() -> None:
+    made = [
+        replace(r, telemetry={"quota_throttled_periods": 10**r.pass_number, "energy_j": r.pass_number})
+        for r in measured((1.0, 1.1, 0.9))
+    ]
+    assert outcome(made).telemetry == {"quota_throttled_periods": 1110, "energy_j": 1}
