@@ -80,10 +80,14 @@ def samples(*patterns: Given) -> pd.DataFrame:
         except StoreError as error:
             problems.append(str(error))
     if not rounds:
-        raise StoreError("\n".join(problems) or "runs: no samples in them; give a folder that suite.run made")
+        raise StoreError("\n".join(problems) or _none_in(names(folders)))
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return _long(rounds)
+
+
+def _none_in(runs: Sequence[str]) -> str:
+    return f"{', '.join(runs)}: no backend completed a case, so there are no samples; suite.load says why"
 
 
 _Round = tuple[tuple[object, ...], tuple[float, ...]]

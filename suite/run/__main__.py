@@ -114,9 +114,10 @@ def _report(run: Run, request: Request) -> int:
     from suite.run.ending import finished, shortfall
 
     results = finished(run)
-    files.csv(results, run.path / "records.csv")
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
+    elsewhere = f"python -m suite.report {shlex.quote(str(run.path))} --csv F writes it elsewhere"
+    files.csv(results, run.path / "records.csv", elsewhere)
     short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)
     if short:
         print(plain(short), file=sys.stderr)

@@ -111,7 +111,7 @@ class Supervisor:
         suspected: Mapping[Choice, Death],
         accused: Mapping[Choice, Death],
     ) -> dict[Choice, Death]:
-        """Who of those in whose steps workers ended does so alone, else who of the others; else the accused."""
+        """Who of those in whose steps workers ended does so alone, or who of the others; else the accused."""
         first = [*suspected, *accused]
         for some in (first, [backend for backend in left if backend not in first]):
             trials = {backend: self._try(job, backend) for backend in some}
