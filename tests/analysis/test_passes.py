@@ -68,6 +68,21 @@ def test_a_result_is_the_mean_of_its_passes_with_an_interval_of_their_scatter() 
     assert found.converged is None or isinstance(found.converged, bool)
 
 
+@pytest.mark.parametrize(
+    ("factors", "reached"), [((1.0, 1.2, 0.8, 1.1, 0.9, 1.0), False), ((1.0,) * 6, True)]
+)
+def test_passes_that_agree_within_and_differ_between_have_not_the_precision(
+    tmp_path: Path, factors: tuple[float, ...], reached: bool
+) -> None:
+    """Of each pass alone the record says that it had."""
+    asked = replace(fabricate.ENVIRONMENT, settings={"precision": 0.05})
+    made = Run.create(tmp_path / "r", asked)
+    records = measured(factors)
+    assert all(record.converged for record in records)
+    made.append(records)
+    assert [o.converged for o in outcomes.read([made.path]).outcomes] == [reached] * 2
+
+
 def test_a_run_of_one_pass_has_its_interval_over_rounds() -> None:
     found = outcome(measured((1.0,)))
     assert comparison.median(found).precision == 0.0, "they are all alike"
