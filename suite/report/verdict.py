@@ -42,6 +42,9 @@ class Standing:
         Args:
             in_most: whether most cases differ by themselves.
         """
+        if len(self.ratios) == 2:  # too few for an average that says anything
+            each = " and ".join(f"{digits(ratio)}x" for ratio in self.ratios)
+            return f"{self.name} takes {each} as long as {base} in 2 cases"
         many = len(self.ratios) > 1
         within = f"{_span(self.ratio)}{' on average' if many else ''} over {count(len(self.ratios), 'case')}"
         if many:
