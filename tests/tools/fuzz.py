@@ -54,7 +54,14 @@ ODD: tuple[Any, ...] = (
     ),
     *([], {}, [[]], [[0.0]], [[], [1.0]], {"": None}, {"a": {"b": 1}}),
 )
-COMPARED = ([], ["--fail-on", "slower"], ["--normalized"], ["--relative-to", "torch_embedding"])
+COMPARED = (
+    [],
+    ["--fail-on", "slower"],
+    ["--only", "changed"],
+    ["--markdown", "-"],
+    ["--normalized"],
+    ["--relative-to", "torch_embedding"],
+)
 EXPORTS = tuple(export.FORMATS)
 
 
