@@ -65,6 +65,9 @@ def main(argv: Sequence[str]) -> None:
     )
     given = parser.parse_args(argv)
     chosen = sample(given.number, given.seed, given.parts)
+    for tests in sorted({tests for mutant in chosen for tests in tests_of(mutant.module)}):
+        if fails(ROOT, tests, given.python):
+            raise SystemExit(f"{tests}: fails as it is; mend it first")
     unseen = list(survivors(chosen, given.jobs, given.python))
     print(f"{len(chosen) - len(unseen)} of {len(chosen)} noticed; not noticed:")
     print(*sorted(map(str, unseen)), sep="\n")
