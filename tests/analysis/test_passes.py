@@ -265,3 +265,23 @@ def test_what_a_quota_held_up_is_of_all_passes_together_and_other_figures_of_the
         for r in measured((1.0, 1.1, 0.9))
     ]
     assert outcome(made).telemetry == {"quota_throttled_periods": 1110, "energy_j": 1}
+
+
+def test_of_one_pass_the_precision_is_that_over_its_rounds(tmp_path: Path) -> None:
+    made = Run.create(tmp_path / "r", replace(fabricate.ENVIRONMENT, settings={"precision": 0.05}))
+    for number, converged in enumerate((True, False)):
+        case = Case(1000 + number, 64)
+        made.append(
+            [
+                replace(r, converged=converged)
+                for r in metered.measurement(case, {"x": 1.0}, (1.0,), seed=number)
+            ]
+        )
+    assert [o.converged for o in outcomes.read([made.path]).outcomes] == [True, False]
+
+
+def test_a_failure_that_takes_a_results_place_has_no_rounds_at_full_speed() -> None:
+    made = measured((1.0,), [FAST])
+    failed = fabricate.failure("x", CASE, made[0].measurement)
+    found = outcome([*made, failed])
+    assert not found.completed and found.full_speed is None

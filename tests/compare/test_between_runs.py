@@ -218,7 +218,8 @@ def test_an_environment_that_is_not_there_is_one_line(tmp_path: Path, said: Any)
         ((f"{alone}@base", alone), "s@base: no such environment in that run; give s alone"),
         ((f"{both}@base:x", f"{both}@head:z"), "r@head:z: no such backend in that run; give one of x, y"),
         ((f"{both}@base:x", f"{both}@head"), "for both or for neither"),
-        ((tmp_path / "no@base", both), "no such folder"),
+        ((tmp_path / "no@base", both), "no: no such folder"),
+        ((f"{tmp_path}/no@base:x", f"{both}@base:x"), "no: no such folder"),
     ):
         code, out, err = said(*arguments)
         assert (code, out, err.count("\n")) == (2, "", 1), arguments

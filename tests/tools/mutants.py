@@ -34,6 +34,12 @@ OPERATORS = re.compile(
 )
 SENSELESS = re.compile("BitOr|BitAnd|BitXor|Shift|_Is")
 """A | of types is never run; shifts of floats, and numbers compared by identity, are nobody's slips."""
+ELSEWHERE = {
+    "suite/analysis/columns.py": ["tests/report/test_sentences.py"],
+    "suite/cases/formats.py": ["tests/run/test_ids_files.py"],
+    "suite/cases/presets.py": ["tests/house/test_readme.py"],
+}
+"""Tests of a module in other rooms."""
 TIMEOUT_S = 300.0
 
 
@@ -141,10 +147,11 @@ def is_noticed(mutant: Mutant, copies: SimpleQueue[Path], python: str) -> bool:
 
 
 def tests_of(module: Path) -> list[str]:
-    """The tests of a module, then those of its room."""
+    """The tests of a module, wherever they are, then those of its room."""
     within = Path("tests", *module.parts[1:-1])
     own = within / f"test_{module.name}"
-    return [str(one) for one in (own, within) if (ROOT / one).exists() and one != Path("tests")]
+    files = [own, *map(Path, ELSEWHERE.get(str(module), ())), within]
+    return [str(one) for one in files if (ROOT / one).exists() and one != Path("tests")]
 
 
 def fails(copy: Path, tests: str, python: str) -> bool:
