@@ -40,48 +40,61 @@ LINES_A_HEAD = 20
 """After so many rows a matrix names its columns again."""
 
 
+class Screen:
+    """Output in colour and to the width of a terminal, folded between words; plain, a line a text, elsewhere.
+
+    Attributes:
+        console: where tables are printed.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        from rich.console import Console
+
+        self._file = file
+        self._text = io.StringIO()  # not to the file at once: where a pipe is closed, rich ends the process
+        self._folds = file.isatty() or "COLUMNS" in os.environ
+        width = None if self._folds else PLAIN_WIDTH
+        terminal = file.isatty()
+        self.console = Console(file=self._text, width=width, highlight=False, force_terminal=terminal)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Print a text of visible characters."""
+        from rich.text import Text
+
+        indent = 2 if text[:1] != " " else 4
+        lines = folded(text, self.console.width, indent) if self._folds else text
+        self.console.print(Text(lines, style=style), soft_wrap=True)
+
+    def close(self) -> None:
+        """Write all of it to the file."""
+        self._file.writelines(line.rstrip() + "\n" for line in self._text.getvalue().splitlines())
+
+
 def show(results: Results, file: TextIO, baseline: str | None, cases_by_backends: bool = False) -> None:
-    """Print the report, in colour and to the width of a terminal, plainly elsewhere.
+    """Print the report.
 
     Args:
         baseline: the backend that others are compared with.
         cases_by_backends: whether a matrix takes the place of the tables.
     """
-    from rich.console import Console
-
-    text = io.StringIO()  # not to the file at once: where a pipe is closed, rich ends the process itself
-    folds = file.isatty() or "COLUMNS" in os.environ
-    console = Console(
-        file=text, width=None if folds else PLAIN_WIDTH, highlight=False, force_terminal=file.isatty()
-    )
+    screen = Screen(file)
     if cases_by_backends:
-        _print_matrices(matrix.matrices(results), console)
-        lines = [matrix.LEGEND]
+        _print_matrices(matrix.matrices(results), screen.console)
+        screen.line(matrix.LEGEND, "dim")
     elif len(results.outcomes) > MAX_TERMINAL_ROWS:
-        lines = [f"{len(results.outcomes):,} rows are too many to print; --csv and --markdown have them"]
+        rows = f"{len(results.outcomes):,} rows"
+        screen.line(f"{rows} are too many to print; --csv and --markdown have them", "dim")
     else:
-        _print_table(tables.table(results), console)
-        lines = [tables.LEGEND]
-    said = sentences.sentences(results, baseline)
-    for line, style in [
-        *((line, "dim") for line in lines),
-        ("", ""),
-        *(
-            (line, "bold" if not number or line.startswith(SECOND) else "")
-            for number, line in enumerate(said)
-        ),
-        *((plain(note), "yellow") for note in results.notes),
-    ]:
-        _print_line(line, style, console, folds)
-    file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())
-
-
-def _print_line(line: str, style: str, console: Console, folds: bool) -> None:
-    """A line of prose, broken between words where the output is as wide as a window."""
-    from rich.text import Text
-
-    indent = 2 if line[:1] != " " else 4
-    console.print(Text(folded(line, console.width, indent) if folds else line, style=style), soft_wrap=True)
+        _print_table(tables.table(results), screen.console)
+        screen.line(tables.LEGEND, "dim")
+    screen.line("")
+    for number, line in enumerate(sentences.sentences(results, baseline)):
+        screen.line(line, "bold" if not number or line.startswith(SECOND) else "")
+    for line in sentences.origins(results):
+        screen.line(line, "dim")
+    for note in results.notes:
+        screen.line(plain(note), "yellow")
+    screen.close()
 
 
 def _print_table(table: tables.Table, console: Console) -> None:

@@ -33,6 +33,9 @@ PHRASES = {
     "takes": "{name} takes {ratio}x as long as {base} ({within})",
     "takes in two": "{name} takes {first}x and {second}x as long as {base} in 2 cases",
     "no clear difference": "{name}: no clear difference from {base} (takes {ratio}x as long; {within})",
+    "no clear difference in most": (
+        "{name}: no clear difference from {base} in most cases (takes {ratio}x as long; {within})"
+    ),
     "span": "{low}x to {high}x",
     "no span": "too little for an interval",
     "over one": "{span} over {cases}",
@@ -68,8 +71,12 @@ class Standing:
     ratio: Estimate
     ratios: tuple[float, ...]
 
-    def words(self, base: str, floor: float) -> str:
-        """How long it takes, as a multiple of what the other takes; that it may be as long, where it may."""
+    def words(self, base: str, floor: float, in_most: bool = True) -> str:
+        """How long it takes, as a multiple of what the other takes; that it may be as long, where it may.
+
+        Args:
+            in_most: whether most cases differ by themselves.
+        """
         if len(self.ratios) == 2:  # too few for an average that says anything
             first, second = map(digits, self.ratios)
             return say("takes in two", name=self.name, first=first, second=second, base=base)
@@ -81,6 +88,8 @@ class Standing:
             most=digits(max(self.ratios)),
         )
         said = "takes" if self.clear(floor) else "no clear difference"
+        if said == "takes" and not in_most:
+            said = "no clear difference in most"
         return say(said, name=self.name, ratio=digits(self.ratio.value), base=base, within=within)
 
     def clear(self, floor: float) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import itertools
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from backends import Choice, UnknownBackend, choose, describe, is_path, names
@@ -27,7 +28,6 @@ from suite.cases.presets import MODELS, PRESETS, model_sweep
 from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
-from suite.run import slips
 from suite.text import folded, plain
 from suite.worker.budget import MOST_PASSES
 
@@ -78,6 +78,7 @@ class Request:
     insist: bool = False
     debug: bool = False
     profile: bool = False
+    anyway: bool = False
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -108,11 +109,13 @@ def parse(argv: Sequence[str]) -> Request:
     given, left = parser.parse_known_args(argv)
     if left:
         options = [o for action in parser._actions for o in action.option_strings]
-        raise BadRequest(plain(slips.meant(left, argv, options, LISTS)))
+        raise BadRequest(plain(_meant(left, argv, options, LISTS)))
     for one, other in (("model", "preset"), ("ids_file", "distribution"), ("resume", "out")):
         if getattr(given, one) and getattr(given, other):
             flag = "indices" if one == "ids_file" else one
             raise BadRequest(f"--{flag}: given together with --{other}; give one of them")
+    if given.anyway and not given.resume:
+        raise BadRequest("--anyway: is about a run that was begun; give it with --resume RUN")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
     if given.sustain_s is None:
@@ -126,6 +129,50 @@ def parse(argv: Sequence[str]) -> Request:
     given.preset = given.preset or "default"
     given.passes = given.passes or (1 if given.preset == "smoke" else PASSES)
     return Request(**{field.name: getattr(given, field.name) for field in fields(Request)})
+
+
+OTHERS = {
+    "--device": "give --gpu 0 for a GPU; without it the CPU is measured",
+    "--cpu": "leave it out; the CPU is measured unless --gpu is given",
+    "--cuda": "give --gpu 0",
+    "--output": "give --out DIR",
+    "--models": "give --model NAME,…",
+    "--backends": "give --backend NAME …",
+    "--quick": "give --preset smoke",
+}
+"""Options of other tools, and what stands for them here."""
+
+
+def _meant(left: Sequence[str], argv: Sequence[str], options: Collection[str], lists: Collection[str]) -> str:
+    """What is wrong with the words that were left, and what to do, in one line.
+
+    Args:
+        left: words of argv that no option took. options: all there are. lists: those of values and commas.
+    """
+    first = left[0]
+    option, _, value = first.partition("=")
+    if option in OTHERS:
+        return f"{first}: no such option; {OTHERS[option]}"
+    if first.startswith("-"):
+        near = difflib.get_close_matches(option, options, n=1)
+        hint = f"did you mean {near[0]}{'=' + value if value else ''}?" if near else "see --help"
+        return f"{first}: no such option; {hint}"
+    before = _option_before(argv, first)
+    if before in lists:
+        at = argv.index(before)
+        values = [argv[at + 1]] if at + 1 < len(argv) else []
+        values += [word for word in left if not word.startswith("-")]
+        return f"{before} {' '.join(values)}: several values take commas; write {before} {','.join(values)}"
+    for of, known in (("preset", PRESETS), ("model", MODELS), ("backend", names())):
+        if first in known:
+            return f"{first}: a {of}; write --{of} {first}"
+    return f"{first}: no option takes it; see --help"
+
+
+def _option_before(argv: Sequence[str], word: str) -> str | None:
+    """The nearest option before a word."""
+    before = [one for one in argv[: argv.index(word)] if one.startswith("--")] if word in argv else []
+    return before[-1] if before and "=" not in before[-1] else None
 
 
 def without_option(name: str, argv: Sequence[str]) -> list[str]:
@@ -289,6 +336,8 @@ def _add_settings(group: Group) -> None:
     add("--passes", type=whole_of("passes", 1, MOST_PASSES), metavar="N", help=passes)
     insist = "measure on what timed out or crashed in two cases, which is left out of the others"
     add("--insist", action="store_true", help=insist)
+    anyway = "with --resume: in another environment than it began in, beside which its records are kept"
+    add("--anyway", action="store_true", help=anyway)
     seed = "of ids and orders (default: 0)"
     add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help=seed)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"

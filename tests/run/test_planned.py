@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from suite.run import planned
+from suite.run import listing
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
 
 
 def said(*argv: str) -> list[str]:
     request = parse(argv)
-    return [line for line, _ in planned.lines(request, tasks_of(request))]
+    return [line for line, _ in listing.planned(request, tasks_of(request))]
 
 
 def test_backends_are_named_once_and_what_is_left_out_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reason = "no: pip install -e '.[jax]'"
-    monkeypatch.setattr(planned, "obstacle", lambda one: reason if one.name == "jax_take" else None)
+    monkeypatch.setattr(listing, "obstacle", lambda one: reason if one.name == "jax_take" else None)
     lines = said("--backend", "numpy_take", "jax_take", "torch_index")
     assert lines[0] == "backends: numpy_take, torch_index"
     assert lines[1] == f"left out: jax_take ({reason})"
