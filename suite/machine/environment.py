@@ -19,7 +19,7 @@ from suite.machine.cgroup import limits
 from suite.machine.cpu import cpu_facts
 from suite.machine.privacy import machine_digest, private_names, without_names, without_paths
 from suite.machine.procfs import ROOT, as_integer, chosen, integer, line, printable, table, text
-from suite.machine.software import checkout, libc, versions
+from suite.machine.software import checkout, given_commit, libc, versions
 from suite.machine.variables import THREADS, recorded
 from suite.records.record import Environment, Fact
 
@@ -50,18 +50,20 @@ def collect(
     cpu = cpu_facts(root)
     memory = table(text(root, "proc/meminfo"))
     commit, dirty = checkout()
+    given = given_commit(environ=environ) if commit == "unknown" else None
+    system = {**_system_around(settings, root, environ), **({"commit_given_by": given[1]} if given else {})}
     return Environment(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         argv=tuple(without_paths(word, names) for word in argv),
         seed=seed,
         plan=plan,
-        commit=commit,
+        commit=given[0] if given else commit,
         dirty=dirty,
         machine=machine_digest(_text_of(cpu["model"]), _bytes(memory, "MemTotal"), root),
         devices=tuple(devices),
         packages=versions(packages),
         cpu=_nameless(cpu, names),
-        system=_nameless(_system_around(settings, root, environ), names),
+        system=_nameless(system, names),
         gpu=_nameless(dict(gpu or {}), names),
         settings=_nameless({key: _pathless(value, names) for key, value in settings.items()}, names),
         noise_floor=noise_floor,

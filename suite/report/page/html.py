@@ -150,6 +150,8 @@ def machine(device: str, environment: Environment) -> str:
 def _environment(name: str, environment: Environment) -> dict[str, object]:
     """The environment of a run as groups of names and values."""
     dirty = {True: " and changes not committed", False: "", None: " (changes unknown)"}[environment.dirty]
+    if by := environment.system.get("commit_given_by"):
+        dirty = f" (as {by} gives it; changes unknown)"
     run: dict[str, Fact] = {
         "created": environment.created,
         "arguments": " ".join(environment.argv),
