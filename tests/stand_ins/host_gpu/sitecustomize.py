@@ -1,7 +1,7 @@
 """On PYTHONPATH, gives a process one GPU: its tensors lie on the host, its events read the host's clock.
 
-What it is to NVML is for the stand-in of that library to say. NVML_STUB_BLOCK hides pynvml. NVML_STUB_ACTS, as
-in ``cupy_bulk=hangs,triton_gather=gathers``, gives backends a lookup of that kind in place of their own.
+What it is to NVML is for the stand-in of that library to say. NVML_STUB_BLOCK hides pynvml. NVML_STUB_ACTS,
+as in ``cupy_bulk=hangs,triton_gather=gathers``, gives backends a lookup of that kind in place of their own.
 """
 
 import importlib.abc
