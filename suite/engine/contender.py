@@ -10,7 +10,7 @@ from time import perf_counter  # bound before any backend could put another in i
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages
+from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages, needs
 from suite import stats
 from suite.engine import ceiling, check
 from suite.engine.clocks import clock_of
@@ -271,7 +271,7 @@ def _with_table(memory: Memory, table: Reading[int]) -> Memory:
 def _require(backend: type[Backend], operands: Operands) -> None:
     missing = missing_packages(backend.packages)
     if missing:
-        raise BackendUnavailable(f"needs {', '.join(missing)}, not installed")
+        raise BackendUnavailable(needs(missing))
     kind = operands.arrays.device.kind
     if kind not in backend.devices:
         raise Unsupported(f"does not run on {kind}")

@@ -49,25 +49,30 @@ def collect(
     names = private_names(root, environ)
     cpu = cpu_facts(root)
     memory = table(text(root, "proc/meminfo"))
-    commit, dirty = checkout()
-    given = given_commit(environ=environ) if commit == "unknown" else None
-    system = {**_system_around(settings, root, environ), **({"commit_given_by": given[1]} if given else {})}
+    commit, dirty, given = _commit(environ)
     return Environment(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         argv=tuple(without_paths(word, names) for word in argv),
         seed=seed,
         plan=plan,
-        commit=given[0] if given else commit,
+        commit=commit,
         dirty=dirty,
         machine=machine_digest(_text_of(cpu["model"]), _bytes(memory, "MemTotal"), root),
         devices=tuple(devices),
         packages=versions(packages),
         cpu=_nameless(cpu, names),
-        system=_nameless(system, names),
+        system=_nameless({**_system_around(settings, root, environ), **given}, names),
         gpu=_nameless(dict(gpu or {}), names),
         settings=_nameless({key: _pathless(value, names) for key, value in settings.items()}, names),
         noise_floor=noise_floor,
     )
+
+
+def _commit(environ: Mapping[str, str]) -> tuple[str, bool | None, dict[str, Fact]]:
+    """The suite's commit, whether its code was changed since, and what gives a commit that git can't say."""
+    commit, dirty = checkout()
+    given = given_commit(environ=environ) if commit == "unknown" else None
+    return (given[0], None, {"commit_given_by": given[1]}) if given else (commit, dirty, {})
 
 
 def _system_around(settings: Mapping[str, Fact], root: Path, environ: Mapping[str, str]) -> dict[str, Fact]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backends import describe
+from backends import describe, distributions
 from suite.engine import binding
 from suite.engine.measure import Settings
 from suite.machine import cpu, environment
@@ -110,7 +110,7 @@ class Launch:
             digest(request, self.tasks),
             sorted({str(task.device) for task in self.tasks}),
             settings,
-            packages=packages,
+            packages=distributions(packages),
             gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )
         whose: dict[str, Fact] = {b.name: describe(b).whose for b in sorted(backends, key=lambda b: b.name)}

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import backends.triton_gather as backend
+from backends import BackendUnavailable
 
 torch = pytest.importorskip("torch")
 
@@ -101,6 +103,32 @@ def test_geometry_covers_every_element(item: int, dim: int, batch: int, address:
     assert address % width == 0
     assert (down - 1) * high < batch <= down * high
     assert (across - 1) * wide < dim * item // width <= across * wide
+
+
+NO_COMPILER = (
+    RuntimeError("Failed to find C compiler. Please specify via CC environment variable."),
+    subprocess.CalledProcessError(1, ["/usr/bin/gcc", "main.c"]),
+    FileNotFoundError(2, "No such file or directory", "/usr/bin/cc"),
+)
+
+
+class CompilationError(Exception):
+    """As Triton's own, of a kernel that it can't compile."""
+
+
+@pytest.mark.parametrize("error", [*NO_COMPILER, CompilationError("at 3:1"), RuntimeError("illegal address")])
+def test_without_a_c_compiler_it_is_unavailable_and_an_error_is_its_own(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(*_: object) -> None:
+        raise error
+
+    facts = SimpleNamespace(multi_processor_count=132)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: facts)
+    monkeypatch.setattr(backend, "configure", lambda *_: (launch, ()))
+    raised = BackendUnavailable if error in NO_COMPILER else type(error)
+    with pytest.raises(raised):
+        backend.TritonGather().prepare(*map(torch.zeros, ((2, 4), 1, (1, 4))))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -325,7 +326,9 @@ def test_a_run_without_nvml_says_so_and_measures_times(ended: Ended, name: str, 
 def test_the_doctor_shows_the_gpu_on_one_screen(ended: Ended) -> None:
     done, _ = ended("doctor")
     assert done.returncode == 0 and done.stderr == ""
-    rows = sum(max(1, -(-len(line) // 80)) for line in done.stdout.splitlines())
+    findings, _, libraries = done.stdout.partition("\nlibraries of the GPU's backends:\n")
+    assert re.search("^ok +torch [^ ]+: [0-9]+ backends$", libraries, re.MULTILINE)
+    rows = sum(max(1, -(-len(line) // 80)) for line in findings.splitlines())
     assert rows <= 31, "a screen of 24, four more where other work warns, three for the stand-in's variables"
     shown = " ".join(done.stdout.split())
     for words in (
