@@ -15,7 +15,7 @@ from suite.machine import cpu, environment
 from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.environments import facts_of
-from suite.run.schedule import digest
+from suite.run.schedule import digest, least_rounds
 from suite.telemetry import observer
 from suite.worker.crew import Crew
 from suite.worker.messages import Job
@@ -75,6 +75,7 @@ class Launch:
                 sustain_s,
                 copy,
                 number,
+                least_rounds(request.passes),
             )
             return Job(task.case, task.device, task.backends, measurement, settings, request.ids_file)
 
