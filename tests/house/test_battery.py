@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from suite.cases.case import plan
+from suite.cases.presets import PRESETS
+from suite.machine.cuda_device import CudaDevice
 from tests.support import ROOT
 from tests.tools import battery
 from tests.tools.battery import OTHERS, OURS, Checked
@@ -90,10 +93,29 @@ def test_small_or_exclusive_gpus_are_tested_by_one_process_at_a_time(
             return Checked(self.name, 0, "", 0.0)
 
     monkeypatch.setattr(battery, "_Testing", Testing)
-    monkeypatch.setattr(battery, "_free_bytes", lambda: free)
+    monkeypatch.setattr(battery, "_free_bytes", lambda _: free)
     monkeypatch.setattr(battery, "_exclusive", lambda: exclusive)
-    assert len(battery.tested(tmp_path, battery.at_once(), 10.0)) == 5
+    assert len(battery.tested(tmp_path, battery.at_once(T4), 10.0)) == 5
     assert most == (5 if together else 1)
+
+
+T4 = CudaDevice("Tesla T4", "", 4 << 20, 16 * 10**9)
+
+
+def test_the_cases_that_fit_are_said_first() -> None:
+    cases = plan(PRESETS["default"])
+    assert battery.fitting(cases, T4) == ["cases: 22 of 22 fit Tesla T4, 16.0 GB; the largest needs 1.3 GB"]
+    first, *large = battery.fitting(plan(PRESETS["cliffs"]), T4)
+    assert first.startswith(f"cases: {49 - len(large)} of 49 fit Tesla T4, 16.0 GB; the largest needs ")
+    assert large and all(line.startswith("  too large: ") for line in large)
+
+
+def test_a_mistaken_option_is_said_before_anything_is_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert battery.main([str(tmp_path / "found"), "270", "--backend", "no_such"]) == 2
+    assert "no_such: no such backend" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_a_run_in_it_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backends import describe, missing_packages, names
+from suite.cases.case import Case
+from suite.command import BadRequest, refuse
+from suite.machine.cuda_device import CudaDevice, probe
+from suite.run.forecast import forecast
+from suite.run.options import parse
+from suite.run.schedule import tasks_of
+from suite.units import gigabytes
+from suite.worker.devices import needed_bytes
 from tests.support import ROOT
 
 WHOLE_S = 455.0
@@ -174,6 +182,21 @@ def choice(unfit: Sequence[str]) -> list[str]:
     return ["--backend", "numpy_take", *fit]
 
 
+def words_of(seconds: float) -> list[str]:
+    """suite.run's words. The counters' phase would take half of the time; a step has no time to hang for."""
+    return ["--gpu", "0", "--sustain", "0", "--timeout", "30s", "--time-budget", f"{seconds:.0f}s"]
+
+
+def fitting(cases: Sequence[Case], device: CudaDevice) -> list[str]:
+    """How many cases fit the GPU's memory, and which do not."""
+    needs = {case: needed_bytes(case, device.l2_bytes) for case in cases}
+    large = [case for case in cases if needs[case] > device.memory_bytes]
+    most = gigabytes(max(needs.values(), default=0))
+    said = f"cases: {len(cases) - len(large)} of {len(cases)} fit {device.name}, "
+    lines = [f"{said}{gigabytes(device.memory_bytes)}; the largest needs {most}"]
+    return [*lines, *(f"  too large: {case}, {gigabytes(needs[case])}" for case in large)]
+
+
 def main(argv: Sequence[str]) -> int:
     """Carry it out; 1 if a test failed or a row was wrong."""
     began = time.monotonic()
@@ -186,11 +209,22 @@ def main(argv: Sequence[str]) -> int:
     if run.exists():
         print(f"{run}: is there already; give another folder", file=sys.stderr)
         return 2
+    try:
+        request = parse([*words_of(seconds), *options])
+        tasks = tasks_of(request)
+    except BadRequest as error:
+        return refuse(error)
     folder.mkdir(parents=True, exist_ok=True)
     diagnosis = _said("suite.doctor", "--gpu", "0", "--no-noise", limit_s=60.0)
     (folder / "doctor.txt").write_text(diagnosis)
     print(diagnosis, flush=True)
-    together = at_once()
+    device = probe(0)
+    if isinstance(device, str):
+        print(f"battery: {device}; nothing can be tested or measured here", file=sys.stderr)
+        return 2
+    print(*fitting([task.case for task in tasks if task.device.is_gpu], device), sep="\n")
+    print(*forecast(request, tasks).lines(), sep="\n", flush=True)
+    together = at_once(device)
     print(f"tests, {'all at once' if together else 'one after another'}", flush=True)
     results = tested(folder, together, float(os.environ.get("GPU_TESTS_S", TESTS_S)))
     (folder / "tests.txt").write_text("".join(f"== {t.name}, {t.code}\n{t.text}\n" for t in results))
@@ -200,8 +234,8 @@ def main(argv: Sequence[str]) -> int:
         print(_failures(one.text), end="", flush=True)
     seconds = min(seconds, began + WHOLE_S - REPORT_S - OVER_S - time.monotonic())
     print(f"run, {seconds:.0f} s from {time.monotonic() - began:.0f} s on", flush=True)
-    words = ["--gpu", "0", "--sustain", "0", "--timeout", "30s", "--time-budget", f"{seconds:.0f}s"]
-    code = _measured(folder, [*words, "--out", str(run), *choice(unfit), *options], seconds + OVER_S)
+    words = [*words_of(seconds), "--out", str(run), *choice(unfit), *options]
+    code = _measured(folder, words, seconds + OVER_S)
     print(_published(run), end="")
     print(f"{time.monotonic() - began:.0f} s in all; to be published: {folder.name}/run, {_size(run)}")
     return int(code != 0 or not all(one.passed for one in results))
@@ -243,19 +277,15 @@ def _said(module: str, *words: str, limit_s: float) -> str:
     return done.stdout
 
 
-def at_once() -> bool:
+def at_once(device: CudaDevice) -> bool:
     """Whether the test processes may run together."""
-    return _free_bytes() >= TOGETHER_BYTES and not _exclusive()
+    return _free_bytes(device) >= TOGETHER_BYTES and not _exclusive()
 
 
-def _free_bytes() -> float:
+def _free_bytes(device: CudaDevice) -> float:
     """Memory of the GPU that nobody uses, as far as is known."""
-    from suite.machine.cuda_device import probe
     from suite.telemetry.nvml.gpu import Gpu
 
-    device = probe(0)
-    if isinstance(device, str):
-        return 0.0
     used = Gpu.open(device.uuid, limit_s=5.0).memory().used_bytes.value
     return device.memory_bytes - (used or 0)
 
