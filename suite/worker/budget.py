@@ -65,7 +65,8 @@ class Budget:
         if total_s:
             alone = total_s / max(self._weight(range(len(self.costs))), 1.0) / MOST_PASSES
             self.limit_s = math.inf if passes == 1 else max(self.limit_s, alone)
-        self.end = now() + (total_s or most_s)
+        self.whole_s = total_s or most_s
+        self.end = now() + self.whole_s
         self.beside_s: dict[int, float] = {}
         self.given_s = limit_s
         self.began = now()
@@ -95,14 +96,14 @@ class Budget:
         return self._beside_s(places) + self._once_s(places) + self._rounds_s(places)
 
     def affordable(self, places: Sequence[int]) -> list[int]:
-        """Of these tasks those that one pass has time for.
+        """Of these tasks those that one pass has time for, in the time that was given for all.
 
         Those of less weight are left out first, then the dearest. One stays whatever it costs.
         """
         kept = list(places)
         dearest = sorted(places, key=lambda place: (self.costs[place].weight, -self.least_s([place])))
         for place in dearest[: max(0, len(dearest) - 1)]:
-            if self.fits(kept):
+            if self.least_s(kept) <= self.whole_s:
                 break
             kept.remove(place)
         return kept

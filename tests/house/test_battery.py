@@ -191,7 +191,7 @@ def outcomes_of(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
 @pytest.mark.slow
 def test_the_battery_ends_with_a_table_and_a_folder_to_be_published(rehearse: Rehearse) -> None:
     few = ("--backend", "numpy_take", "torch_index_select")
-    done, folder = rehearse("6", *ONE_CASE, *few, GPU_TESTS_S="1")
+    done, folder = rehearse("20", *ONE_CASE, *few, GPU_TESTS_S="1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / "tests.txt").read_text().count("time is up") > 5
     assert re.search(r"torch_index_select +\d", done.stdout), "the table is what is left of a lost folder"
@@ -217,15 +217,16 @@ def test_one_that_hangs_one_that_faults_and_one_that_is_missing_cost_only_themse
     acts = "cupy_rawkernel=gathers,cupy_take=gathers,cupy_bulk=hangs,numba_cuda=faults"
     began = time.monotonic()
     done, folder = rehearse(
-        *("12", *ONE_CASE, "--batch", "16,17"),
+        *("30", *ONE_CASE, "--batch", "16,17"),
         libraries=("cupy_cuda13x-14.2.0", "numba_cuda-0.30.4"),
         NVML_STUB_ACTS=acts,
-        GPU_TESTS_S="10",
+        GPU_TESTS_S="6",
         BATTERY_SILENT_S="30",
     )
     took_s = time.monotonic() - began
     assert done.returncode == 1, done.stdout + done.stderr
-    said = {line.split()[0]: line for line in done.stdout.splitlines() if re.match(r"  [a-z_]+ ", line)}
+    tests, _, _ = done.stdout.partition("\nrun, ")
+    said = {line.split()[0]: line for line in tests.splitlines() if re.match(r"  [a-z_]+ ", line)}
     assert "hung" in said["cupy_bulk"] and "left out of the run" in said["cupy_bulk"]
     assert "failed" in said["numba_cuda"] and "left out of the run" in said["numba_cuda"]
     for name in ("cupy_rawkernel", "triton_gather", OTHERS):
