@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import mmap
 import os
@@ -71,10 +72,23 @@ def operands() -> Iterator[tuple[Any, Any, int]]:
     yield table, np.array([vocab - 1, vocab - 2], np.int32), 1
 
 
+def at_the_edge(ids: Any) -> Any:
+    """The same, at the end of a page after which nothing may be read."""
+    page, pages = mmap.PAGESIZE, -(-max(1, ids.nbytes) // mmap.PAGESIZE)
+    memory = mmap.mmap(-1, (pages + 1) * page)
+    place = np.frombuffer(memory, np.uint8)
+    guard = ctypes.c_void_p(place.ctypes.data + pages * page)
+    assert ctypes.CDLL(None).mprotect(guard, page, 0) == 0
+    there = place[pages * page - ids.nbytes : pages * page].view(ids.dtype)
+    there[:] = ids
+    return there
+
+
 def passes(table: Any, ids: Any, processors: int, shift: int = 0) -> bool:
     """Whether the rows, and nothing on either side of them, are written; ``shift`` bytes off alignment."""
     size = ids.size * table.shape[1] * table.itemsize
     memory = np.full(size + 128 + shift, 0x5A, np.uint8)
+    ids = at_the_edge(ids)
     out = memory[64 + shift : 64 + shift + size].view(table.dtype).reshape(ids.size, table.shape[1])
     launch, arguments = backend.configure(*map(torch.from_numpy, (table, ids, out)), processors)
     launch(*arguments)

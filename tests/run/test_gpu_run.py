@@ -29,7 +29,10 @@ WELL = {"used_step": 2 * MIB, "energy_step_mj": 5000}
 
 GAUGES = ("sm_clock_hz", "memory_clock_hz", "temperature_c", "memory_temperature_c")
 CAUSES = ("software_power_cap", "sync_boost", "software_thermal", "hardware_thermal", "hardware_power_brake")
-OF_A_CASE = ("memory_before_bytes", "context_bytes", *(f"case_throttled_{cause}_s" for cause in CAUSES))
+OF_A_CASE = (
+    *("memory_before_bytes", "context_bytes", *(f"case_throttled_{cause}_s" for cause in CAUSES)),
+    *(f"case_{gauge}_{when}" for gauge in GAUGES for when in ("before", "after")),
+)
 OF_A_PHASE = (
     *("energy_j", "joules_per_lookup", "joules_per_gb", "mean_power_w"),
     *("dram_bytes_per_s", "dram_bytes_per_lookup"),
@@ -93,6 +96,8 @@ def test_counters_are_those_before_and_those_after(host_gpu: Child) -> None:
         for cause in CAUSES:
             assert seen[f"throttled_{cause}_s"] == pytest.approx(1e-3)
             assert seen[f"case_throttled_{cause}_s"] == pytest.approx(5e-3)
+        for gauge, step in (("sm_clock_hz", 3e6), ("memory_clock_hz", 3e6), ("temperature_c", 2)):
+            assert seen[f"case_{gauge}_after"] - seen[f"case_{gauge}_before"] == 5 * step, gauge
 
 
 def test_a_table_that_leaves_no_trace_is_null_with_the_reason(host_gpu: Child) -> None:
