@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import gzip
+import io
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from suite.records.record import Environment, Record, from_json, to_json
 
@@ -18,8 +21,12 @@ MAX_LINE_BYTES = 8 * 2**20
 """The longest record; a longer line is none."""
 READ_BYTES = 2**20
 
+MOST_TIMES = 60
+"""Compressed records are not read further once they came to so many times the file; JSON of times to five."""
+
 _ENVIRONMENT = "environment.json"
 _RECORDS = "records.jsonl"
+_COMPRESSED = "records.jsonl.gz"
 _Kind = TypeVar("_Kind", Record, Environment)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -42,7 +49,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run on disk: ``environment.json``, replaced as a whole, and ``records.jsonl``, only appended to."""
+    """One run on disk: ``environment.json``, replaced as a whole, and ``records.jsonl``, only appended to.
+
+    A finished run may lie there compressed, as ``gzip records.jsonl`` leaves it.
+    """
 
     path: Path
     environment: Environment
@@ -110,6 +120,9 @@ class Run:
             ValueError: a record holds NaN or infinity.
         """
         block = b"".join(_line(record) for record in records)
+        if _is_compressed(self.path):
+            what = f"{self.path / _COMPRESSED}: compressed records can't be added to"
+            raise StoreError(f"{what}; uncompress them with gunzip first")
         try:
             with (self.path / _RECORDS).open("a+b", buffering=0) as file:
                 _append(file.fileno(), block)
@@ -125,9 +138,9 @@ class Run:
         Raises:
             StoreError: the file itself can't be read.
         """
-        path = self.path / _RECORDS
+        path = self.path / (_COMPRESSED if _is_compressed(self.path) else _RECORDS)
         try:
-            with path.open("rb", buffering=READ_BYTES) as file:
+            with _opened(path) as file:
                 for number, line in enumerate(_lines(file), 1):
                     try:
                         yield _decode(Record, line)
@@ -135,6 +148,8 @@ class Run:
                         torn = not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES
                         why = "cut short by an interrupted write" if torn else str(error)
                         yield Refused(path, number, why)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise StoreError(f"{path}: is no whole compressed file; get it anew") from None
         except OSError as error:
             raise StoreError(f"{path}: can't be read ({_why(error)}); check its permissions") from None
 
@@ -156,9 +171,34 @@ def _check_run(folder: Path) -> None:
         raise StoreError(f"{folder}: no such folder; give one that suite.run made")
     if not folder.is_dir():
         raise StoreError(f"{folder}: is no folder; give one that suite.run made")
-    for name in (_ENVIRONMENT, _RECORDS):  # a pipe or a device there would block for ever
+    records = _COMPRESSED if _is_compressed(folder) else _RECORDS
+    for name in (_ENVIRONMENT, records):  # a pipe or a device there would block for ever
         if not (folder / name).is_file():
             raise StoreError(f"{folder}: is no run, {name} is missing; give a folder that suite.run made")
+
+
+def _is_compressed(folder: Path) -> bool:
+    return not (folder / _RECORDS).exists() and (folder / _COMPRESSED).is_file()
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.suffix != ".gz":
+        return path.open("rb", buffering=READ_BYTES)
+    return cast(BinaryIO, io.BufferedReader(_Bounded(path), READ_BYTES))
+
+
+class _Bounded(gzip.GzipFile):
+    """A compressed file that ends where it came to so much that it was made to fill the memory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self.left = MOST_TIMES * path.stat().st_size + MAX_LINE_BYTES
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(min(len(buffer), self.left))
+        buffer[: len(data)] = data
+        self.left -= len(data)
+        return len(data)
 
 
 def _write_first(folder: Path, environment: Environment) -> None:
