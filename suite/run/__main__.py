@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
-from suite.run.forecast import budget_of, forecast
+from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.options import Request, parse, without_option
 from suite.run.schedule import Task, tasks_of
 from suite.text import plain
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_backends(request)
             return DONE
         tasks = tasks_of(request)
+        request = within_budget(request, tasks)
         if request.dry_run:
             _print_plan(request, tasks)
             return DONE

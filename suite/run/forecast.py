@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backends import Choice, describe, missing_packages
 from suite.cases.case import plan
@@ -18,6 +18,8 @@ from suite.worker.budget import Budget, Cost
 REFERENCE_WEIGHT = 1 / 8
 """The share of a case that the CPU's reference has beside a GPU, in that of the GPU's."""
 MOST_NAMED = 3
+COUNTERS_SHARE, LEAST_SUSTAIN_S = 0.2, 0.3
+"""Of a time budget so much is for the counters; in a shorter phase energy is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,19 @@ def costs_of(request: Request, tasks: Sequence[Task]) -> list[Cost]:
         costs.append(Cost(sides * beside_s, sides * once_s, sides * least_s, weight))
         before = task
     return costs
+
+
+def within_budget(request: Request, tasks: Sequence[Task]) -> Request:
+    """The same, the counters' phase no longer than leaves most of a time budget to what is timed.
+
+    None at all where it would be too short for the counters. What was asked for by name stays.
+    """
+    there = _installed(tasks)
+    phases = sum(sum(b in there for b in task.backends) + 1 for task in tasks if task.device.is_gpu)
+    if request.sustain_given or not request.time_budget_s or not phases:
+        return request
+    share_s = COUNTERS_SHARE * request.time_budget_s / (phases * len(request.interpreters))
+    return replace(request, sustain_s=min(request.sustain_s, share_s) if share_s >= LEAST_SUSTAIN_S else 0.0)
 
 
 def pace_of(device: Device) -> Pace:

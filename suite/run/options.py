@@ -56,6 +56,7 @@ class Request:
     passes: int = PASSES
     environments: tuple[tuple[str, str], ...] = ()
     insist: bool = False
+    sustain_given: bool = False
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -89,6 +90,7 @@ def parse(argv: Sequence[str]) -> Request:
             raise BadRequest(f"--{flag}: given together with --{other}; give one of them")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
+    given.sustain_given = given.sustain_s is not None
     if given.sustain_s is None:
         given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
     elif given.sustain_s >= given.timeout_s:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from backends import describe, missing_packages, names
-from suite.run.forecast import GPU, Forecast, costs_of, forecast
+from suite.run.forecast import GPU, Forecast, costs_of, forecast, within_budget
 from suite.run.options import SUSTAIN_S, parse
 from suite.run.schedule import tasks_of
 from suite.worker.budget import LATE_S, LEAST_S, Budget, Cost
@@ -191,6 +191,18 @@ def test_a_forecast_says_how_long_a_run_takes_and_what_is_left_out() -> None:
     *_, left = brief.lines()
     assert left.startswith(f"no time for {len(gone)} of 44 cases, which are left out: ")
     assert left.endswith(f"; {len(gone) - 3} more")
+
+
+def test_a_short_budget_is_not_spent_on_the_counters() -> None:
+    def sustain_s(*more: str) -> float:
+        request = parse(["--gpu", "0", "--batch", "512", "--backend", "torch_index_select", *more])
+        return within_budget(request, tasks_of(request)).sustain_s
+
+    phases = 2 * len(parse(["--batch", "512"]).cases)
+    assert sustain_s() == sustain_s("--time-budget", "1h") == SUSTAIN_S
+    assert sustain_s("--time-budget", f"{3 * phases}s") == pytest.approx(0.2 * 3)
+    assert sustain_s("--time-budget", f"{phases}s") == 0.0
+    assert sustain_s("--time-budget", f"{phases}s", "--sustain", "0.5") == 0.5
 
 
 def names_on_gpus() -> list[str]:
