@@ -17,13 +17,15 @@ from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
 from suite.run.options import Request, parse, without_option
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
+from suite.run.shard import in_words, predicted_s
 from suite.text import plain
 from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
-    from suite.records.record import Environment
+    from suite.machine.lock import Lock
+    from suite.records.record import Environment, Fact
     from suite.records.store import Run
     from suite.run.launch import Launch
 
@@ -39,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_backends(request)
             return DONE
         tasks = tasks_of(request)
+        if request.shard:
+            tasks = request.shard.part(tasks)
         if request.dry_run:
             _print_plan(request, tasks)
             return DONE
@@ -78,30 +82,50 @@ def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
     records = sum(len(task.backends) for task in tasks) * len(request.interpreters)
     passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
     print(f"{len(tasks)} cases, {records} records a pass, {passes}")
+    if request.shard:
+        print(in_words(request.shard, tasks_of(request), LIMITS_S[request.preset], request.passes))
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
+    from suite.machine import lock
     from suite.machine.variables import taken_away
+
+    if gone := taken_away(os.environ):
+        print(plain(f"run: measured without {', '.join(gone)}; suite.doctor says why"), file=sys.stderr)
+    _check_ids(request)
+    gpu = _gpu(request)
+    try:
+        with lock.held(gpu.uuid if gpu else None, _say_wait if request.wait else None) as held:
+            return _measure(request, tasks, gpu, held, argv)
+    except lock.Busy as busy:
+        advice = "wait for its end, or leave out --no-wait"
+        raise BadRequest(f"host: busy, measuring for {busy}; {advice}") from None
+
+
+def _say_wait(who: str) -> None:
+    print(plain(f"run: waits for {who}, which is measuring on this host"), file=sys.stderr, flush=True)
+
+
+def _measure(
+    request: Request, tasks: list[Task], gpu: CudaDevice | None, held: Lock, argv: Sequence[str]
+) -> int:
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.run.passes import Passes
 
-    if gone := taken_away(os.environ):
-        print(plain(f"run: measured without {', '.join(gone)}; suite.doctor says why"), file=sys.stderr)
-    budget = _budget(request, len(tasks))
-    _check_ids(request)
-    launch = Launch(request, tasks, _gpu(request))
-    crew = launch.crew()
+    launch = Launch(request, tasks, gpu)
+    budget, crew = _budget(request, tasks), launch.crew()
     try:
         run = _open_run(launch, argv)
+        passes = Passes(launch, run, crew, budget, held)
         try:
-            Passes(launch, run, crew, budget).measure()
+            passes.measure()
         except KeyboardInterrupt:
             go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
             print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
             return INTERRUPTED
         crew.close()
-        return _report(run, request)
+        return _report(passes.run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:
@@ -124,13 +148,15 @@ def _report(run: Run, request: Request) -> int:
     return CHECK_FAILED if wrong or short else DONE
 
 
-def _budget(request: Request, tasks: int) -> Budget:
+def _budget(request: Request, tasks: Sequence[Task]) -> Budget:
     preset = request.preset
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
+    if request.shard:
+        most_s *= predicted_s(tasks) / predicted_s(tasks_of(request))
     total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
     least_s = LEAST_S * len(request.interpreters)
-    return Budget(total_s, tasks, limit_s, most_s, passes=request.passes, least_s=least_s)
+    return Budget(total_s, len(tasks), limit_s, most_s, passes=request.passes, least_s=least_s)
 
 
 def _check_ids(request: Request) -> None:
@@ -206,7 +232,8 @@ def _changed(was: Environment, now: Environment) -> Iterator[str]:
     sides = []
     for each in (was, now):
         variables = {name: fact for name, fact in each.system.items() if name.isupper()}
-        own = {"commit": each.commit[:12], "dirty": each.dirty, "method": each.method}
+        own: dict[str, Fact] = {"commit": each.commit[:12], "dirty": each.dirty, "method": each.method}
+        own["shard"] = each.settings.get("shard")
         sides.append({**own, **each.packages, **variables})
     before, after = sides
     for name in sorted({*before, *after}, key=[*before, *after].index):

@@ -15,7 +15,7 @@ from suite.machine import cpu, environment
 from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.environments import facts_of
-from suite.run.schedule import digest
+from suite.run.schedule import digest, tasks_of
 from suite.telemetry import observer
 from suite.worker.crew import Crew
 from suite.worker.messages import Job
@@ -102,12 +102,14 @@ class Launch:
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
             **more,
         }
+        if request.shard:
+            settings["shard"] = str(request.shard)
         backends = {backend for task in self.tasks for backend in task.backends}
         packages = [package for backend in backends for package in describe(backend).packages]
         where = environment.collect(
             argv,
             request.seed,
-            digest(request, self.tasks),
+            digest(request, tasks_of(request) if request.shard else self.tasks),
             sorted({str(task.device) for task in self.tasks}),
             settings,
             packages=packages,
