@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from suite.cases.case import plan
 from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
 from suite.run.options import Request, parse, without_option
+from suite.run.resume import changed
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
 from suite.run.shard import in_words, predicted_s
 from suite.text import plain
@@ -25,7 +26,7 @@ from suite.worker.budget import LEAST_S, Budget
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
     from suite.machine.lock import Lock
-    from suite.records.record import Environment, Fact
+    from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
 
@@ -222,23 +223,9 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
         raise BadRequest(
             f"{request.resume}: planned otherwise; repeat its options: {' '.join(run.environment.argv)}"
         )
-    if changed := list(_changed(run.environment, now)):
-        raise BadRequest(f"{request.resume}: begun with {', '.join(changed)}; start a new run with --out")
+    if found := list(changed(run.environment, now)):
+        raise BadRequest(f"{request.resume}: begun with {', '.join(found)}; start a new run with --out")
     return run
-
-
-def _changed(was: Environment, now: Environment) -> Iterator[str]:
-    """What a run began with and what is there now, where times or their meaning may be others by it."""
-    sides = []
-    for each in (was, now):
-        variables = {name: fact for name, fact in each.system.items() if name.isupper()}
-        own: dict[str, Fact] = {"commit": each.commit[:12], "dirty": each.dirty, "method": each.method}
-        own["shard"] = each.settings.get("shard")
-        sides.append({**own, **each.packages, **variables})
-    before, after = sides
-    for name in sorted({*before, *after}, key=[*before, *after].index):
-        if before.get(name) != after.get(name):
-            yield f"{name} {before.get(name)}, now {after.get(name)}"
 
 
 def _folder(now: Environment, gpu: CudaDevice | None) -> Path:
