@@ -33,7 +33,8 @@ def environment(**changes: Any) -> Any:
 
 def records(task: Task, number: int, seed: Any = 0) -> list[Record]:
     name = f"{seed}-{number}-{task}"
-    made = fabricate.measurement(task.case, sum(map(ord, name)), shape={"count": 3, "each": 2}, pass_number=number)
+    shape = {"count": 3, "each": 2}
+    made = fabricate.measurement(task.case, sum(map(ord, name)), shape=shape, pass_number=number)
     return [replace(one, measurement=name) for one in made]
 
 
