@@ -112,8 +112,8 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
 def _parser() -> Parser:
     parser = Parser(
         "python -m suite.fleet",
-        description="Write what a scheduler takes to measure a plan in shards on a fleet of machines, then to "
-        "merge and report them. After -- follow the options of suite.run, for the whole plan.",
+        description="Write what a scheduler takes to measure a plan in shards on a fleet of machines, and to "
+        "merge and show them. After -- follow the options of suite.run, for the whole plan.",
     )
     engines = parser.add_subparsers(dest="engine", required=True, parser_class=Parser)
     of = {name: engines.add_parser(name, help=text) for name, text in HELP.items()}

@@ -18,7 +18,7 @@ from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, 
 from suite.run.options import Request, parse, without_option
 from suite.run.resume import changed
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
-from suite.run.shard import in_words, predicted_s
+from suite.run.shard import START_S, in_words, predicted_s
 from suite.text import plain
 from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
@@ -154,7 +154,9 @@ def _budget(request: Request, tasks: Sequence[Task]) -> Budget:
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
     if request.shard:
-        most_s *= predicted_s(tasks) / predicted_s(tasks_of(request))
+        start_s = START_S * request.passes
+        share = predicted_s(tasks) / predicted_s(tasks_of(request))
+        most_s = start_s + share * (most_s - start_s)
     total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
     least_s = LEAST_S * len(request.interpreters)
     return Budget(total_s, len(tasks), limit_s, most_s, passes=request.passes, least_s=least_s)

@@ -17,6 +17,8 @@ LIMIT_S, PASSES = 8.0, 3
 BESIDE_S, BYTE_S, TABLE_BYTE_S = 0.35, 25e-9, 3e-9
 """In a pass: of a case beside its rounds, of a byte of its rows, of a byte of its table; for seven backends,
 by when their turns began in results/2026-11-29-amd-epyc-07b45d8."""
+START_S = 8.0
+"""In a pass, of new workers: for every shard the same."""
 
 
 class _Task(Protocol):
@@ -56,7 +58,7 @@ class Shard:
 
 
 def predicted_s(tasks: Sequence[_Task], limit_s: float = LIMIT_S, passes: int = PASSES) -> float:
-    """About how long tasks take.
+    """About how long tasks take, beside the start of the workers.
 
     Args:
         limit_s: time for the rounds of a task in all passes.
@@ -69,7 +71,7 @@ def predicted_s(tasks: Sequence[_Task], limit_s: float = LIMIT_S, passes: int = 
 def in_words(shard: Shard, tasks: Sequence[_Task], limit_s: float, passes: int) -> str:
     """What part of a whole plan a shard is, and how much the shards' times differ."""
     parts = split(tasks, shard.of)
-    times = [predicted_s(part, limit_s, passes) for part in parts]
+    times = [START_S * passes + predicted_s(part, limit_s, passes) for part in parts]
     own = parts[shard.number - 1]
     span = f"the shards take about {time_of(min(times))} to {time_of(max(times))}"
     return f"shard {shard}: {len(own)} of {count(len(tasks), 'case')}; {span}"

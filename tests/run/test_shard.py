@@ -8,9 +8,9 @@ import pytest
 
 from suite.records.store import Run
 from suite.run.__main__ import _budget, main
-from suite.run.options import Request, parse
+from suite.run.options import PASSES, Request, parse
 from suite.run.schedule import MOST_S, Task, tasks_of
-from suite.run.shard import predicted_s, split
+from suite.run.shard import START_S, predicted_s, split
 from tests.support.commands import refused
 
 SPREAD = {"default": 2.3, "full": 1.02, "cliffs": 6.0, "smoke": 2.0}
@@ -68,14 +68,14 @@ def test_a_dry_run_says_what_part_it_is(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[-1].startswith("shard 4/4: 4 of 10 cases; the shards take about ")
 
 
-def test_shards_together_have_the_time_of_the_whole() -> None:
+def test_shards_together_have_the_time_of_the_whole_and_each_that_of_its_start() -> None:
     ends = []
     for number in range(1, 5):
         request, tasks = plan_of("--shard", f"{number}/4")
         assert request.shard
         budget = _budget(request, request.shard.part(tasks))
         ends.append(budget.end - budget.began)
-    assert sum(ends) == pytest.approx(MOST_S["default"], abs=0.1)
+    assert sum(ends) == pytest.approx(MOST_S["default"] + 3 * START_S * PASSES, abs=0.1)
 
 
 def test_a_run_says_which_shard_it_is_and_goes_on_as_no_other(
