@@ -119,23 +119,7 @@ def _parser() -> Parser:
     of = {name: engines.add_parser(name, help=text) for name, text in HELP.items()}
     for name, one in of.items():
         one.prog = f"python -m suite.fleet {name}"
-        add = one.add_argument
-        add(
-            "folder",
-            type=path_of,
-            help="a new folder for what is written; slurm and ssh keep the results there",
-        )
-        shards = "of whole tables, measured where there is room"
-        add("--shards", type=whole_of("shards", 1, MOST), required=True, metavar="N", help=shards)
-        add("--name", default="embedding-lookup", help="of the sweep (default: embedding-lookup)")
-        add("--python", metavar="PATH", help="the Python that has the suite")
-        add(
-            "--setup",
-            action="append",
-            default=[],
-            metavar="LINE",
-            help="a line of the shell that comes first",
-        )
+        _add_common(one)
     directive = "more options of sbatch: --directive=--partition=short"
     of["slurm"].add_argument("--directive", action="append", default=[], metavar="OPTION", help=directive)
     of["slurm"].add_argument("--submit", action="store_true", help="hand it to sbatch")
@@ -147,6 +131,16 @@ def _parser() -> Parser:
     host = "[USER@]HOST, with :GPU for each GPU there"
     of["ssh"].add_argument("--host", action="append", required=True, help=host)
     return parser
+
+
+def _add_common(parser: Parser) -> None:
+    add = parser.add_argument
+    add("folder", type=path_of, help="a new folder for what is written; slurm and ssh keep the results there")
+    shards = "of whole tables, measured where there is room"
+    add("--shards", type=whole_of("shards", 1, MOST), required=True, metavar="N", help=shards)
+    add("--name", default="embedding-lookup", help="of the sweep (default: embedding-lookup)")
+    add("--python", metavar="PATH", help="the Python that has the suite")
+    add("--setup", action="append", default=[], metavar="LINE", help="a line of the shell that comes first")
 
 
 HELP = {

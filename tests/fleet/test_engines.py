@@ -41,18 +41,8 @@ def statuses(run: Run) -> dict[tuple[str, ...], str]:
 
 def written(folder: Path, *argv: str, more: Sequence[str] = (), **variables: str) -> list[str]:
     """What suite.fleet says; ``more`` are options of the run."""
-    words = [
-        sys.executable,
-        "-m",
-        "suite.fleet",
-        argv[0],
-        str(folder),
-        "--shards",
-        "4",
-        *argv[1:],
-        "--",
-        *PLAN,
-    ]
+    words = [sys.executable, "-m", "suite.fleet", argv[0], str(folder), "--shards", "4", *argv[1:]]
+    words += ["--", *PLAN, *more]
     environment = {**os.environ, **commands.NUMPY_ALONE, **variables}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -71,7 +61,6 @@ def test_a_sweep_on_slurm_with_a_shard_killed_is_the_sweep_in_one_piece(
     own, folder = tmp_path / "slurm", tmp_path / "the sweep"
     own.mkdir()
     with slurm.running(own) as variables:
-        variables |= commands.NUMPY_ALONE
         jobs = written(folder, "slurm", "--submit", more=("--passes", "2"), **variables)[-2:]
         shards, merge = (re.fullmatch(r"job (\d+): \w+\.sbatch", line)[1] for line in jobs)  # type: ignore[index]
         (begun,) = [folder / f"shards/4-of-4-on-{os.uname().nodename}"]
