@@ -28,52 +28,46 @@ def files(work: Work, runner: str, python: str = "3.13") -> dict[str, str]:
         {"uses": "actions/checkout@v4"},
         {"uses": "actions/setup-python@v5", "with": {"python-version": python}},
     ]
-    shards = str(work.folder / "shards")
+    jobs: dict[str, Tree] = {"shard": _shard(work, runner, begin), "merge": _merge(work, runner, begin)}
+    permissions: dict[str, Tree] = {"contents": "read"}
+    workflow: dict[str, Tree] = {"name": work.name, "on": {"workflow_dispatch": {}}}
+    return {FILE: text_of({**workflow, "permissions": permissions, "jobs": jobs})}
+
+
+def _shard(work: Work, runner: str, begin: list[Tree]) -> dict[str, Tree]:
+    own, shards = "shard-${{ matrix.shard }}", str(work.folder / "shards")
     before: Tree = {
         "name": "What an earlier attempt has",
         "uses": "actions/download-artifact@v4",
         "continue-on-error": True,
-        "with": {"name": "shard-${{ matrix.shard }}", "path": shards},
+        "with": {"name": own, "path": shards},
     }
     keep: Tree = {
         "if": "always()",
         "uses": "actions/upload-artifact@v4",
-        "with": {"name": "shard-${{ matrix.shard }}", "path": shards, "overwrite": True},
+        "with": {"name": own, "path": shards, "overwrite": True},
     }
+    measure = _run(work.shard_lines("$SHARD"), SHARD="${{ matrix.shard }}")
+    return {
+        "runs-on": runner,
+        "timeout-minutes": MINUTES,
+        "strategy": {"fail-fast": False, "matrix": {"shard": list(range(1, work.shards + 1))}},
+        "steps": [*begin, before, measure, keep],
+    }
+
+
+def _merge(work: Work, runner: str, begin: list[Tree]) -> dict[str, Tree]:
     gather: Tree = {
         "uses": "actions/download-artifact@v4",
-        "with": {"pattern": "shard-*", "path": shards, "merge-multiple": True},
+        "with": {"pattern": "shard-*", "path": str(work.folder / "shards"), "merge-multiple": True},
     }
     result: Tree = {
         "if": "always()",
         "uses": "actions/upload-artifact@v4",
         "with": {"name": "merged", "path": str(work.folder / "merged"), "overwrite": True},
     }
-    measure = _run(work.shard_lines("$SHARD"), SHARD="${{ matrix.shard }}")
-    jobs: dict[str, Tree] = {
-        "shard": {
-            "runs-on": runner,
-            "timeout-minutes": MINUTES,
-            "strategy": {"fail-fast": False, "matrix": {"shard": list(range(1, work.shards + 1))}},
-            "steps": [*begin, before, measure, keep],
-        },
-        "merge": {
-            "needs": "shard",
-            "if": "always()",
-            "runs-on": runner,
-            "steps": [*begin, gather, _run(work.last_lines()), result],
-        },
-    }
-    return {
-        FILE: text_of(
-            {
-                "name": work.name,
-                "on": {"workflow_dispatch": {}},
-                "permissions": {"contents": "read"},
-                "jobs": jobs,
-            }
-        )
-    }
+    steps: list[Tree] = [*begin, gather, _run(work.last_lines()), result]
+    return {"needs": "shard", "if": "always()", "runs-on": runner, "steps": steps}
 
 
 def _run(lines: list[str], **variables: str) -> dict[str, Tree]:

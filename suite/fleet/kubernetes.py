@@ -39,14 +39,7 @@ def _shards(work: Work, image: str, claim: str, memory: str | None) -> dict[str,
         f'echo "$status" >{ended}/$number',
         'exit "$status"',
     ]
-    asked: dict[str, Tree] = {}
-    if "--threads" in work.options:
-        asked["cpu"] = str(work.request.threads)
-    if memory:
-        asked["memory"] = memory
-    limits: dict[str, Tree] = {**asked, **({"nvidia.com/gpu": "1"} if work.gpu else {})}
-    resources: dict[str, Tree] = {"requests": asked, "limits": limits} if limits else {}
-    pod = _pod(image, claim, lines, HOST, {"resources": resources} if resources else {})
+    pod = _pod(image, claim, lines, HOST, _resources(work, memory))
     # A shard of the CPU has its host for itself; where it shares it all the same, the lock makes it wait.
     alone: dict[str, Tree] = {
         "labelSelector": {"matchLabels": {"job": work.name}},
@@ -70,6 +63,16 @@ def _shards(work: Work, image: str, claim: str, memory: str | None) -> dict[str,
         },
         pod if work.gpu else {**pod, "affinity": affinity},
     )
+
+
+def _resources(work: Work, memory: str | None) -> dict[str, Tree]:
+    asked: dict[str, Tree] = {}
+    if "--threads" in work.options:
+        asked["cpu"] = str(work.request.threads)
+    if memory:
+        asked["memory"] = memory
+    limits: dict[str, Tree] = {**asked, **({"nvidia.com/gpu": "1"} if work.gpu else {})}
+    return {"resources": {"requests": asked, "limits": limits}} if limits else {}
 
 
 def _merge(work: Work, image: str, claim: str) -> dict[str, Tree]:
