@@ -73,6 +73,7 @@ def stubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "python9": 'echo "${CUDA_VISIBLE_DEVICES:-} $*" >>"$TRACE"\n'
         "for word; do last=$word; done\n"
         '[ "${FAIL:-}" = early ] && { mkdir "$last"; touch "$last/records.jsonl"; exit 9; }\n'
+        '[ -e "$last/records.jsonl" ] && exit 2\n'
         '[ "$2" = suite.run ] && { mkdir -p "$last"; touch "$last/environment.json"; }\n'
         'exit "${FAIL:-0}"',
         "nvidia-smi": 'echo "GPU-0000-$2"',

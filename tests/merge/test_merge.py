@@ -72,6 +72,18 @@ def test_what_stands_twice_is_taken_once(tmp_path: Path, shard: Made, capsys: Sa
     assert f"; {len(half.records()[0])} records twice, taken once" in capsys.readouterr().out
 
 
+def test_of_a_run_and_its_copy_the_one_that_went_on_is_taken(tmp_path: Path, shard: Made) -> None:
+    """As where what was left out at first was insisted on later."""
+    parts = four(shard)
+    copy, run = shard("copy", 1, keep=lambda _: False), Run.open(parts[0])
+    case = run.records()[0][0].case
+    left_out = fabricate.failure("late", case, "m", status="left_out")
+    copy.append([left_out])
+    run.append([left_out, replace(run.records()[0][1], backend="late")])
+    found = Run.open(merged(tmp_path, copy.path, *parts)).records()[0]
+    assert [r.status for r in found if r.backend == "late"] == ["left_out", "ok"]
+
+
 def test_records_that_contradict_each_other_are_refused_with_their_places(
     tmp_path: Path, shard: Made, capsys: Said
 ) -> None:
