@@ -12,7 +12,7 @@ from suite.run.options import Request, parse
 from suite.run.schedule import tasks_of
 from suite.run.shard import split
 
-OWN = ("--out", "--resume", "--shard", "--dry-run", "--list", "--no-wait", "--insist")
+OWN = ("--out", "--resume", "--shard", "--dry-run", "--list", "--no-wait", "--insist", "--anyway")
 """Options of a run that each shard has for itself, or that measure nothing."""
 GPU_LINES = (
     "gpus=${CUDA_VISIBLE_DEVICES:-0}",

@@ -10,6 +10,7 @@ from suite.command import BadRequest
 from suite.merge.pool import Contender, Pool
 from suite.merge.sources import Source, options_of
 from suite.records.record import Environment
+from suite.run.inputs import with_ids
 from suite.run.options import parse
 from suite.run.schedule import Task, digest, tasks_of
 from suite.run.shard import Shard
@@ -33,7 +34,7 @@ class Plan:
         if any(word == "--help" or word.startswith("-h") for word in words):
             return "its options ask for help"
         try:
-            request = parse([*words, "--threads", str(threads)])
+            request, _ = with_ids(parse([*words, "--threads", str(threads)]))
             tasks = tasks_of(request)
         except BadRequest as error:
             return f"its options do not do here ({error})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.analysis.folders import Given, expand
@@ -16,8 +16,9 @@ from suite.run.shard import Shard
 Machine = tuple[str, str]
 """Digest of a host, and the UUID of its GPU; empty without one."""
 OWN_OPTIONS = ("--out", "--resume", "--shard")
-OWN_FLAGS = ("--no-wait", "--insist")
+OWN_FLAGS = ("--no-wait", "--insist", "--anyway")
 """What each run of a plan has for itself."""
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ def sources(given: Sequence[Given]) -> dict[Machine, list[Source]]:
     found, wrong = list[Source](), list[str]()
     for folder in expand(given):
         try:
-            run = Run.open(folder)
+            run, *later = Run.parts(folder)
+            if later:
+                what = "went on in another environment, which a merge does not keep apart"
+                raise StoreError(f"{folder}: {what}; leave it out")
             found.append(Source(run, _shard(run)))
         except StoreError as error:
             wrong.append(str(error))
@@ -114,13 +118,6 @@ def _difference(a: Environment, b: Environment) -> str:
 
 
 def _check_same(one: Source, other: Source) -> None:
-    differs = [*changed(one.environment, other.environment), *_environments(one, other)]
-    ours = [text for text in differs if not text.startswith("shard ")]
-    if ours:
-        what = f"of one machine, but {', '.join(ours)}"
+    if differs := list(changed(one.environment, other.environment)):
+        what = f"of one machine, but {', '.join(differs[:MOST_NAMED])}"
         raise BadRequest(f"{one.run.path} and {other.run.path}: {what}; measure all with one version of each")
-
-
-def _environments(one: Source, other: Source) -> Iterator[str]:
-    if one.environment.environments != other.environment.environments:
-        yield "their environments held other packages or interpreters"

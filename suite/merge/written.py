@@ -51,7 +51,7 @@ def environment_of(runs: Sequence[Source]) -> Environment:
         argv=tuple(options_of(first)),
         settings={**settings, "merged_from": ", ".join(dict.fromkeys(whose))},
         system={**first.system, RUNS_AT_ONCE: _most([e.system.get(RUNS_AT_ONCE) for e in every])},
-        full_speed_s=speed.fullest(every)[speed.meter_of(first)],
+        full_speed_s=dict(speed.fullest(every)[speed.meter_of(first)]),
         noise_floor=None,
     )
 

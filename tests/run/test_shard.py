@@ -92,6 +92,6 @@ def test_a_run_says_which_shard_it_is_and_goes_on_as_no_other(
     assert one.environment.system["runs_at_once"] == 1
     assert {r.case.vocab for r in one.records()[0]} == {200}
     for other in (["--shard", "2/2"], []):
-        assert "shard 1/2, now" in refused(capsys, [*argv, *other, "--resume", "one"])
+        assert "begun as shard 1/2, now" in refused(capsys, [*argv, *other, "--resume", "one"])
     assert main([*argv, "--shard", "1/2", "--resume", "one"]) == 0
     assert main(["--resume", "one"]) == 0, "alone it knows which it is"
