@@ -107,7 +107,8 @@ def test_machines_are_kept_apart(tmp_path: Path, shard: Made, capsys: Said) -> N
         f"{out}/machine-2  a processor: 2/4 of 1 run; 2 cases",
         f"{out}/machine-3  A card: 3/4 of 1 run; 2 cases",
     ]
-    assert set(suite.load(out).run) == {"machine-1", "machine-2", "machine-3"}
+    with pytest.warns(UserWarning, match="mix 2 machines"):
+        assert set(suite.load(out).run) == {"machine-1", "machine-2", "machine-3"}
     assert report([str(out)]) == 0
 
 
@@ -231,6 +232,13 @@ def test_what_is_no_run_is_refused_all_at_once(tmp_path: Path, shard: Made, caps
     assert main([str(good.path), "--out", str(good.path)]) == 2
     assert "is there already; give a new folder with --out" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_went_on_elsewhere_is_refused(tmp_path: Path, shard: Made, capsys: Said) -> None:
+    run = shard("s1", 1)
+    run.gone_on(environment(commit="2" * 40))
+    assert main([str(run.path), "--out", str(tmp_path / "out")]) == 2
+    assert "went on in another environment" in capsys.readouterr().err
 
 
 def test_nothing_of_an_environment_is_a_path_or_a_command(tmp_path: Path, shard: Made, capsys: Said) -> None:
