@@ -76,12 +76,13 @@ def samples(*patterns: Given) -> pd.DataFrame:
         except StoreError as error:
             problems.append(str(error))
     if not rounds:
-        raise StoreError("\n".join(problems) or "runs: no samples in them; give a folder that suite.run made")
+        raise StoreError("\n".join(problems) or NO_SAMPLES)
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return _long(rounds)
 
 
+NO_SAMPLES = "runs: no samples in them, as no backend completed a case; give a run in which one did"
 _Round = tuple[tuple[object, ...], tuple[float, ...]]
 """The values of HEAD, and the samples."""
 

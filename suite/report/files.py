@@ -24,13 +24,20 @@ Location = str | os.PathLike[str]
 STDOUT = "-"
 
 
-def csv(results: Results, path: Location) -> None:
+ANOTHER = "give another file"
+
+
+def csv(results: Results, path: Location, advice: str = ANOTHER) -> None:
     """Write one row a record; floats to seven digits, no cell that a spreadsheet reads as a formula.
+
+    Args:
+        advice: what to do where it can't be written.
 
     Raises:
         BadRequest: it can't be written.
     """
-    write(path, _table(results, csv_cell).to_csv(index=False, lineterminator="\n", float_format="%.7g"))
+    text = _table(results, csv_cell).to_csv(index=False, lineterminator="\n", float_format="%.7g")
+    write(path, text, advice)
 
 
 def parquet(results: Results, path: Location) -> None:
@@ -70,7 +77,7 @@ def exported(results: Results, format_name: str, path: Location) -> None:
         write(file, text)
 
 
-def write(path: Location, data: str | bytes) -> None:
+def write(path: Location, data: str | bytes, advice: str = ANOTHER) -> None:
     """Write text, as UTF-8, or bytes to a file; ``-`` is standard output.
 
     Raises:
@@ -81,17 +88,17 @@ def write(path: Location, data: str | bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         return
-    with _written(path):
+    with _written(path, advice):
         Path(path).write_bytes(data)
 
 
 @contextlib.contextmanager
-def _written(path: Location) -> Iterator[None]:
+def _written(path: Location, advice: str = ANOTHER) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         why = str(error.strerror or error).lower()
-        raise BadRequest(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
+        raise BadRequest(f"{os.fspath(path)}: can't be written ({why}); {advice}") from None
 
 
 def _table(results: Results, cell: Callable[[str], str]) -> pd.DataFrame:

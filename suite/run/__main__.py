@@ -124,7 +124,7 @@ def _report(run: Run, request: Request) -> int:
     from suite.run.ending import finished, shortfall
 
     results = finished(run)
-    files.csv(results, run.path / "records.csv")
+    files.csv(results, run.path / "records.csv", "see to it; --resume RUN writes it, and shows the run")
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
     short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)

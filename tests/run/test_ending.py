@@ -12,8 +12,11 @@ import pytest
 from suite.analysis import outcomes
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
+from suite.command import BadRequest
 from suite.records.store import Run
 from suite.run import ending
+from suite.run.__main__ import _report
+from suite.run.options import parse
 from tests.support import fabricate
 
 OWN = replace(fabricate.ENVIRONMENT, packages={"numba": "0.62"}, noise_floor=None)
@@ -99,3 +102,12 @@ def test_a_run_of_which_nothing_completed_is_no_success(tmp_path: Path) -> None:
     made.append([fabricate.failure("broken", CASES[0], "m", status="unavailable", reason="needs x")])
     line = ending.shortfall(outcomes.read([made.path]), [], [None])
     assert line == "run: no case completed; the reasons are above"
+
+
+def test_where_the_table_of_a_run_can_not_be_written_it_is_said_what_to_do(run: Run) -> None:
+    """Nobody asked for that file: another can't be given."""
+    (run.path / "records.csv").mkdir()
+    with pytest.raises(
+        BadRequest, match=r"records\.csv: can't be written \(is a directory\); see to it; --resume"
+    ):
+        _report(run, parse([]))
