@@ -94,12 +94,17 @@ def _card(
         "run": plain(run),
         "device": plain(device),
         "machine": machine(device, environment),
-        "created": plain(environment.created[:10]),
+        "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
         "facts": _facts(here, environment),
         "verdict": first,
         "lines": more[:FIRST_LINES],
         "rest": more[FIRST_LINES:],
     }
+
+
+def _version(environment: Environment) -> str:
+    edited = {True: " and changes", False: "", None: " (changes unknown)"}[environment.dirty]
+    return f"commit {environment.commit[:8]}{edited} · method {environment.method}"
 
 
 def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
