@@ -224,6 +224,14 @@ def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder: Path,
         suite.samples(tmp_path / "missing")
 
 
+def test_a_run_of_failures_has_no_samples_and_says_so(tmp_path: Path) -> None:
+    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([fabricate.failure("x", fabricate.CASE, "m")])
+    with pytest.raises(
+        StoreError, match=r"r: no backend completed a case, so there are no samples; suite.load"
+    ):
+        suite.samples(tmp_path / "r")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -318,10 +326,3 @@ def test_samples_leave_out_what_no_machine_can_have_produced(tmp_path: Path) -> 
         said = "".join(str(one.message) for one in warned)
         assert "a reading of the meter that can't be" in said and "a number of a pass that can't be" in said
         assert not {standing.backend, late.backend} & set(table.backend)
-
-
-def test_a_run_of_failures_has_no_samples_and_is_told_so(tmp_path: Path) -> None:
-    failed = fabricate.failure("broken", fabricate.CASE, "m")
-    run = fabricate.run(tmp_path / "r", [], extra=[failed])
-    with pytest.raises(StoreError, match="no samples in them, as no backend completed a case; give a run in"):
-        suite.samples(run.path)

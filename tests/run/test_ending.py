@@ -18,6 +18,7 @@ from suite.run import ending
 from suite.run.__main__ import _report
 from suite.run.options import parse
 from tests.support import fabricate
+from tests.support.commands import SMALL
 
 OWN = replace(fabricate.ENVIRONMENT, packages={"numba": "0.62"}, noise_floor=None)
 PASSES = 4
@@ -104,10 +105,13 @@ def test_a_run_of_which_nothing_completed_is_no_success(tmp_path: Path) -> None:
     assert line == "run: no case completed; the reasons are above"
 
 
-def test_where_the_table_of_a_run_can_not_be_written_it_is_said_what_to_do(run: Run) -> None:
-    """Nobody asked for that file: another can't be given."""
-    (run.path / "records.csv").mkdir()
+def test_a_table_that_can_not_be_written_into_the_run_is_shown_and_can_be_had_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = fabricate.run(tmp_path / "r")
+    (made.path / "records.csv").mkdir()
     with pytest.raises(
-        BadRequest, match=r"records\.csv: can't be written \(is a directory\); see to it; --resume"
+        BadRequest, match=r"records.csv: can't be written .*; python -m suite.report .*/r --csv F"
     ):
-        _report(run, parse([]))
+        _report(made, parse([*SMALL]))
+    assert "numba_cpu" in capsys.readouterr().out
