@@ -17,7 +17,7 @@ from suite.analysis.passes import counted, kind_of, merged, spreads_of
 from suite.analysis.reduce import Timings
 from suite.analysis.speed import Judged, Metered, Moment, References
 from suite.cases.case import Case
-from suite.records.record import Environment, Fact, Record, Role
+from suite.records.record import Clock, Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
 from suite.stats import over_passes
 from suite.units import count
@@ -47,11 +47,12 @@ class Results:
     full_speed_s: Mapping[str, References] = field(default_factory=dict)
 
 
-def read(patterns: Iterable[Given], together: bool = False) -> Results:
+def read(patterns: Iterable[Given], together: bool = False, clock: Clock | None = None) -> Results:
     """Read runs; what can't be read becomes a note, as long as something can.
 
     Args:
         together: whether runs of one machine are held against the fullest speed that any of them knows.
+        clock: whose times are the results, of those that have them; null for each one's own.
 
     Raises:
         StoreError: nothing can be shown; a line for each thing that is wrong.
@@ -68,7 +69,7 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
             run = Run.open(folder)
             with uncollected():
                 known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
-                own, judged = _outcomes(run, name, known, notes)
+                own, judged = _outcomes(run, name, known, notes, clock)
                 speeds[name], full_speed_s[name] = judged.moments, judged.full_speed_s
         except StoreError as error:
             notes.append(str(error))
@@ -188,7 +189,7 @@ def _over_passes(outcome: Outcome, spreads: Spreads, precision: Fact) -> Outcome
 
 
 def _outcomes(
-    run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
+    run: Run, name: str, known: Mapping[str, Fact], notes: list[str], clock: Clock | None
 ) -> tuple[list[Outcome], Judged]:
     found = _Found()
     refused: list[Refused] = []
@@ -196,7 +197,7 @@ def _outcomes(
         if why := _impossible(record, timings):
             notes.append(f"{name}: {record.backend} on {record.case}: {why}; the record is left out")
             continue
-        found.add(record, Outcome.of(name, record, timings))
+        found.add(record, Outcome.of(name, record, timings, clock))
     notes += map(str, refused[:MAX_REFUSED_NAMED])
     if len(refused) > MAX_REFUSED_NAMED:
         more = count(len(refused) - MAX_REFUSED_NAMED, "more line")

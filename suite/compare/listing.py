@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcomes import Results
+from suite.analysis.passes import common_clock
 from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, UNDECIDED, Basis, Pair
 from suite.compare.sides import Side
 from suite.report import sentences, tables
@@ -72,8 +73,10 @@ def _pairs(some: Sequence[Pair]) -> Iterator[str]:
         name = _name(p)
         if p.ratio:
             ends = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if p.ratio.bounded else "too few rounds"
-            times = " to ".join(digits(comparison.median(o).value * 1e6) for o in (p.a, p.b) if o)
-            notes = "; ".join([name, *_could_show(p), *p.slow_notes])
+            clock = common_clock(p.a, p.b) if p.a and p.b else None
+            times = " to ".join(digits(comparison.time(o, clock).value * 1e6) for o in (p.a, p.b) if o)
+            by_call = ["by call time"] if p.a and p.b and p.a.clock != p.b.clock else []
+            notes = "; ".join([name, *by_call, *_could_show(p), *p.slow_notes])
             yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {ends:<16}  {times + ' µs':<20}  {notes}"
         else:
             reason = next((o.reason for o in (p.a, p.b) if o and o.reason), None)

@@ -49,6 +49,8 @@ class Samples:
         meter_s: what the meter read in each turn: before it, between samples, after it; empty without one. By
             a kernel clock, what 10,000 cycles of the GPU took in each hold of the queue.
         meter_threads: how many threads the meter ran on; null without one, and of a GPU's.
+        graph_s: device time of a lookup as a part of a CUDA graph of lookups that is replayed (CUDA).
+        graph_missing: why there are no such times; null where there are, and without a GPU.
     """
 
     call_s: Rounds
@@ -61,6 +63,8 @@ class Samples:
     began_s: tuple[float, ...] = ()
     meter_s: Rounds = ()
     meter_threads: int | None = None
+    graph_s: Rounds | None = None
+    graph_missing: str | None = None
 
     def times(self, clock: Clock) -> Rounds:
         """The samples by one clock, by round; none where that clock was not read."""
