@@ -180,7 +180,7 @@ def test_how_kernel_times_scatter_is_not_taken_from_calls(tmp_path: Path) -> Non
     run = fabricate.run(tmp_path / "r", [])
     for number, wild in enumerate((1.0, 2.0, 0.5, 1.5), 1):
         for place, case in enumerate(fabricate.CASES[:5]):
-            own = dict(device="cuda:0", shape={"noise": 0.0}, pass_number=number)
+            own = {"device": "cuda:0", "shape": {"noise": 0.0}, "pass_number": number}
             x, y = fabricate.measurement(case, place, {"x": 1.0, "y": 2.0}, number, clock="kernel", **own)[1:]
             z = fabricate.measurement(case, place, {"z": wild}, number, clock="call", **own)[1]
             run.append(replace(one, measurement=f"p{number}-m{place}") for one in (x, y, z))

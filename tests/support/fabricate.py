@@ -228,7 +228,7 @@ def run(
 
 
 def of_two_clocks(path: Path, cases: Iterable[Case] = (CASE,)) -> Run:
-    """A run of a GPU whose kernels x and y are x first; by call y is, and z, which only the host timed, before."""
+    """A run of a GPU: by kernel time x, then y; by call time z, which has only that, then y, then x."""
     made = Run.create(path, replace(ENVIRONMENT, devices=("cuda:0",)))
     own: dict[str, Any] = {"device": "cuda:0", "shape": {"noise": 0.0}}
     for number, case in enumerate(cases):
