@@ -65,6 +65,9 @@ class Arrays(Protocol):
     def synchronize(self) -> None:
         """Wait for everything enqueued."""
 
+    def lost(self) -> str | None:
+        """Why the device does nothing more in this process, as after a kernel's illegal access; else None."""
+
     def trim(self) -> None:
         """Give back the memory that is held for later and holds no array."""
 
@@ -133,6 +136,9 @@ class HostArrays:
     def synchronize(self) -> None:
         """Nothing is enqueued on the host."""
 
+    def lost(self) -> str | None:
+        return None
+
     def trim(self) -> None:
         """Nothing is held for later on the host."""
 
@@ -185,6 +191,14 @@ class CudaArrays:
 
     def synchronize(self) -> None:
         self.torch.cuda.synchronize()
+
+    def lost(self) -> str | None:
+        # Of errors that a context does not survive, every later call returns the first.
+        try:
+            self.torch.cuda.synchronize()
+        except RuntimeError as error:
+            return str(error)
+        return None
 
     def trim(self) -> None:
         self.torch.cuda.empty_cache()

@@ -27,6 +27,10 @@ MOST_SPOT_CHECKS = 0.9
 """Of its turns, so many end with one at most."""
 
 
+class DeviceLost(Exception):
+    """After a step of a backend its device does nothing more in this process; the message has the error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all records of one measurement of a case have in common.
@@ -95,9 +99,14 @@ class Contender:
 
     @contextmanager
     def failures_of(self, step: str) -> Iterator[None]:
-        """Record what is raised inside as this contender's failure."""
+        """Record what is raised inside as this contender's failure.
+
+        Raises:
+            DeviceLost: it has left the device so that nothing can be measured on it any more.
+        """
         try:
             yield
+            self.operands.arrays.synchronize()  # what it left running fails here, in its own step
         except check.Tampered:
             raise
         except Unsupported as error:
@@ -109,6 +118,12 @@ class Contender:
                 return self.fail("unavailable", f"its library can't be loaded: {_one_line(error)}")
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
             self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
+        finally:
+            self._require_device()
+
+    def _require_device(self) -> None:
+        if self.failure and self.operands.arrays.lost():
+            raise DeviceLost(self.failure[1])
 
     def prepare(self, observer: Observer) -> None:
         """Load the backend, prepare a lookup for every slot, and see what memory that and a lookup take."""

@@ -86,13 +86,13 @@ class Supervisor:
         """The backends that end a worker: the one whose step it was, if it does so alone; else all that do.
 
         A backend can leave a thread, a signal or a broken table behind that strikes in another's step. What
-        ended a worker alone in an earlier case needs no second trial.
+        ended a worker alone in an earlier case needs no second trial; nor does one after whose step the device
+        was lost, as it was asked after each step before.
         """
         accused = [backend for backend in left if backend.name == death.backend]
         if len(left) == 1:
             return dict.fromkeys(left, death)
-        # Not to be had again quickly, or had before.
-        if accused and (death.status in ("timed_out", "out_of_memory") or accused[0].name in self.convicted):
+        if accused and (death.certain or accused[0].name in self.convicted):
             return {accused[0]: death}
         for suspects in (accused, [backend for backend in left if backend not in accused]):
             trials = {backend: self._try(job, backend) for backend in suspects}

@@ -7,6 +7,7 @@ from typing import Any
 
 from backends import choose
 from suite.cases.case import Case
+from suite.engine.arrays import HostArrays
 from suite.engine.contender import Contender, Shared
 from suite.records.device import Device
 from suite.records.record import Memory, Record, Traffic
@@ -39,7 +40,7 @@ def test_a_librarys_own_out_of_memory_is_told_as_such() -> None:
         pass
 
     for error, status in ((OutOfMemoryError("x"), "out_of_memory"), (RuntimeError("x"), "error")):
-        operands: Any = SimpleNamespace(case=Case(10, 8))
+        operands: Any = SimpleNamespace(case=Case(10, 8), arrays=HostArrays())
         contender = Contender(choose("numpy_take"), "backend", operands, 0.02, None)
         with contender.failures_of("the lookup"):
             raise error

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from backends import choose
 from suite.cases import ids
 from suite.cases.case import Case
-from suite.engine import measure, operands
+from suite.engine import contender, measure, operands
 from suite.engine.arrays import CudaArrays, HostArrays
 from suite.records.record import Record, from_json, to_json
 from suite.telemetry import nvidia
@@ -30,12 +31,18 @@ def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
     return host_cuda.arrays(monkeypatch)
 
 
-def run(arrays: CudaArrays, which: list[str], case: Case = CASE, **more: float) -> list[Record]:
+def run(
+    arrays: CudaArrays,
+    which: list[str],
+    case: Case = CASE,
+    notice: measure.Notice = lambda *_: None,
+    **more: float,
+) -> list[Record]:
     table = operands.build_table(arrays, *case.table)
     observer = nvidia.GpuObserver(Gpu.open("0"))
     settings = measure.Settings(limit_s=0.3, cache_bytes=2**16, **more)
     setup = measure.Setup(case, arrays, table, Reading(None, "not asked"), observer, settings)
-    return measure.measure(setup, [choose(name) for name in which], "m", lambda *_: None)
+    return measure.measure(setup, [choose(name) for name in which], "m", notice)
 
 
 def test_tables_are_the_same_on_both_sides(arrays: CudaArrays) -> None:
@@ -73,6 +80,37 @@ def test_a_library_with_streams_of_its_own_is_timed_by_the_host(arrays: CudaArra
     (record, _) = run(arrays, [plugin(tmp_path, body, clock='clock = "host"')])
     assert record.status == "ok" and record.clock == "call"
     assert record.samples is not None and record.samples.kernel_s is None
+
+
+LOST = "CUDA error: an illegal memory access was encountered"
+FAULT = f"""import torch
+        def fault(*_):
+            raise RuntimeError('{LOST}')
+        def f():
+            if torch.faulty:
+                torch.cuda.synchronize = fault
+            return torch.index_select(table, 0, indices, out=out)
+        return f"""
+"""From a moment on all that is asked of the device fails, as after a kernel's illegal access."""
+
+
+@pytest.mark.parametrize(
+    ("step", "said"), [("check", "the lookup"), ("time", "a timed call"), ("sustain", "the sustained phase")]
+)
+def test_a_lost_device_ends_it_all_in_the_step_of_its_culprit(
+    arrays: CudaArrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, said: str
+) -> None:
+    steps: list[tuple[str | None, str]] = []
+    monkeypatch.setattr(torch, "faulty", False, raising=False)
+
+    def notice(*now: str | None) -> None:
+        steps.append(now)
+        torch.faulty |= now == ("mine", step)
+
+    which = ["torch_index_select", plugin(tmp_path, FAULT), "torch_embedding"]
+    with pytest.raises(contender.DeviceLost, match=f"in {said}: RuntimeError: {LOST}"):
+        run(arrays, which, notice=notice, sustain_s=0.05)
+    assert steps[-1] == ("mine", step), "and no step of another's begins"
 
 
 WRONG: dict[str, tuple[str, str]] = {

@@ -357,3 +357,19 @@ def test_what_ended_a_worker_alone_is_tried_once_in_a_run(monkeypatch: pytest.Mo
         assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
     both, alone, other = ("numpy_take", "torch_embedding"), ("numpy_take",), ("torch_embedding",)
     assert asked == [both, alone, other, both, other]
+
+
+def test_what_left_its_device_unusable_needs_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
+        names = tuple(backend.name for backend in job.backends)
+        asked.append(names)
+        return Death("numpy_take", "crashed", "no", certain=True) if "numpy_take" in names else []
+        yield
+
+    monkeypatch.setattr(Supervisor, "_ask", ask)
+    two = (choose("numpy_take"), choose("torch_embedding"))
+    records = Supervisor(1.0, 2**40, 1).measure(Job(Case(1000, 64), CPU, two, "m", measure.Settings()))
+    assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
+    assert asked == [("numpy_take", "torch_embedding"), ("torch_embedding",)]
