@@ -81,6 +81,7 @@ def configure(
 class TritonGather(Backend):
     devices = ("cuda",)
     packages = ("triton",)
+    stream = "current"
     whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -162,12 +162,17 @@ def differing(operands: Operands, bits: Array, batch: Host, inverted: int | None
 
 
 def spot_check(
-    operands: Operands, slot: Slot, lookup: Lookup, rng: np.random.Generator
+    operands: Operands, slot: Slot, lookup: Lookup, clock: str, rng: np.random.Generator
 ) -> tuple[Lookup, Host]:
     """A lookup that first changes an id and some of its output, and the batch of ids it then looks up.
 
     On the host the change takes less than a microsecond, so a backend can't tell it from other timed calls.
+
+    Args:
+        clock: as the backend declares it; streams of its library's own do not wait for the change, so with
+            ``host`` the lookup begins when a GPU has made it.
     """
+    waits = clock == "host" and not on_host(operands)
     batch = slot.batch.copy()
     place = int(rng.integers(len(batch)))
     batch[place] = other = int(rng.integers(operands.case.vocab))
@@ -177,6 +182,8 @@ def spot_check(
         slot.indices[place] = other
         for row in overwritten:
             row[...] = -1
+        if waits:
+            operands.arrays.synchronize()
         return lookup()
 
     return call, batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter  # bound before any backend could put another in its place
@@ -13,10 +13,11 @@ import numpy as np
 from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages
 from suite import stats
 from suite.engine import ceiling, check
-from suite.engine.clocks import clock_of
+from suite.engine.clocks.choice import clock_of, graphs_on
+from suite.engine.clocks.cuda import Flushes
+from suite.engine.clocks.graph import Graphs
 from suite.engine.operands import Operands
-from suite.engine.rotation import Flush
-from suite.engine.turns import Turns
+from suite.engine.turns import TURN_S, Turns
 from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading, both
@@ -25,6 +26,8 @@ SPOT_CHECK_SHARE = 0.03
 """Of a contender's time, so much goes to spot checks."""
 MOST_SPOT_CHECKS = 0.9
 """Of its turns, so many end with one at most."""
+DEFAULT_STREAM = "its work goes on the default stream, which can't be captured"
+OWN_STREAMS = "its work goes on streams of its library's own"
 
 
 class DeviceLost(Exception):
@@ -54,7 +57,8 @@ class Contender:
     """A backend or the ceiling in one case, and what it has shown so far.
 
     Attributes:
-        turns: of its lookups; null until they are prepared.
+        flushes: what empties the caches. turns: of its lookups; null until they are prepared.
+        graphs: of its lookups, on a GPU.
         declared_clock: ``device``, or ``host`` of a library with streams of its own.
         spot_check_s: how long its last spot check took.
         memory, telemetry: what was seen of its own; a record adds what it shares with the others.
@@ -64,9 +68,9 @@ class Contender:
     choice: Choice
     role: Role
     operands: Operands
-    turn_s: float
-    flush: Flush | None
+    flushes: Flushes = Flushes()
     turns: Turns | None = None
+    graphs: Graphs | None = None
     declared_clock: str = "device"
     spot_check_s: float = 1e-3
     memory: Memory = field(default_factory=Memory)
@@ -133,12 +137,32 @@ class Contender:
             backend = load(self.choice)
             _require(backend, operands)
             instance = backend()
-            lookups = [instance.prepare(*operands.of(slot, backend.view)) for slot in operands.slots]
+
+            def prepared(slot: int) -> Lookup:
+                return instance.prepare(*operands.of(operands.slots[slot], backend.view))
+
             self.declared_clock = backend.clock
-            self.turns = _turns(self, lookups, backend.clock)
+            missing = None if backend.stream == "current" else DEFAULT_STREAM
+            self.make_turns([prepared(slot) for slot in range(len(operands.slots))], prepared, missing)
         if self.running:
             with self.failures_of("the lookup"):
                 self._observe_memory(before, observer)
+
+    def make_turns(
+        self, lookups: Sequence[Lookup], prepare: Callable[[int], Lookup], missing: str | None = None
+    ) -> None:
+        """Give it a clock and turns of these lookups.
+
+        Args:
+            prepare: makes that of a slot anew, on the stream that is then torch's current one.
+            missing: why they can't be captured in a CUDA graph; null if that is to be tried.
+        """
+        device, hot = self.operands.arrays.device, self.operands.case.cache == "hot"
+        self.graphs = graphs_on(device, prepare, len(lookups))
+        if self.graphs:
+            self.graphs.missing = OWN_STREAMS if self.declared_clock == "host" else missing
+        clock = clock_of(device, self.declared_clock, self.flushes, len(lookups), self.graphs)
+        self.turns = Turns(lookups, clock, TURN_S, hot, self.flushes.each is not None)
 
     def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
         assert self.turns is not None
@@ -173,9 +197,10 @@ class Contender:
             if reason:
                 self.fail("wrong", reason)
 
-    def warm_up(self) -> None:
-        """Call it until its time is known well enough to size its turns."""
+    def warm_up(self, turn_s: float = TURN_S) -> None:
+        """Call it until its time is known well enough to size its turns, which are to last so long."""
         assert self.turns is not None
+        self.turns.turn_s = turn_s
         with self.failures_of("the lookup"):
             self.turns.warm_up()
 
@@ -183,16 +208,19 @@ class Contender:
         """Warm up and take samples; sometimes add a spot check, which is compared but not counted."""
         assert self.turns is not None
         turns = self.turns
-        warm_up, slots = turns.next_slots(rng)
-        timed, last = [turns.lookups[slot] for slot in slots], self.operands.slots[slots[-1]]
-        checked = self._is_spot_checked(rng) and len(slots) % turns.repeat == 0
+        order = turns.next_slots(rng)
+        warm_up, called, timed = (
+            [turns.lookups[slot] for slot in some] for some in (order.warm_up, order.called, order.timed)
+        )
+        last = self.operands.slots[order.timed[-1]]
+        checked = self._is_spot_checked(rng) and len(timed) % turns.repeat == 0
         if checked:
-            changed, batch = check.spot_check(self.operands, last, timed[-1], rng)
+            changed, batch = check.spot_check(self.operands, last, timed[-1], self.declared_clock, rng)
             timed += [timed[-1]] * (turns.repeat - 1) + [changed]
         with self.failures_of("a timed call"):
-            if self.flush is not None:
-                self.flush()
-            turn = turns.take([turns.lookups[slot] for slot in warm_up], timed)
+            if self.flushes.each is not None:
+                self.flushes.each()
+            turn = turns.take(warm_up, timed, called)
             result, turn.result = turn.result, None
             if checked and turn.whole:
                 turn.set_last_apart()
@@ -206,7 +234,7 @@ class Contender:
 
     def _is_spot_checked(self, rng: np.random.Generator) -> bool:
         assert self.turns is not None
-        share = min(MOST_SPOT_CHECKS, SPOT_CHECK_SHARE * self.turn_s / self.spot_check_s)
+        share = min(MOST_SPOT_CHECKS, SPOT_CHECK_SHARE * self.turns.turn_s / self.spot_check_s)
         return self.role == "backend" and (not self.turns.past or rng.random() < share)
 
     def record(self, shared: Shared) -> Record:
@@ -222,7 +250,7 @@ class Contender:
             measurement=shared.measurement,
             role=self.role,
             clock=turns.clock.name if turns else None,
-            samples=_samples(turns) if turns else None,
+            samples=_samples(turns, self.graphs) if turns else None,
             converged=self.is_known(shared.precision, shared.full_speed_s) if turns else None,
             traffic=shared.traffic,
             memory=_with_table(self.memory, shared.table) if self.role == "backend" else self.memory,
@@ -230,7 +258,7 @@ class Contender:
         )
 
 
-def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str | None) -> Contender:
+def best_copy(operands: Operands, flushes: Flushes, turn_s: float, known: str | None) -> Contender:
     """The plain copy that is fastest on this case in a turn of each, warmed up.
 
     Args:
@@ -240,9 +268,9 @@ def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str
     copies = ceiling.copies(operands)
     for name in [known] if known in copies else copies:
         lookups = copies[name]
-        contender = Contender(Choice(name, name), "ceiling", operands, turn_s, flush)
-        contender.turns = _turns(contender, lookups, "device")
-        contender.warm_up()
+        contender = Contender(Choice(name, name), "ceiling", operands, flushes)
+        contender.make_turns(lookups, lookups.__getitem__)
+        contender.warm_up(turn_s)
         contender.take_turn(rng)
         contenders.append(contender)
     best = min(contenders, key=lambda c: stats.median(c.rounds).value)
@@ -251,13 +279,7 @@ def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str
     return best
 
 
-def _turns(contender: Contender, lookups: list[Lookup], declared_clock: str) -> Turns:
-    case, flush = contender.operands.case, contender.flush
-    clock = clock_of(contender.operands.arrays.device, declared_clock, flush, len(lookups))
-    return Turns(lookups, clock, contender.turn_s, case.cache == "hot", flush is not None)
-
-
-def _samples(turns: Turns) -> Samples:
+def _samples(turns: Turns, graphs: Graphs | None) -> Samples:
     def rounds(name: str) -> Rounds:
         return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in turns.past)
 
@@ -273,6 +295,8 @@ def _samples(turns: Turns) -> Samples:
         began_s=tuple(round(turn.began_s, 6) for turn in turns.past),
         meter_s=rounds("meter_s") if any(turn.meter_s for turn in turns.past) else (),
         meter_threads=turns.clock.meter_threads,
+        graph_s=rounds("graph_s") if graphs and graphs.missing is None else None,
+        graph_missing=graphs.missing if graphs else None,
     )
 
 

@@ -16,6 +16,7 @@ Flush = Callable[[], None]
 """Empties the caches; on a GPU it enqueues that."""
 
 MAX_SLOTS = 1024
+_WORD = 4
 MARGIN = 2
 """A cache is taken as emptied once this many times its size has gone through it."""
 
@@ -54,10 +55,11 @@ def touched_bytes(case: Case, distinct: int) -> int:
 
 def flush_of(arrays: Arrays, cache_bytes: int) -> Flush:
     """A call that pushes everything else out of the caches of a device."""
-    memory = arrays.bytes(MARGIN * cache_bytes)
+    memory = arrays.bytes(-(-MARGIN * cache_bytes // _WORD) * _WORD)
+    words = arrays.view(memory, "int32") if arrays.device.is_gpu else memory
 
-    def fill() -> None:
-        memory.fill_(1)
+    def read() -> None:
+        words.amax()  # written to, they would go back to memory during the lookup that follows
 
     def add_one(part: slice) -> None:
         # A part for every processor: each has caches of its own. Read and written, so none is spared.
@@ -66,4 +68,4 @@ def flush_of(arrays: Arrays, cache_bytes: int) -> Flush:
     def add_everywhere() -> None:
         formula.parallel(add_one, len(memory))
 
-    return fill if arrays.device.is_gpu else add_everywhere
+    return read if arrays.device.is_gpu else add_everywhere

@@ -16,7 +16,7 @@ from suite.telemetry.reading import Reading
 
 def record(role: Any, memory: Memory, table: Reading[int]) -> Record:
     operands: Any = SimpleNamespace(case=Case(10, 8), arrays=SimpleNamespace(device=Device("cuda", 0)))
-    contender = Contender(choose("numpy_take"), role, operands, 0.02, None, memory=memory)
+    contender = Contender(choose("numpy_take"), role, operands, memory=memory)
     contender.fail("error", "why")
     return contender.record(Shared("m", 0.01, Traffic(1, 1, 1, True, 1, False), table, {"context_bytes": 5}))
 
@@ -41,7 +41,7 @@ def test_a_librarys_own_out_of_memory_is_told_as_such() -> None:
 
     for error, status in ((OutOfMemoryError("x"), "out_of_memory"), (RuntimeError("x"), "error")):
         operands: Any = SimpleNamespace(case=Case(10, 8), arrays=HostArrays())
-        contender = Contender(choose("numpy_take"), "backend", operands, 0.02, None)
+        contender = Contender(choose("numpy_take"), "backend", operands)
         with contender.failures_of("the lookup"):
             raise error
         assert contender.failure is not None and contender.failure[0] == status

@@ -221,8 +221,10 @@ class Mine(Backend):
 '''
 
 
-FAULTY = BACKEND.replace("""        return lambda: torch.index_select(table, 0, indices, out=out)
-""", """        def lookup():
+FAULTY = BACKEND.replace(
+    """        return lambda: torch.index_select(table, 0, indices, out=out)
+""",
+    """        def lookup():
             torch.cuda.synchronize = fault
             return torch.index_select(table, 0, indices, out=out)
 
@@ -230,7 +232,8 @@ FAULTY = BACKEND.replace("""        return lambda: torch.index_select(table, 0, 
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
         return lookup
-""")
+""",
+)
 """Leaves the device as a kernel does that reads where it may not: all that is asked of it fails."""
 COUNTED = """
 import os

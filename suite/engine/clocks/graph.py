@@ -1,0 +1,91 @@
+"""CUDA graphs of lookups: captured one after another, replayed together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends import Array, Lookup
+
+MODE = "thread_local"
+"""What the libraries' other threads do meanwhile is not refused."""
+
+
+@dataclass(slots=True)
+class Graph:
+    """Lookups that a call of ``replay`` does once each, in order.
+
+    Attributes:
+        results: what they return, kept so that no two of them write to the same memory.
+    """
+
+    replay: Callable[[], None]
+    lookups: int
+    results: Sequence[Array]
+
+
+@dataclass(slots=True)
+class Graphs:
+    """Captures a backend's lookups, as far as they can be.
+
+    Attributes:
+        cuda: ``torch.cuda``, or what stands in for it.
+        prepare: the lookup of a slot, on the stream that is torch's current one.
+        slots: how many slots there are.
+        missing: why there are no graphs; null while nothing is known against them.
+    """
+
+    cuda: Any
+    prepare: Callable[[int], Lookup]
+    slots: int
+    missing: str | None = None
+    stream: Any = None
+    ready: list[Lookup] = field(default_factory=list)
+    refused: list[Any] = field(default_factory=list)
+
+    def capture(self, count: int) -> Graph | None:
+        """A graph of so many lookups, of the slots in order; null where it is refused, which is noted."""
+        if self.missing is not None:
+            return None
+        try:
+            if self.stream is None:
+                self.stream = self.cuda.Stream()
+            self.cuda.synchronize()
+            with self.cuda.stream(self.stream):
+                return self._captured(count)
+        except Exception as error:
+            self.missing = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            self.cuda.synchronize()
+            return None
+
+    def _captured(self, count: int) -> Graph:
+        while len(self.ready) < min(count, self.slots):
+            lookup = self.prepare(len(self.ready))
+            lookup()  # whatever the first call on this stream loads or makes can't be captured
+            self.ready.append(lookup)
+        self.cuda.synchronize()
+        graph, pool = self.cuda.CUDAGraph(), self.cuda.graph_pool_handle()
+        graph.capture_begin(pool=pool, capture_error_mode=MODE)
+        try:
+            results = [self.ready[number % self.slots]() for number in range(count)]
+        except BaseException:
+            with contextlib.suppress(RuntimeError):  # the capture was lost with the call
+                graph.capture_end()
+            self._give_back(graph, pool)
+            raise
+        try:
+            graph.capture_end()
+        except RuntimeError:
+            self._give_back(graph, pool)
+            raise
+        return Graph(graph.replay, count, results)
+
+    def _give_back(self, graph: Any, pool: Any) -> None:
+        """Take torch's allocator out of a capture that failed, which it does not do by itself.
+
+        The graph is kept, since the allocator may ask it for as long as it believes in the capture.
+        """
+        self.refused.append(graph)
+        self.cuda.memory._cuda_endAllocateToPool(self.cuda.current_device(), pool)
