@@ -25,7 +25,7 @@ class BackendUnavailable(Exception):
 
 
 def current_stream(array: Array) -> int:
-    """The address of the stream that is torch's current one on a tensor's GPU; 0, the legacy default stream."""
+    """The address of torch's current stream on a tensor's GPU; 0 is CUDA's legacy default stream."""
     if not array.is_cuda:
         return 0
     import torch

@@ -65,7 +65,7 @@ def counted(outcome: Outcome) -> tuple[int, ...] | None:
 
 
 Kind = tuple[str, str, Clock | None]
-"""(device, cache, clock): cold lookups scatter with the memory's state, hot ones hardly, calls as the host."""
+"""(device, cache, clock): cold lookups scatter with the memory's state, hot ones hardly, calls most."""
 
 
 def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,6 +71,9 @@ class Arrays(Protocol):
 
     def trim(self) -> None:
         """Give back the memory that is held for later and holds no array."""
+
+    def watch_unused(self) -> Callable[[], int]:
+        """Follow the memory in use from now on; the call tells what was put by even at its peak."""
 
 
 class HostArrays:
@@ -142,6 +146,9 @@ class HostArrays:
     def trim(self) -> None:
         """Nothing is held for later on the host."""
 
+    def watch_unused(self) -> Callable[[], int]:
+        return lambda: 0
+
 
 class CudaArrays:
     """Torch tensors on one GPU."""
@@ -202,6 +209,11 @@ class CudaArrays:
 
     def trim(self) -> None:
         self.torch.cuda.empty_cache()
+
+    def watch_unused(self) -> Callable[[], int]:
+        cuda = self.torch.cuda
+        cuda.reset_peak_memory_stats()
+        return lambda: cuda.memory_reserved() - cuda.max_memory_allocated()
 
 
 def arrays_on(device: Device) -> Arrays:

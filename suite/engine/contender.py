@@ -14,13 +14,14 @@ from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, l
 from suite import stats
 from suite.engine import ceiling, check
 from suite.engine.clocks.choice import clock_of, graphs_on
-from suite.engine.clocks.cuda import Flushes
+from suite.engine.clocks.cuda import MOST_IN_A_GRAPH, NO_FLUSHES, Flushes
 from suite.engine.clocks.graph import Graphs
 from suite.engine.operands import Operands
 from suite.engine.turns import TURN_S, Turns
 from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading, both
+from suite.telemetry.sustained import Work
 
 SPOT_CHECK_SHARE = 0.03
 """Of a contender's time, so much goes to spot checks."""
@@ -68,7 +69,7 @@ class Contender:
     choice: Choice
     role: Role
     operands: Operands
-    flushes: Flushes = Flushes()
+    flushes: Flushes = NO_FLUSHES
     turns: Turns | None = None
     graphs: Graphs | None = None
     declared_clock: str = "device"
@@ -131,8 +132,8 @@ class Contender:
 
     def prepare(self, observer: Observer) -> None:
         """Load the backend, prepare a lookup for every slot, and see what memory that and a lookup take."""
-        before = observer.held_bytes()
         operands = self.operands
+        before = self._used_bytes(observer)
         with self.failures_of("prepare"):
             backend = load(self.choice)
             _require(backend, operands)
@@ -172,18 +173,37 @@ class Contender:
             lookup()
             self.operands.arrays.synchronize()
 
-        ready = observer.held_bytes()
+        ready = self._used_bytes(observer)
+        unused = self.operands.arrays.watch_unused()
+        peak = observer.peak_bytes(call).then(lambda held: held - unused())
         prepared = both(before, ready, lambda a, b: max(0, b - a))
-        extra = both(ready, observer.peak_bytes(call), lambda a, b: max(0, b - a))
+        extra = both(ready, peak, lambda a, b: max(0, b - a))
         self.memory = Memory(None, prepared.value, extra.value, None, prepared.reason or extra.reason)
+
+    def _used_bytes(self, observer: Observer) -> Reading[int]:
+        """Memory in use now, without what the arrays' owner has only put by for later."""
+        self.operands.arrays.trim()
+        unused = self.operands.arrays.watch_unused()
+        return observer.held_bytes().then(lambda held: held - unused())
 
     def sustain(self, observer: Observer, seconds: float) -> None:
         """Nothing but lookups for a while, for counters that need one."""
         assert self.turns is not None
         with self.failures_of("the sustained phase"):
-            case, wait = self.operands.case, self.operands.arrays.synchronize
-            moved = case.payload_bytes if self.role == "backend" else case.ceiling_bytes
-            self.telemetry = observer.sustained(moved, self.turns.lookups, wait, seconds)
+            self.telemetry = observer.sustained(self._work(seconds), seconds)
+
+    def _work(self, seconds: float) -> Work:
+        """What fills a phase of so many seconds: a CUDA graph of the lookups where there can be one."""
+        assert self.turns is not None
+        case, wait, turns = self.operands.case, self.operands.arrays.synchronize, self.turns
+        moved = case.payload_bytes if self.role == "backend" else case.ceiling_bytes
+        slots = len(turns.lookups)
+        graph = self.graphs.capture(max(slots, MOST_IN_A_GRAPH)) if self.graphs and seconds > 0 else None
+        if graph is not None:
+            in_graphs = stats.median([turn.graph_s for turn in turns.past]).value
+            return Work(moved, [graph.replay], wait, graph.lookups, in_graphs)
+        kernel_s = stats.median(self.rounds).value if turns.clock.name == "kernel" else None
+        return Work(moved, turns.lookups, wait, 1, kernel_s)
 
     def check(self, slot: int, seed: int) -> None:
         """Call it on ids and a table that have just changed, and compare every bit."""

@@ -16,6 +16,8 @@ Flush = Callable[[], None]
 """Empties the caches; on a GPU it enqueues that."""
 
 MAX_SLOTS = 1024
+SPARE_BYTES = 2**14
+"""The most that lies around the ids and the output of a slot."""
 _WORD = 4
 MARGIN = 2
 """A cache is taken as emptied once this many times its size has gone through it."""
@@ -51,6 +53,18 @@ def rotation_of(case: Case, distinct: int, cache_bytes: int) -> Rotation:
 def touched_bytes(case: Case, distinct: int) -> int:
     """Bytes one lookup brings into the cache: its ids, its distinct rows, its output."""
     return case.compulsory_bytes(distinct)
+
+
+def needed_bytes(case: Case, cache_bytes: int) -> int:
+    """The most that a case on a GPU takes beside its table.
+
+    Its outputs, the sources of the copy and the results that one backend keeps in a turn are each what the
+    caches are emptied by and two lookups' more; with them are the ids, the flush, and the copy of a result
+    that is checked.
+    """
+    emptied = MARGIN * cache_bytes
+    rotating, of_ids = emptied + 2 * case.rows_bytes, emptied + 2 * case.ids_bytes
+    return 3 * rotating + of_ids + emptied + case.rows_bytes + MAX_SLOTS * SPARE_BYTES
 
 
 def flush_of(arrays: Arrays, cache_bytes: int) -> Flush:

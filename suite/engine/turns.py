@@ -63,7 +63,7 @@ class Turn:
         return self.kernel_s if clock == "kernel" else self.call_s
 
     def paces(self) -> list[float]:
-        """What a lookup takes of the turn's length: its time, or the host's to enqueue it where that is longer."""
+        """What a lookup takes of the turn's length: its time, or the host's to enqueue it if longer."""
         return list(map(max, self.kernel_s, self.enqueue_s)) or self.call_s
 
     def set_last_apart(self) -> None:
@@ -97,7 +97,7 @@ class Clock(Protocol):
         repeat: int,
         called: Sequence[Lookup] = (),
     ) -> Turn:
-        """Call all lookups in order: those that warm up, set apart in few readings, ``called``, the samples."""
+        """Call all in order: what warms up, set apart in few readings; what is ``called``; the samples."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from suite.cases import ids
 from suite.cases.case import Case
-from suite.engine import arrays, operands
+from suite.engine import arrays, operands, rotation
 from suite.machine import environment
 from suite.machine.cuda_device import cuda_device
 from suite.records.device import Device
@@ -26,7 +26,7 @@ class OpenDevice:
 
     Attributes:
         before: memory in use before: on a GPU that of others.
-        context: what opening it took: on a GPU the context, with every kernel loaded.
+        context: what opening it took: on a GPU the context.
     """
 
     def __init__(self, device: Device) -> None:
@@ -86,7 +86,10 @@ class Tables:
         self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+        if device.is_gpu:
+            need = rotation.needed_bytes(case, cache_bytes)
+        else:
+            need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
         if self.kept is None:
             need += case.table_bytes + _ROW_NUMBER_BYTES * case.vocab
         drawing = ids.drawing_bytes(case)

@@ -86,8 +86,8 @@ class Supervisor:
         """The backends that end a worker: the one whose step it was, if it does so alone; else all that do.
 
         A backend can leave a thread, a signal or a broken table behind that strikes in another's step. What
-        ended a worker alone in an earlier case needs no second trial; nor does one after whose step the device
-        was lost, as it was asked after each step before.
+        ended a worker alone in an earlier case needs no second trial; nor does what left the device unusable,
+        since that is asked after every step.
         """
         accused = [backend for backend in left if backend.name == death.backend]
         if len(left) == 1:

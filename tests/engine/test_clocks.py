@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -16,7 +17,6 @@ from suite.engine.clocks.cuda import (
     MAX_HOLD_S,
     MAX_QUEUED,
     REPLAYS,
-    SPARE_S,
     CudaClock,
     Flushes,
 )
@@ -179,7 +179,7 @@ def test_what_runs_dry_is_called_again_as_cold_as_before() -> None:
     clock.turn([], [cuda.kernel(1 * US, dispatch_s=200 * US)] * 20, 1)
     holds = [number for number, word in enumerate(cuda.log) if word == "sleep"]
     assert len(holds) > 1
-    assert all("flush" in cuda.log[a:b] for a, b in zip(holds, holds[1:], strict=False))
+    assert all("flush" in cuda.log[a:b] for a, b in itertools.pairwise(holds))
     assert "flush" not in cuda.log[: holds[0]]
 
 
@@ -281,7 +281,7 @@ def test_a_graphs_time_is_of_a_lookup_in_it(hot: bool, slots: int, nodes: int) -
     assert turn.kernel_s == [near(3 * US)] * 10, "and is in no other"
     replays = [number for number, word in enumerate(cuda.log) if word == "graph"]
     assert len(replays) == REPLAYS + 1
-    for before, now in zip(replays, replays[1:], strict=False):
+    for before, now in itertools.pairwise(replays):
         assert ("flush" in cuda.log[before:now]) is not hot
         assert cuda.log[now - 1] == "record" and cuda.log[now + 1] == "record"
         assert "sleep" in cuda.log[before:now], "behind a hold, so that its launch is not in it"

@@ -34,6 +34,10 @@ def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
     monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: time.sleep(1e-4), raising=False)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "set_device", lambda place: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    for name in ("memory_reserved", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda: 0)
     made = CudaArrays(Device("cuda", 0))
     made.place = torch.device("cpu")
     return made

@@ -188,9 +188,9 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], sec
     """
     from suite.cases import ids
     from suite.engine import check, operands, rotation
+    from suite.engine.arrays import arrays_on
     from suite.engine.clocks.choice import clock_of
     from suite.engine.clocks.cuda import Flushes
-    from suite.engine.arrays import arrays_on
 
     case, (device, cache_bytes) = case_of(row_bytes, batch), place
     arrays = arrays_on(device)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from backends import Lookup
 from suite.engine import binding
-from suite.engine.clocks.cuda import CudaClock, Flushes
+from suite.engine.clocks.cuda import NO_FLUSHES, CudaClock, Flushes
 from suite.engine.clocks.graph import Graphs
 from suite.engine.clocks.host import HostClock
 from suite.engine.meter import meter_of
@@ -17,7 +17,7 @@ from suite.records.device import Device
 def clock_of(
     device: Device,
     declared: str,
-    flushes: Flushes = Flushes(),
+    flushes: Flushes = NO_FLUSHES,
     kept: int = 1,
     graphs: Graphs | None = None,
 ) -> Clock:

@@ -53,6 +53,9 @@ class Flushes:
     again: Flush | None = None
 
 
+NO_FLUSHES = Flushes()
+
+
 class CudaClock:
     """Device time by events behind a held queue, the host's time to enqueue, and both together.
 
@@ -69,7 +72,7 @@ class CudaClock:
     meter_threads = None
 
     def __init__(
-        self, cuda: Any, flushes: Flushes = Flushes(), kept: int = 1, graphs: Graphs | None = None
+        self, cuda: Any, flushes: Flushes = NO_FLUSHES, kept: int = 1, graphs: Graphs | None = None
     ) -> None:
         self.cuda = cuda
         self.flush, self.again = flushes.each, flushes.again
@@ -199,7 +202,7 @@ class CudaClock:
         return times
 
     def _graph(self, kernel_s: float) -> list[float]:
-        """Device times of a lookup in a graph of some, each replay as cold or hot as the case; none refused."""
+        """Device times of a lookup in a graph, each replay as cold or hot as the case; none where refused."""
         assert self.graphs is not None
         graph = self.graphs.capture(self._in_a_graph(kernel_s))
         if graph is None:
