@@ -20,7 +20,7 @@ FEWEST_ALONE = 6
 def merged(parts: Sequence[Outcome]) -> Outcome:
     """One outcome of the same contender's in every pass, in order; the first failure if one failed.
 
-    Memory, traffic and counters are those of the first pass.
+    Memory, traffic and counters are those of the first pass; its times are those that every pass has.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -39,6 +39,7 @@ def merged(parts: Sequence[Outcome]) -> Outcome:
         medians={
             timing: tuple(median for part in parts for median in part.times(timing))
             for timing in first.medians
+            if all(part.times(timing) for part in parts)
         },
         full_speed=tuple(flag for part in parts for flag in part.full_speed or ()) if whole else None,
         samples=sum(part.samples for part in parts),

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from suite.records.record import Environment, Fact, Record, Rounds
+from suite.records.record import AS_ON_A_CPU, Environment, Fact, Record, Rounds
 from suite.stats import FULL_SPEED_TOLERANCE, low_quantile
 
 SLOWS_THE_METER = 0.25
@@ -180,7 +180,8 @@ def full_speed_share(moments: Sequence[Moment]) -> float:
 
 def meter_of(environment: Environment) -> tuple[str, Fact, int]:
     """What two runs must share for their meters' readings to be comparable: machine, compiler, method."""
-    return environment.machine, environment.packages.get("numba"), environment.method
+    method = AS_ON_A_CPU.get(environment.method, environment.method)
+    return environment.machine, environment.packages.get("numba"), method
 
 
 def fullest(environments: Iterable[Environment]) -> dict[tuple[str, Fact, int], dict[str, Fact]]:

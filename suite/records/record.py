@@ -12,8 +12,10 @@ from suite.records import fast, strict
 
 SCHEMA = 1
 """Version of the fields below; a reader refuses any other."""
-METHOD = 4
+METHOD = 5
 """Version of how times are measured; results/README.md has the changelog."""
+AS_ON_A_CPU = {5: 4}
+"""Versions that measure on a CPU, and read its meter, as an earlier one does."""
 
 Status = Literal[
     "ok",
@@ -215,6 +217,12 @@ class Environment:
     full_speed_s: dict[str, Fact] = field(default_factory=dict)
     environments: dict[str, dict[str, Fact]] = field(default_factory=dict)
     whose: dict[str, Fact] = field(default_factory=dict)
+
+    @property
+    def measured_as(self) -> int:
+        """The version of the method that its times are comparable with."""
+        on_a_cpu = not any(device.startswith("cuda") for device in self.devices)
+        return AS_ON_A_CPU.get(self.method, self.method) if on_a_cpu else self.method
 
 
 T = TypeVar("T", Record, Environment)

@@ -216,6 +216,16 @@ def test_times_taken_by_different_methods_are_never_compared(tmp_path: Path, sai
         assert code == 2 and f"method {METHOD} and {METHOD + 1}" in err
 
 
+def test_methods_that_differ_on_a_gpu_only_are_compared_on_a_cpu(tmp_path: Path, said: Any) -> None:
+    a, b = two(tmp_path, 1.0, environment=replace(fabricate.ENVIRONMENT, method=4))
+    assert said(a, b)[0] == 0
+    on_gpu = replace(fabricate.ENVIRONMENT, devices=("cuda:0", "cpu"))
+    c = fabricate.run(tmp_path / "c", [CASE], environment=on_gpu).path
+    d = fabricate.run(tmp_path / "d", [CASE], environment=replace(on_gpu, method=4)).path
+    code, _, err = said(c, d)
+    assert code == 2 and "method 5 and 4" in err
+
+
 @pytest.mark.parametrize(
     ("floors", "expected"),
     [

@@ -234,7 +234,7 @@ def test_half_a_line_costs_its_own_record_only(finished_run: Path, tmp_path: Pat
         ({}, ("--batch", "1,3"), "planned otherwise"),
         ({}, ("--batch", "1,2", "--seed", "1"), "planned otherwise"),
         ({}, ("--batch", "1,2", "--precision", "2%"), "planned otherwise"),
-        ({"method": 3}, ("--batch", "1,2"), "begun with method 3, now 4; start a new run with --out"),
+        ({"method": 3}, ("--batch", "1,2"), "begun with method 3, now 5; start a new run with --out"),
         ({"commit": "1" * 40, "dirty": None}, ("--batch", "1,2"), "begun with commit 111111111111, now "),
         ({"packages": {"numpy": "1.0"}}, ("--batch", "1,2"), "numpy 1.0, now "),
         ({"system": {"NUMBA_OPT": "0"}}, ("--batch", "1,2"), "begun with NUMBA_OPT 0, now None"),
