@@ -27,7 +27,8 @@ WIDE = 0.05
 LEGEND = (
     "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor, "
     "or one was not measured at full speed · "
-    "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 % · "
+    "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 %; "
+    "of several times in a row it is the first one's, as the speeds are · "
     "GB = 1e9 bytes of payload · "
     "of copy: share of the speed of a contiguous copy of the same rows in the same rounds"
 )

@@ -107,6 +107,13 @@ def test_the_last_result_is_kept_for_a_check() -> None:
     assert turn.result == 5
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_what_is_kept_of_a_gpu_is_given_back_when_a_turn_ends(lasting: bool) -> None:
+    clock = HostClock(lambda: None, kept=3, lasting=lasting)
+    clock.turn([], [object] * 5, 1)
+    assert len(clock.kept) == (3 if lasting else 0)
+
+
 def test_the_host_waits_where_the_rows_come_later() -> None:
     cuda = FakeCuda()
     clock = HostClock(cuda.synchronize)
