@@ -7,6 +7,7 @@ would break is here.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from backends import choose
+from suite.analysis import outcomes
 from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import ceiling, check, contender, measure, operands, rotation
@@ -69,6 +71,25 @@ def test_records_hold_three_times_and_reasons(arrays: CudaArrays, cache: str) ->
         assert from_json(Record, to_json(record).encode()) == record
     assert [r.memory.allocates for r in records[:2]] == [False, True]
     assert records[0].memory.extra_bytes is None and "library" in (records[0].memory.reason or "")
+
+
+@pytest.mark.parametrize("cache", ["cold", "hot"])
+def test_a_graph_of_the_lookups_is_a_fourth_time_and_fills_the_phase(
+    arrays: CudaArrays, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    host_cuda.graphs(monkeypatch)
+    case = replace(CASE, cache=cache)
+    records = run(arrays, ["torch_index_select", "torch_embedding", "jax_take"], case, sustain_s=0.05)
+    for record in (one for one in records if one.status == "ok" and one.clock == "kernel"):
+        samples = record.samples
+        assert samples is not None and samples.graph_s and samples.graph_missing is None
+        assert len(samples.graph_s) == len(samples.kernel_s or ()) and all(samples.graph_s)
+        assert from_json(Record, to_json(record).encode()) == record
+        replays = record.telemetry["sustained_lookups"]
+        busy = record.telemetry["sustained_busy_fraction"]
+        assert isinstance(replays, int) and isinstance(busy, float) and 0 < busy <= 1
+        outcome = outcomes.outcomes_of([record])
+        assert all(one.times("graph") and one.times("graph") != one.rounds for one in outcome.values())
 
 
 def test_a_sustained_phase_without_nvml_is_null_with_a_reason(arrays: CudaArrays) -> None:

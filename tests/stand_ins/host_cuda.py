@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,6 +29,37 @@ class Event:
 
     def elapsed_time(self, later: Event) -> float:
         return (later.at_s - self.at_s) * 1e3
+
+
+class Graph:
+    """Does what it captured at once, and takes as long again at each replay."""
+
+    def __init__(self) -> None:
+        self.took_s = 0.0
+
+    def capture_begin(self, pool: object, capture_error_mode: str) -> None:
+        self.took_s = -time.perf_counter()
+
+    def capture_end(self) -> None:
+        self.took_s += time.perf_counter()
+
+    def replay(self) -> None:
+        end_s = time.perf_counter() + self.took_s
+        while time.perf_counter() < end_s:
+            pass
+
+
+@contextlib.contextmanager
+def _stream(stream: object) -> Iterator[None]:
+    yield
+
+
+def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs for those arrays, and streams to capture them on."""
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "Stream", SimpleNamespace)
+    monkeypatch.setattr(torch.cuda, "stream", _stream)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
 
 
 def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:

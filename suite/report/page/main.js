@@ -7,7 +7,7 @@ const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed"
   .filter(one => !["kernel", "graph", "enqueue"].includes(one.key) || rows[one.key + "_us"].some(value => value !== null))
   .filter(one => one.key !== "call" || rows.kernel_us.some(value => value !== null))
   .filter(one => one.key !== "index" || new Set(data.cases.index_dtype).size > 1)
-  .filter(one => one.key !== "clock" || varies("clock"))
+  .filter(one => one.key !== "clock" || varies("clock") || rows.kernel_us.some(value => value !== null))
   .filter(one => one.key !== "status" || varies("status"))
   .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null));
 
