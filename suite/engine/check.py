@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +160,26 @@ def differing(operands: Operands, bits: Array, batch: Host, inverted: int | None
     return (
         f"row {bad[0]} of the result is not table row {int(batch[bad[0]])}; {len(bad)} of {len(batch)} differ"
     )
+
+
+def replayed(operands: Operands, slot: Slot, replay: Callable[[], None], result: Array) -> str | None:
+    """What is wrong with the rows that a CUDA graph leaves in a result; None if nothing.
+
+    Its ids change between capture and replay, so neither an empty graph passes nor one that remembers ids.
+    """
+    arrays, case = operands.arrays, operands.case
+    changed = ids.draw_edges(case, seed=1 + int(slot.batch[0]))
+    rows = _picked(case, 0, np.flatnonzero(changed != slot.batch))
+    arrays.put(slot.indices, changed)
+    try:
+        replay()
+        arrays.synchronize()
+        wrong = differing(operands, arrays.snapshot(result, case, rows), changed[rows])
+    except TypeError as error:
+        wrong = str(error)
+    finally:
+        arrays.put(slot.indices, slot.batch)
+    return f"replayed, it does not look up: {wrong}" if wrong else None
 
 
 def spot_check(

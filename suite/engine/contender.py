@@ -15,7 +15,7 @@ from suite import stats
 from suite.engine import ceiling, check
 from suite.engine.clocks.choice import clock_of, graphs_on
 from suite.engine.clocks.cuda import MOST_IN_A_GRAPH, NO_FLUSHES, Flushes
-from suite.engine.clocks.graph import Graphs
+from suite.engine.clocks.graph import Check, Graph, Graphs
 from suite.engine.operands import Operands
 from suite.engine.turns import TURN_S, Turns
 from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
@@ -144,26 +144,36 @@ class Contender:
 
             self.declared_clock = backend.clock
             missing = None if backend.stream == "current" else DEFAULT_STREAM
-            self.make_turns([prepared(slot) for slot in range(len(operands.slots))], prepared, missing)
+            lookups = [prepared(slot) for slot in range(len(operands.slots))]
+            self.make_turns(lookups, prepared, self._replayed, missing)
         if self.running:
             with self.failures_of("the lookup"):
                 self._observe_memory(before, observer)
 
     def make_turns(
-        self, lookups: Sequence[Lookup], prepare: Callable[[int], Lookup], missing: str | None = None
+        self,
+        lookups: Sequence[Lookup],
+        prepare: Callable[[int], Lookup],
+        checked: Check | None = None,
+        missing: str | None = None,
     ) -> None:
         """Give it a clock and turns of these lookups.
 
         Args:
             prepare: makes that of a slot anew, on the stream that is then torch's current one.
+            checked: the check that ``Graphs`` makes of each length.
             missing: why they can't be captured in a CUDA graph; null if that is to be tried.
         """
         device, hot = self.operands.arrays.device, self.operands.case.cache == "hot"
-        self.graphs = graphs_on(device, prepare, len(lookups))
+        self.graphs = graphs_on(device, prepare, len(lookups), checked)
         if self.graphs:
             self.graphs.missing = OWN_STREAMS if self.declared_clock == "host" else missing
         clock = clock_of(device, self.declared_clock, self.flushes, len(lookups), self.graphs)
         self.turns = Turns(lookups, clock, TURN_S, hot, self.flushes.each is not None)
+
+    def _replayed(self, graph: Graph, slot: int) -> str | None:
+        operands = self.operands
+        return check.replayed(operands, operands.slots[slot], graph.replay, graph.results[-1])
 
     def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
         assert self.turns is not None
@@ -251,6 +261,9 @@ class Contender:
                     self.fail("wrong", f"in a timed call: {reason}")
         if checked:
             self.operands.arrays.put(last.indices, last.batch)
+        if self.running:
+            with self.failures_of("a replayed graph"):
+                turns.clock.add_graph(turn)
 
     def _is_spot_checked(self, rng: np.random.Generator) -> bool:
         assert self.turns is not None

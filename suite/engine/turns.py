@@ -99,6 +99,9 @@ class Clock(Protocol):
     ) -> Turn:
         """Call all in order: what warms up, set apart in few readings; what is ``called``; the samples."""
 
+    def add_graph(self, turn: Turn) -> None:
+        """Time a CUDA graph of the lookups, once the turn was checked: it writes to its outputs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

@@ -13,6 +13,8 @@ from suite.engine.clocks import cuda as cuda_clocks
 from suite.engine.clocks.cuda import (
     CALLS,
     GIVEN_UP,
+    GRAPH_S,
+    LONG,
     MAX_ENTRIES,
     MAX_HOLD_S,
     MAX_QUEUED,
@@ -20,7 +22,7 @@ from suite.engine.clocks.cuda import (
     CudaClock,
     Flushes,
 )
-from suite.engine.clocks.graph import Graphs
+from suite.engine.clocks.graph import Graph, Graphs
 from suite.engine.clocks.host import MAX_TURN_NS, WARM_UP_READINGS, HostClock
 from suite.engine.turns import TURN_S, Turns
 from tests.stand_ins.fake_cuda import NODE_S, FakeCuda, busy
@@ -229,7 +231,8 @@ def test_a_turn_is_sized_by_what_takes_longer(dispatch_us: float) -> None:
     assert turns.repeat * 3 * US >= 19 * US, "events resolve 0.5 µs"
 
 
-def test_calls_are_of_slots_of_their_own_as_cold_as_all() -> None:
+def test_calls_are_of_slots_of_their_own_as_cold_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CudaClock, "_queue", CudaClock._queue_once)  # a busy host would have it repeat some
     cuda, order = FakeCuda(), list[int]()
     slots = 300
 
@@ -249,7 +252,7 @@ def test_calls_are_of_slots_of_their_own_as_cold_as_all() -> None:
         parts = turns.next_slots(np.random.default_rng(seed))
         assert len(parts.called) == CALLS
         turns.take(*([lookups[k] for k in some] for some in (parts.warm_up, parts.timed, parts.called)))
-    assert all(turn.held and len(turn.call_s) == CALLS for turn in turns.past)
+    assert all(len(turn.call_s) == CALLS for turn in turns.past)
     since = {number: place for place, number in enumerate(order[:slots])}
     apart = []
     for place, number in enumerate(order):
@@ -282,7 +285,8 @@ def test_a_graphs_time_is_of_a_lookup_in_it(hot: bool, slots: int, nodes: int) -
     clock = CudaClock(cuda, flushes, graphs=graphs_of(cuda, slots, seen))
     lookup = cuda.kernel(3 * US)
     cuda.log.clear()
-    turn = clock.turn([], [lookup] * 10, 1, [lookup])
+    turn = clock.turn([], [lookup] * 10, 1)
+    clock.add_graph(turn)
     assert turn.graph_s == [near(3 * US + NODE_S)] * REPLAYS
     assert seen[-nodes:] == [k % slots for k in range(nodes)]
     assert turn.kernel_s == [near(3 * US)] * 10, "and is in no other"
@@ -292,7 +296,37 @@ def test_a_graphs_time_is_of_a_lookup_in_it(hot: bool, slots: int, nodes: int) -
         assert ("flush" in cuda.log[before:now]) is not hot
         assert cuda.log[now - 1] == "record" and cuda.log[now + 1] == "record"
         assert "sleep" in cuda.log[before:now], "behind a hold, so that its launch is not in it"
-    assert clock.turn([], [lookup] * 10, 1, [lookup]).graph_s, "and again in the next turn"
+    clock.add_graph(turn := clock.turn([], [lookup] * 10, 1))
+    assert turn.graph_s, "and again in the next turn"
+
+
+def test_a_graph_that_does_not_look_up_has_no_time() -> None:
+    cuda, asked = FakeCuda(), list[tuple[int, int]]()
+
+    def check(graph: Graph, slot: int) -> str | None:
+        asked.append((graph.lookups, slot))
+        graph.replay()
+        return "replayed, it does not look up" if len(asked) == 2 else None
+
+    graphs = graphs_of(cuda, 7, [])
+    graphs.check = check
+    clock = CudaClock(cuda, Flushes(None, lambda: None), graphs=graphs)
+    lookup = cuda.kernel(3 * US)
+    turns = [clock.turn([], [lookup] * 10, 1) for _ in range(3)]
+    for turn in turns:
+        clock.add_graph(turn)
+    assert all(len(turn.graph_s) == REPLAYS for turn in turns) and asked == [(7, 6)], "of each length once"
+    assert graphs.capture(5) is None and asked == [(7, 6), (5, 4)]
+    assert graphs.missing == "replayed, it does not look up"
+
+
+def test_a_long_lookup_is_not_captured() -> None:
+    cuda = FakeCuda()
+    clock = CudaClock(cuda, graphs=graphs_of(cuda, 7, []))
+    lookup = cuda.kernel(2 * GRAPH_S)
+    clock.add_graph(turn := clock.turn([], [lookup] * 3, 1))
+    assert not turn.graph_s
+    assert clock.graphs is not None and clock.graphs.missing == LONG and not cuda.graphs
 
 
 def test_a_refused_capture_is_a_reason_and_leaves_all_as_it_was() -> None:
@@ -304,13 +338,13 @@ def test_a_refused_capture_is_a_reason_and_leaves_all_as_it_was() -> None:
 
     clock = CudaClock(cuda, graphs=Graphs(cuda, lambda slot: waits, 5))
     lookup = cuda.kernel(3 * US)
-    turn = clock.turn([], [lookup] * 10, 1, [lookup])
+    turn = clock.turn([], [lookup] * 10, 1)
+    clock.add_graph(turn)
     assert clock.graphs is not None
     assert clock.graphs.missing == "RuntimeError: operation not permitted when stream is capturing"
     assert not turn.graph_s and turn.kernel_s == [near(3 * US)] * 10
     assert cuda.captured is None and not cuda.routed, "its allocator is out of the capture"
-    cuda.log.clear()
-    assert clock.turn([], [lookup] * 10, 1, [lookup]).kernel_s == [near(3 * US)] * 10
+    assert clock.turn([], [lookup] * 10, 1).kernel_s == [near(3 * US)] * 10
     assert clock.graphs.capture(3) is None and len(clock.graphs.refused) == 1
 
 

@@ -148,6 +148,22 @@ def test_the_ceiling_is_the_fastest_of_several_copies(
     assert run(arrays, ["torch_index_select"])[-1].backend == fast
 
 
+def test_a_replay_is_held_against_ids_that_changed_since_its_capture(arrays: CudaArrays) -> None:
+    table = operands.build_table(arrays, *CASE.table)
+    laid_out = operands.lay_out(CASE, arrays, table, [ids.draw(CASE, 0, 0)])
+    (slot,), remembered = laid_out.slots, laid_out.slots[0].indices.clone()
+    for ids_of_replay, right in ((slot.indices, True), (remembered, False), (None, False)):
+
+        def replay(which: torch.Tensor | None = ids_of_replay) -> None:
+            if which is not None:
+                slot.out[...] = table[which.long()]
+
+        slot.out[...] = table[slot.indices.long()]
+        wrong = check.replayed(laid_out, slot, replay, slot.out)
+        assert (wrong is None) is right and (right or "does not look up" in str(wrong))
+        assert slot.indices.equal(remembered)
+
+
 @pytest.mark.parametrize("size", [8, 12, 33])
 def test_a_copy_by_a_kernel_copies_every_byte(size: int) -> None:
     source, target = torch.arange(size, dtype=torch.uint8), torch.zeros(size, dtype=torch.uint8)

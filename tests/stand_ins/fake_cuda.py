@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -39,7 +40,9 @@ class FakeCuda:
         self.current: object = None
         self.captured: list[float] | None = None
         self.lost = self.routed = False
+        self.graphs = 0
         self.memory = SimpleNamespace(_cuda_endAllocateToPool=self._end_allocate)
+        self.alive: weakref.WeakSet[FakeGraph] = weakref.WeakSet()
 
     def launch(self, device_s: float, dispatch_s: float = 0.0, word: str = "kernel") -> None:
         """Enqueue a kernel that takes ``device_s``, which costs the host ``dispatch_s``."""
@@ -126,12 +129,16 @@ class FakeGraph:
 
     def __init__(self, cuda: FakeCuda) -> None:
         self.cuda = cuda
+        self.first = not cuda.graphs
+        cuda.graphs += 1
         self.kernels: list[float] = []
 
     def capture_begin(self, pool: tuple[int, int], capture_error_mode: str) -> None:
         """From now on nothing is done on the device."""
         assert self.cuda.current is not None, "the default stream can't be captured"
         assert capture_error_mode == "thread_local" and pool == (0, 1)
+        assert self.first or self.cuda.alive, "torch gives up a pool that no graph lives in"
+        self.cuda.alive.add(self)
         self.cuda.captured, self.cuda.routed, self.cuda.lost = [], True, False
 
     def capture_end(self) -> None:

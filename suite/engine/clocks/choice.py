@@ -7,7 +7,7 @@ from collections.abc import Callable
 from backends import Lookup
 from suite.engine import binding
 from suite.engine.clocks.cuda import NO_FLUSHES, CudaClock, Flushes
-from suite.engine.clocks.graph import Graphs
+from suite.engine.clocks.graph import Check, Graphs
 from suite.engine.clocks.host import HostClock
 from suite.engine.meter import meter_of
 from suite.engine.turns import Clock
@@ -38,14 +38,16 @@ def clock_of(
     return CudaClock(torch.cuda, flushes, kept, graphs)
 
 
-def graphs_on(device: Device, prepare: Callable[[int], Lookup], slots: int) -> Graphs | None:
+def graphs_on(
+    device: Device, prepare: Callable[[int], Lookup], slots: int, check: Check | None
+) -> Graphs | None:
     """What captures lookups in CUDA graphs, on a GPU.
 
     Args:
-        prepare: makes the lookup of a slot. slots: how many there are.
+        prepare: makes the lookup of a slot. slots: how many there are. check: as ``Graphs`` has it.
     """
     if not device.is_gpu:
         return None
     import torch
 
-    return Graphs(torch.cuda, prepare, slots)
+    return Graphs(torch.cuda, prepare, slots, check)

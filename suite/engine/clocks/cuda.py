@@ -35,6 +35,7 @@ CALLS = 8
 """Lookups of a turn that are timed from call to rows."""
 GRAPH_S = 0.0003
 """About so long is a graph: what launching it takes is little beside that."""
+LONG = f"a lookup is longer than {GRAPH_S * 1e3:g} ms, beside which its launch is nothing"
 MOST_IN_A_GRAPH = 64
 REPLAYS = 3
 """Samples of a graph in a turn."""
@@ -116,9 +117,11 @@ class CudaClock:
             if perf_counter_ns() > end:
                 break
         self.kept.clear()
-        if called and self.graphs is not None and self.graphs.missing is None:
-            turn.graph_s = self._graph(float(np.median(turn.kernel_s)))
         return turn
+
+    def add_graph(self, turn: Turn) -> None:
+        if self.graphs is not None and self.graphs.missing is None:
+            turn.graph_s = self._graph(float(np.median(turn.kernel_s)))
 
     def _samples_behind_a_hold(self, repeat: int) -> int:
         """So many that their lookups, their two events and their flushs fit the queue; at least one."""
@@ -204,6 +207,9 @@ class CudaClock:
     def _graph(self, kernel_s: float) -> list[float]:
         """Device times of a lookup in a graph, each replay as cold or hot as the case; none where refused."""
         assert self.graphs is not None
+        if kernel_s > GRAPH_S:
+            self.graphs.missing = LONG
+            return []
         graph = self.graphs.capture(self._in_a_graph(kernel_s))
         if graph is None:
             return []

@@ -83,6 +83,9 @@ class HostClock:
             self.kept.clear()
         return turn
 
+    def add_graph(self, turn: Turn) -> None:
+        """There are none by the host's clock."""
+
     def _read_meter(self, turn: Turn) -> None:
         if self.meter is not None:
             turn.meter_s.append(self.meter.read())
