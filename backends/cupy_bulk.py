@@ -114,8 +114,8 @@ def geometry(row_bytes: int, index_bytes: int, batch: int, processors: int) -> G
 class CupyBulk(Backend):
     devices = ("cuda",)
     packages = ("cupy-cuda13x|cupy-cuda12x|cupy",)
-    stream = "current"
     whose = "suite"
+    stream = "current"
 
     def __init__(self) -> None:
         self.compiled: dict[tuple[str, int], Any] = {}

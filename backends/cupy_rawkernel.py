@@ -118,8 +118,8 @@ def _ceil(a: int, b: int) -> int:
 class CupyRawKernel(Backend):
     devices = ("cuda",)
     packages = ("cupy-cuda13x|cupy-cuda12x|cupy",)
-    stream = "current"
     whose = "suite"
+    stream = "current"
 
     def __init__(self) -> None:
         self.compiled: dict[tuple[str, int], Any] = {}

@@ -102,8 +102,8 @@ def configure(
 class NumbaCuda(Backend):
     devices = ("cuda",)
     packages = ("numba-cuda|numba-cuda-mlir|numba",)
-    stream = "current"
     whose = "suite"
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global cuda  # noqa: PLW0603

@@ -81,8 +81,8 @@ def configure(
 class TritonGather(Backend):
     devices = ("cuda",)
     packages = ("triton",)
-    stream = "current"
     whose = "suite"
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import torch
