@@ -192,7 +192,6 @@ class Contender:
 
     def _used_bytes(self, observer: Observer) -> Reading[int]:
         """Memory in use now, without what the arrays' owner has only put by for later."""
-        self.operands.arrays.trim()
         unused = self.operands.arrays.watch_unused()
         return observer.held_bytes().then(lambda held: held - unused())
 

@@ -83,7 +83,7 @@ class Tables:
 
     def shortage(self, case: Case, device: Device, cache_bytes: int) -> str | None:
         """Why a case does not fit the memory that is free, or None."""
-        self.opened(device)  # what that takes is not free any more
+        opened = self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
         if device.is_gpu:
@@ -98,6 +98,7 @@ class Tables:
             return _short(need + drawing, there, "cpu")
         import torch
 
+        opened.arrays.trim()  # what earlier cases left put by is free
         free = torch.cuda.mem_get_info(str(device))[0]
         return _short(need, free, str(device)) or _short(drawing, there, "the host")
 

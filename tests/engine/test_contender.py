@@ -64,9 +64,6 @@ class Pool:
         self.most = max(self.most, self.taken)
         self.reserved = max(self.reserved, -(-self.taken // 2000) * 2000)
 
-    def trim(self) -> None:
-        self.reserved = -(-self.taken // 2000) * 2000
-
     def watch_unused(self) -> Callable[[], int]:
         self.most = self.taken
         return lambda: self.reserved - self.most

@@ -7,6 +7,7 @@ import os
 import tracemalloc
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -84,9 +85,11 @@ def test_all_that_a_case_needs_is_counted(
 def test_a_gpus_kept_results_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """262,145 rows of 8 KB in a lookup: two outputs, two sources, two results kept, one compared."""
     case, gpu = Case(262_145, 8192, "int8", 262_145), Device("cuda", 0)
-    monkeypatch.setattr(Tables, "opened", lambda *_: None)
-    for free, fits in ((16 * GB, False), (18 * GB, True)):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (int(free), int(free)))
+    free = [0.0]
+    for given_back, fits in ((16 * GB, False), (18 * GB, True)):
+        arrays = SimpleNamespace(trim=lambda given_back=given_back: free.append(given_back))
+        monkeypatch.setattr(Tables, "opened", lambda *_, arrays=arrays: SimpleNamespace(arrays=arrays))
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free[-1]), int(free[-1])))
         assert (Tables().shortage(case, gpu, 50 * 2**20) is None) is fits
 
 
