@@ -109,12 +109,12 @@ class HostArrays:
                 table[rows][where] = bits
 
         formula.parallel(part, len(table))
-        _protect(table, writable=False)
+        protect(table, writable=False)
 
     def invert_row(self, table: Array, row: int) -> None:
-        _protect(table, writable=True, only=table[row])
+        protect(table, writable=True, only=table[row])
         np.invert(table[row], out=table[row])
-        _protect(table, writable=False, only=table[row])
+        protect(table, writable=False, only=table[row])
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
@@ -221,7 +221,7 @@ def arrays_on(device: Device) -> Arrays:
     return CudaArrays(device) if device.is_gpu else HostArrays()
 
 
-def _protect(table: Host, writable: bool, only: Host | None = None) -> None:
+def protect(table: Host, writable: bool, only: Host | None = None) -> None:
     """Make the processor fault on a write to the table, so that the culprit is known.
 
     Args:
