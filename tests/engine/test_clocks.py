@@ -19,6 +19,7 @@ from suite.engine.clocks.cuda import (
     MAX_HOLD_S,
     MAX_QUEUED,
     REPLAYS,
+    SPARE_S,
     CudaClock,
     Flushes,
 )
