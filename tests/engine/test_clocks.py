@@ -322,6 +322,14 @@ def test_a_graph_that_does_not_look_up_has_no_time() -> None:
     assert graphs.missing == "replayed, it does not look up"
 
 
+def test_the_launch_of_a_graph_is_not_in_its_time() -> None:
+    cuda = FakeCuda()
+    cuda.replay_s = 2e-3
+    clock = CudaClock(cuda, graphs=graphs_of(cuda, 1, []))
+    clock.add_graph(turn := clock.turn([], [cuda.kernel(3 * US)] * 10, 1))
+    assert turn.graph_s == [near(3 * US + NODE_S)] * REPLAYS
+
+
 def test_a_long_lookup_is_not_captured() -> None:
     cuda = FakeCuda()
     clock = CudaClock(cuda, graphs=graphs_of(cuda, 7, []))

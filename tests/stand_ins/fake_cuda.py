@@ -25,7 +25,7 @@ class FakeCuda:
 
     Attributes:
         most_waiting: the most entries that ever waited together.
-        log: what was done, in order, in a word each.
+        log: what was done, in order, in a word each. replay_s: what the host takes to launch a graph.
         captured: what a capture has seen so far, in seconds; null while there is none.
         routed: whether the allocator still takes memory from a capture's pool.
     """
@@ -41,6 +41,7 @@ class FakeCuda:
         self.captured: list[float] | None = None
         self.lost = self.routed = False
         self.graphs = 0
+        self.replay_s = 0.0
         self.memory = SimpleNamespace(_cuda_endAllocateToPool=self._end_allocate)
         self.alive: weakref.WeakSet[FakeGraph] = weakref.WeakSet()
 
@@ -151,7 +152,7 @@ class FakeGraph:
 
     def replay(self) -> None:
         """Do it."""
-        self.cuda.launch(sum(self.kernels) + NODE_S * len(self.kernels), word="graph")
+        self.cuda.launch(sum(self.kernels) + NODE_S * len(self.kernels), self.cuda.replay_s, "graph")
 
 
 class FakeEvent:

@@ -105,4 +105,8 @@ class Graphs:
         The graph is kept, since the allocator may ask it for as long as it believes in the capture.
         """
         self.refused.append(graph)
-        self.cuda.memory._cuda_endAllocateToPool(self.cuda.current_device(), self.pool)
+        memory = self.cuda.memory
+        for name in ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool"):  # by torch's version
+            if hasattr(memory, name):
+                getattr(memory, name)(self.cuda.current_device(), self.pool)
+                return
