@@ -12,7 +12,7 @@ from backends import choose
 from suite.cases.case import Case
 from suite.engine.arrays import HostArrays
 from suite.engine.clocks.graph import Graph
-from suite.engine.contender import Contender, Shared
+from suite.engine.contender import Contender, Shared, _samples
 from suite.engine.turns import Turn, Turns
 from suite.records.device import Device
 from suite.records.record import Memory, Record, Traffic
@@ -118,3 +118,12 @@ def test_a_graph_of_the_lookups_fills_the_sustained_phase_where_there_can_be_one
             (1, 3e-6, 300) if len(asked) == 3 else (asked[-1], 4e-6, 1)
         )
     assert asked == [64, 300, 300] and contender._work(0.0).lookups == 1 and len(asked) == 3
+
+
+@pytest.mark.parametrize("held", [(True, True, True), (False, True, True), (True, True, False)])
+def test_a_queue_that_ran_dry_in_one_turn_did(held: tuple[bool, ...]) -> None:
+    turn = {"call_s": [1.0], "kernel_s": [1.0], "enqueue_s": [1.0], "settling_s": [], "meter_s": []}
+    past = [SimpleNamespace(**turn, began_s=0.0, held=one) for one in held]
+    clock = SimpleNamespace(name="kernel", overhead_s=None, meter_threads=None)
+    turns: Any = SimpleNamespace(past=past, repeat=1, clock=clock)
+    assert _samples(turns).held == all(held)

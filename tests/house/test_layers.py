@@ -19,7 +19,7 @@ ALLOWED = {
     "units": "stats text",
     "command": "stats text",
     "cases": "",
-    "records": "cases stats",
+    "records": "cases stats text",
     "machine": "records",
     "telemetry": "records machine backends",
     "engine": f"backends {BELOW_ENGINE}",
