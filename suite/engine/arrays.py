@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,8 +66,14 @@ class Arrays(Protocol):
     def synchronize(self) -> None:
         """Wait for everything enqueued."""
 
+    def lost(self) -> str | None:
+        """Why the device does nothing more in this process, as after a kernel's illegal access; else None."""
+
     def trim(self) -> None:
         """Give back the memory that is held for later and holds no array."""
+
+    def watch_unused(self) -> Callable[[], int]:
+        """Follow the memory in use from now on; the call tells what was put by even at its peak."""
 
 
 class HostArrays:
@@ -133,8 +140,14 @@ class HostArrays:
     def synchronize(self) -> None:
         """Nothing is enqueued on the host."""
 
+    def lost(self) -> str | None:
+        return None
+
     def trim(self) -> None:
         """Nothing is held for later on the host."""
+
+    def watch_unused(self) -> Callable[[], int]:
+        return lambda: 0
 
 
 class CudaArrays:
@@ -186,8 +199,21 @@ class CudaArrays:
     def synchronize(self) -> None:
         self.torch.cuda.synchronize()
 
+    def lost(self) -> str | None:
+        # Of errors that a context does not survive, every later call returns the first.
+        try:
+            self.torch.cuda.synchronize()
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     def trim(self) -> None:
         self.torch.cuda.empty_cache()
+
+    def watch_unused(self) -> Callable[[], int]:
+        cuda = self.torch.cuda
+        cuda.reset_peak_memory_stats()
+        return lambda: cuda.memory_reserved() - cuda.max_memory_allocated()
 
 
 def arrays_on(device: Device) -> Arrays:

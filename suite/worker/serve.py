@@ -11,12 +11,14 @@ from pathlib import Path
 
 from suite.cases import ids
 from suite.engine import binding, check
+from suite.engine.contender import DeviceLost
 from suite.engine.measure import Setup, measure
 from suite.machine import threads
 from suite.records.record import Record, to_json
 from suite.worker.devices import Tables
 from suite.worker.messages import (
     ANSWER,
+    EXIT_LOST,
     EXIT_PIPE,
     EXIT_TAMPERED,
     GO,
@@ -54,6 +56,9 @@ class Worker:
         except check.Tampered as error:
             self.notice(None, str(error))
             os._exit(EXIT_TAMPERED)
+        except DeviceLost as error:
+            self.notice(self.step.backend, str(error))
+            os._exit(EXIT_LOST)
         text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
         self.notice(None, ANSWER)
         # A message may hold half a character: JSON has an escape for it, UTF-8 has none.

@@ -58,7 +58,7 @@ PRINT = {
 
 TORCH = {
     "engine.arrays": "owns arrays",
-    "engine.clocks": "owns events and waits for the device",
+    "engine.clocks.choice": "gives a clock its device",
     "engine.ceiling": "one of the plain copies is torch's",
     "machine.cuda_device": "asks what the GPU is",
     "worker.devices": "asks how much device memory is free",

@@ -25,6 +25,7 @@ from backends import describe, missing_packages, names
 from suite.cases.case import Case
 from suite.command import BadRequest, refuse
 from suite.machine.cuda_device import CudaDevice, probe
+from suite.records.device import Device
 from suite.run.forecast import forecast
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
@@ -189,7 +190,7 @@ def words_of(seconds: float) -> list[str]:
 
 def fitting(cases: Sequence[Case], device: CudaDevice) -> list[str]:
     """How many cases fit the GPU's memory, and which do not."""
-    needs = {case: needed_bytes(case, device.l2_bytes) for case in cases}
+    needs = {case: needed_bytes(case, Device("cuda", 0), device.l2_bytes) for case in cases}
     large = [case for case in cases if needs[case] > device.memory_bytes]
     most = gigabytes(max(needs.values(), default=0))
     said = f"cases: {len(cases) - len(large)} of {len(cases)} fit {device.name}, "
