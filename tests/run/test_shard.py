@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from suite.records.store import Run
-from suite.run.__main__ import _budget, main
+from suite.run.__main__ import main
+from suite.run.forecast import budget_of
 from suite.run.options import PASSES, Request, parse
 from suite.run.schedule import MOST_S, Task, tasks_of
 from suite.run.shard import START_S, predicted_s, split
@@ -73,7 +74,7 @@ def test_shards_together_have_the_time_of_the_whole_and_each_that_of_its_start()
     for number in range(1, 5):
         request, tasks = plan_of("--shard", f"{number}/4")
         assert request.shard
-        budget = _budget(request, request.shard.part(tasks))
+        budget = budget_of(request, request.shard.part(tasks))
         ends.append(budget.end - budget.began)
     assert sum(ends) == pytest.approx(MOST_S["default"] + 3 * START_S * PASSES, abs=0.1)
 
