@@ -430,7 +430,7 @@ def test_cases_of_other_text_are_left_out(tmp_path: Path, said: Any) -> None:
         for digest in ("a", "b")
     ]
     code, out, _ = said(*runs)
-    assert code == 0 and "1 SAME" in out and "2 left out (2 other ids)" in out
+    assert code == 0 and "1 SAME" in out and "left out: 2 cases (2 other ids)" in out
     assert "3 SAME" in said(runs[0], runs[0])[1]
     old = fabricate.run(tmp_path / "old", cases, speed={"x": 1.0}).path
     assert "3 SAME" in said(runs[0], old)[1]
