@@ -20,8 +20,8 @@ from suite.records.store import Run, StoreError
 from suite.report.__main__ import main as report
 from suite.run import ending
 from suite.run.__main__ import main
+from suite.run.environments import going_on
 from suite.run.passes import Passes
-from suite.run.resume import going_on
 from suite.worker.budget import Budget
 from tests.run.test_passes import Crew, Launch, left_out
 from tests.support import fabricate
