@@ -12,6 +12,7 @@ from pathlib import Path
 from suite.cases import ids
 from suite.engine import binding, check
 from suite.engine.measure import Setup, measure
+from suite.machine import threads
 from suite.records.record import Record, to_json
 from suite.worker.devices import Tables
 from suite.worker.messages import (
@@ -37,6 +38,7 @@ class Worker:
         self.gate = gate
         self.pipe = _identity(results)
         self.tables = Tables()
+        self.asked = threads.asked()
         self.ids: dict[str, ids.Ids] = {}
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
@@ -79,7 +81,7 @@ class Worker:
             table_memory=table.memory,
             observer=opened.observer,
             settings=job.settings,
-            telemetry=opened.facts(),
+            telemetry={**opened.facts(), **self.asked},
             file_ids=file_ids,
         )
         if not job.gated:
