@@ -37,6 +37,8 @@ WHOLE_S = 455.0
 """All of it; ``.ci/gpu`` ends it some seconds later, whatever happens."""
 TESTS_S, LATE_S = 110.0, 40.0
 """For the tests, after which the rest is skipped; and what one that has begun may take beyond that."""
+LEAST_S = 90.0
+"""So long at least a test process may take: to begin it loads libraries from a disk that may be slow."""
 SILENT_S = float(os.environ.get("BATTERY_SILENT_S", "45"))
 """A test process that ends no test for so long hangs; the slowest one loads a library and compiles first."""
 RUN_S, OVER_S = 270.0, 40.0
@@ -120,7 +122,7 @@ class _Testing:
     def __init__(self, name: str, folder: Path, seconds: float) -> None:
         self.name, self.log = name, folder / f".{name}.txt"
         self.began = time.monotonic()
-        self.end = self.began + seconds + LATE_S
+        self.end = self.began + max(LEAST_S, seconds + LATE_S)
         words = [*PYTEST, *test_files(), "-k", selection(name)]
         with self.log.open("wb") as file:
             self.child = _begin(words, file, GPU_TESTS_S=f"{seconds:g}")
