@@ -25,6 +25,7 @@ __all__ = [
     "Choice",
     "Description",
     "Lookup",
+    "Own",
     "UnknownBackend",
     "Unsupported",
     "choose",
@@ -53,6 +54,13 @@ class Choice:
 
     name: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Own(Choice):
+    """A backend of the caller's own process, by its class: no other process can load it."""
+
+    backend: type[Backend]
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,8 @@ def load(which: str | Choice) -> type[Backend]:
         UnknownBackend: there is no such backend, or its file has none or more than one.
     """
     choice = choose(which) if isinstance(which, str) else which
+    if isinstance(choice, Own):
+        return choice.backend
     name, source, entry_points = choice.name, choice.source, _entry_points()
     if not _is_path(source) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
         loaded = entry_points[name].load()
@@ -139,6 +149,8 @@ def describe(which: str | Choice) -> Description:
         UnknownBackend: there is no such backend, or its file can't be parsed.
     """
     choice = choose(which) if isinstance(which, str) else which
+    if isinstance(choice, Own):
+        return _described(choice)
     name, source = choice.name, choice.source
     path = Path(source) if _is_path(source) else _HOUSE / f"{name}.py"
     if not path.is_file():
@@ -164,6 +176,12 @@ def describe(which: str | Choice) -> Description:
         facts.get("clock", ("device",))[0],
         facts.get("whose", ("other",) if _is_path(source) else ("library",))[0],
     )
+
+
+def _described(own: Own) -> Description:
+    one = own.backend
+    summary = (one.__doc__ or "").partition("\n")[0]
+    return Description(own.name, summary, one.devices, one.dtypes, one.view, one.packages, one.clock, "other")
 
 
 def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

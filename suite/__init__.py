@@ -2,7 +2,7 @@
 
 ``suite.load("results/*")`` is a DataFrame, one row a record; ``suite.samples(...)``, one row a sample;
 ``suite.plot(...)`` draws runs, or such a DataFrame of records, with matplotlib. ``suite.best(...)`` ranks the
-backends for one table and batch.
+backends for one table and batch; ``suite.measure(fn, ...)`` measures functions of a table and ids.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from suite import best
     from suite.analysis.frame import load, samples
     from suite.report.plots import plot
+    from suite.run.functions import measure
 
-__all__ = ["best", "load", "plot", "samples"]
+__all__ = ["best", "load", "measure", "plot", "samples"]
 
 
 def __dir__() -> list[str]:  # for completion in notebooks, before anything is imported
@@ -30,6 +31,10 @@ def __getattr__(name: str) -> Any:
         from suite.report import plots
 
         return plots.plot
+    if name == "measure":
+        from suite.run import functions
+
+        return functions.measure
     if name == "best":  # a package that can be called
         import suite.best as callable_package
 

@@ -9,11 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from suite.cases import ids
 from suite.engine import binding, check
-from suite.engine.measure import Setup, measure
 from suite.records.record import Record, to_json
-from suite.worker.devices import Tables
 from suite.worker.messages import (
     ANSWER,
     EXIT_PIPE,
@@ -23,21 +20,20 @@ from suite.worker.messages import (
     Job,
     StatusPage,
     Step,
-    failed,
 )
+from suite.worker.performer import Performer
 from suite.worker.process import belong_to
 
 
 class Worker:
-    """Answers jobs; keeps the table of the last one, and the user's ids."""
+    """Answers jobs, and says before each step whose it is."""
 
     def __init__(self, status: StatusPage, results: int, gate: int) -> None:
         self.status = status
         self.results = results
         self.gate = gate
         self.pipe = _identity(results)
-        self.tables = Tables()
-        self.ids: dict[str, ids.Ids] = {}
+        self.performer = Performer()
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
         self.folder = Path.cwd()
@@ -59,31 +55,10 @@ class Worker:
             pipe.write(text.encode("utf-8", "backslashreplace"))
 
     def perform(self, job: Job) -> list[Record]:
-        """The records of a job; out_of_memory for all of it where its table does not fit."""
-        if job.ids_file is not None and job.ids_file not in self.ids:
-            self.notice(None, "read the ids")
-            self.ids = {job.ids_file: ids.read_file(job.ids_file)}
-        self.notice(None, f"build the table {job.case.table}")
+        """The records of a job."""
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
-        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
-        if short:
-            return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
-        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
-        file_ids = self.ids[job.ids_file] if job.ids_file else None
-        setup = Setup(
-            case=job.case,
-            arrays=opened.arrays,
-            table=table.rows,
-            table_memory=table.memory,
-            observer=opened.observer,
-            settings=job.settings,
-            telemetry=opened.facts(),
-            file_ids=file_ids,
-        )
-        if not job.gated:
-            return measure(setup, job.backends, job.measurement, self.notice)
-        return measure(setup, job.backends, job.measurement, self.notice, gate=self.turn)
+        return self.performer.perform(job, self.notice, self.turn if job.gated else None)
 
     def turn(self) -> bool:
         """Wait until the next round may begin; whether there is to be one."""

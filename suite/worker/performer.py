@@ -1,0 +1,52 @@
+"""Performer: does a job in this process, and keeps what the next one may need: the table, the user's ids."""
+
+from __future__ import annotations
+
+from suite.cases import ids
+from suite.engine.measure import Gate, Notice, Setup, measure
+from suite.records.record import Record
+from suite.worker.devices import Tables
+from suite.worker.messages import Job, failed
+
+
+class Performer:
+    """Does jobs; keeps the table of the last one, and the user's ids.
+
+    Args:
+        protected: whether a write to the table ends the process, as in a worker, rather than be found later.
+    """
+
+    def __init__(self, protected: bool = True) -> None:
+        self.tables = Tables(protected)
+        self.ids: dict[str, ids.Ids] = {}
+
+    def perform(self, job: Job, notice: Notice, gate: Gate | None = None) -> list[Record]:
+        """The records of a job; out_of_memory for all of it where its table does not fit.
+
+        Args:
+            notice: told of each step before it. gate: asked before each round, if others take turns with it.
+
+        Raises:
+            Tampered: the operands changed, by which of the backends is not known.
+        """
+        if job.ids_file is not None and job.ids_file not in self.ids:
+            notice(None, "read the ids")
+            self.ids = {job.ids_file: ids.read_file(job.ids_file)}
+        notice(None, f"build the table {job.case.table}")
+        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
+        if short:
+            return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
+        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
+        setup = Setup(
+            case=job.case,
+            arrays=opened.arrays,
+            table=table.rows,
+            table_memory=table.memory,
+            observer=opened.observer,
+            settings=job.settings,
+            telemetry=opened.facts(),
+            file_ids=self.ids[job.ids_file] if job.ids_file else None,
+        )
+        if gate is None:
+            return measure(setup, job.backends, job.measurement, notice)
+        return measure(setup, job.backends, job.measurement, notice, gate=gate)
