@@ -52,56 +52,40 @@ def measure(
     *backends: str,
     table: Any,
     ids: Any,
-    dtype: str | None = None,
-    index_dtype: str | None = None,
-    distribution: str = "uniform",
-    cache: str = "cold",
     device: str = "cpu",
     view: Literal["values", "bits"] = "values",
     time_s: float = 3.0,
     seed: int = 0,
     out: str | None = None,
+    **axes: str,
 ) -> pd.DataFrame:
-    """Measure functions of a table and ids as the suite measures its backends, beside some of these.
+    """Measure functions as the suite measures its backends, in this process and in one pass.
 
-    A function takes ``(table, ids)`` and returns the rows, or takes ``(table, ids, out)`` and fills ``out``
-    too. The table has the suite's own rows, by which each result is checked bit for bit, before, during and
-    after the timing, while ids and rows change; the functions, the backends and a plain copy take turns.
-
-    It happens in this process, in one pass: what a crash, a hang or a patched library does is not kept apart,
-    and the table may be written to, which is found but not prevented.
+    A function takes ``(table, ids)`` and returns the rows, or takes ``(table, ids, out)`` and fills ``out``.
+    The table has the suite's own rows, by which results are checked bit for bit while ids and rows change.
+    One that is wrong or raises has that status, its reason and no numbers, and is warned of.
 
     Args:
         functions: one, several, or several by name. backends: of the suite, to take turns with them.
         table: ``(vocab, dim)``, a model's name, or an array of which only shape and type are taken.
         ids: how many are looked up at once, or the ids themselves, an array of integers.
-        dtype: of the elements; by default the table's, or float32. index_dtype: of the ids.
-        distribution, cache: of the case, as for ``suite.run``; of ids that are given, theirs.
-        device: ``cpu`` or ``cuda:N``.
-        view: what functions get: torch tensors of the dtype (``values``), or signed integers of its width
-            (``bits``), as NumPy arrays on the CPU.
-        time_s: time for all rounds. seed: of ids and orders.
-        out: a folder that the run is written to, for ``suite.report`` and ``suite.compare``.
+        device: ``cpu`` or ``cuda:N``. view: functions get torch tensors of the dtype (``values``), or signed
+            integers of its width (``bits``), as NumPy arrays on the CPU.
+        time_s: for all rounds. seed: of ids and orders. out: a folder that the run is written to.
+        axes: ``dtype``, ``index_dtype``, ``distribution``, ``cache``, as for ``suite.run``.
 
     Returns:
-        A table as of ``suite.load``, the fastest first. A function that is wrong or raises has that status,
-        its reason and no numbers, and is warned of.
+        A table as of ``suite.load``, the fastest first; its notes say what is not kept apart.
 
     Raises:
-        BadRequest: there is no such case, backend or device.
-        StoreError: the folder can't be written.
+        BadRequest: there is no such case, backend or device. StoreError: the folder can't be written.
     """
-    own = _named(functions, view)
-    file_ids = None if isinstance(ids, Integral) else _flat(ids)
-    case = _case(table, int(ids) if file_ids is None else file_ids, dtype, index_dtype, distribution, cache)
-    choices = (*own, *map(_chosen, backends))
-    where = _device(device)
-    launch = _launch(case, where, choices, seed)
+    own, file_ids = _named(functions, view), None if isinstance(ids, Integral) else _flat(ids)
+    case = _case(table, int(ids) if file_ids is None else file_ids, axes)
+    launch = _launch(case, _device(device), (*own, *map(_chosen, backends)), seed)
     (job,) = launch.jobs({None: launch.tasks[0]}, time_s).values()
-    if file_ids is not None:
-        job = replace(job, ids_file=GIVEN)
-    records = _measured(job, {GIVEN: file_ids})
-    return _table(records, launch, out, [one.name for one in own])
+    job = job if file_ids is None else replace(job, ids_file=GIVEN)
+    return _table(_measured(job, {GIVEN: file_ids}), launch, out, [one.name for one in own])
 
 
 def _named(functions: Named, view: Literal["values", "bits"]) -> list[Own]:
@@ -159,24 +143,21 @@ def _flat(ids: Any) -> Any:
     return flat
 
 
-def _case(
-    table: Any, ids: Any, dtype: str | None, index_dtype: str | None, distribution: str, cache: str
-) -> Case:
-    given: dict[str, object] = {"dtype": dtype, "distribution": distribution, "cache": cache}
+def _case(table: Any, ids: Any, axes: Mapping[str, str]) -> Case:
+    given: dict[str, object] = dict(axes)
     model = table if isinstance(table, str) else None
-    if not isinstance(table, str):
+    if model is None:
         shape = tuple(getattr(table, "shape", table))
         if len(shape) != 2:
             raise BadRequest(f"table: of shape {shape}; give (vocab, dim), a model's name, or such an array")
-        of_array = str(table.dtype).removeprefix("torch.") if hasattr(table, "dtype") else None
-        given |= {"vocab": int(shape[0]), "dim": int(shape[1]), "dtype": dtype or of_array}
+        of_array = {"dtype": str(table.dtype).removeprefix("torch.")} if hasattr(table, "dtype") else {}
+        given = {"vocab": int(shape[0]), "dim": int(shape[1])} | of_array | given
     if isinstance(ids, int):
-        return case_of(model, batch=ids, index_dtype=index_dtype, **given)
+        return case_of(model, batch=ids, **given)
     from suite.cases.ids import out_of_range
 
-    known = str(ids.dtype) if str(ids.dtype) in INDEX_BYTES else None
-    given |= {"distribution": f"file:{GIVEN}", "index_dtype": index_dtype or known}
-    case = case_of(model, batch=len(ids), **given)
+    own = {"index_dtype": str(ids.dtype)} if str(ids.dtype) in INDEX_BYTES else {}
+    case = case_of(model, **{**own, **given, "batch": len(ids), "distribution": f"file:{GIVEN}"})
     if outside := out_of_range(ids, case.vocab):
         raise BadRequest(f"ids: {outside}")
     return case

@@ -170,6 +170,7 @@ def test_in_another_thread_it_measures_too() -> None:
         ({"ids": [1000]}, "ids: "),
         ({"ids": 0}, "batch 0: out of range"),
         ({"dtype": "float64"}, "dtype float64: unknown"),
+        ({"chache": "hot"}, "chache: no axis of a case"),
         ({"device": "gpu"}, "device 'gpu': unknown"),
         ({"functions": {}}, "functions: none given"),
         ({"functions": {"a b": returns}}, "function 'a b': no name"),
