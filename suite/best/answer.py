@@ -92,6 +92,10 @@ class Place:
         """All that any backend completed."""
         return tuple(dict.fromkeys(case for of in self.outcomes.values() for case in of))
 
+    def measured(self, case: Case) -> bool:
+        """Whether any backend completed it."""
+        return any(case in of for of in self.outcomes.values())
+
     @property
     def cache_bytes(self) -> int:
         """Its last-level cache, as its records have it."""

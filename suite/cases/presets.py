@@ -98,6 +98,5 @@ def model_sweep(name: str) -> Sweep:
 
 
 def models_of(case: Case) -> tuple[str, ...]:
-    """The published models whose token table has the shape and type of a case's; several may share one."""
-    shape = case.vocab, case.dim, case.dtype
-    return tuple(name for name, of in MODELS.items() if of == shape)
+    """The models whose published table a case's is."""
+    return tuple(name for name, table in MODELS.items() if table == (case.vocab, case.dim, case.dtype))
