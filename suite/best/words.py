@@ -16,6 +16,7 @@ from suite.stats import Estimate
 from suite.text import plain
 from suite.units import count, digits, time_of
 
+KERNEL = "kernel of this suite"
 HEADS = ("", "backend", "time", "x best", "interval", "whose", "")
 LONGEST = 8.0
 """Bars of backends that take longer than so many times the fastest end in a mark."""
@@ -93,7 +94,7 @@ def _spaced(row: Sequence[str], widths: Sequence[int]) -> str:
 def _row(bar: Bar, scale: float) -> tuple[str, ...]:
     ratio = bar.ratio.value
     drawn = "█" * max(1, round(WIDTH * min(ratio, scale) / scale)) + ("›" if ratio > scale else "")
-    mark, whose = "*" if bar.best else "", bar.whose.replace("kernel of this suite", "this suite")
+    mark, whose = "*" if bar.best else "", bar.whose.replace(KERNEL, "this suite")
     return (
         mark,
         plain(bar.backend),
@@ -135,8 +136,18 @@ def _times(ratio: Estimate) -> str:
     return f"{digits(ratio.value)}x{within}"
 
 
+def use(answer: Answer) -> str | None:
+    """Where it is said how to call the fastest outside the suite, if it is a kernel of it."""
+    first = answer.by_clock[0][0]
+    if first.whose != KERNEL:
+        return None
+    return plain(f"{first.backend} outside the suite: six lines in backends/README.md, Use one")
+
+
 def _support(answer: Answer) -> Iterator[str]:
-    """What the figures rest on, and what would settle them."""
+    """What the figures rest on, what would settle them, and how the fastest is used."""
+    if how := use(answer):
+        yield how
     if answer.basis == "measured":
         yield f"* fastest, or tied with it; interval: {MEASURED_CONFIDENCE:.0%} of the measurement"
         return

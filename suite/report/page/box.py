@@ -28,7 +28,8 @@ def box(results: Results) -> list[dict[str, object]]:
         ``run``, ``device``; ``backends``: name and whose, of the bars; ``texts``: those that occur more than
         once; ``answers``: ``table`` and ``ids`` (places in ``texts``), ``batch``, ``basis``, ``bars`` (place
         in ``backends``, µs, low, high, ratio, whether it is best, whether by another clock than the first),
-        ``verdict``, and of a prediction the ``nearest`` cases (places in ``texts``) and the ``command``.
+        ``verdict``, ``use`` of a kernel of this suite, and of a prediction the ``nearest`` cases (places in
+        ``texts``) and the ``command``.
     """
     found = []
     for run, where in results.environments.items():
@@ -88,6 +89,8 @@ def _answer(one: Answer, known: dict[tuple[str, str], int], texts: _Texts) -> di
         "bars": [[known[bar.backend, bar.whose], *_figures(bar), bar.clock != clock] for bar in one.bars],
         "verdict": [cut(line, MOST_TEXT) for line in words.verdict(one)],
     }
+    if how := words.use(one):
+        told["use"] = cut(how, MOST_TEXT)
     if one.basis == "predicted":
         told["nearest"] = [texts[cut(str(near), MOST_TEXT)] for near in one.nearest]
         told["command"] = command(one.case, one.device)

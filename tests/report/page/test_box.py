@@ -81,9 +81,10 @@ def test_a_measured_case_shows_the_bars_and_the_verdict_of_the_command(opened: A
 def test_a_published_table_in_between_is_predicted_with_its_neighbours(opened: Any) -> None:
     choose(opened, "table", "151936×1024 bfloat16 · qwen3-0.6b (predicted)")
     choose(opened, "batch", "1,024")
-    _, _, basis, _ = said(opened)
+    _, _, basis, use, _ = said(opened)
     assert basis.startswith("Predicted, not measured;") and "Nearest measured: 1000000x512 bfloat16" in basis
     assert "Settle it: python -m suite.run --model qwen3-0.6b --batch 1024" in basis
+    assert use == "numba_cpu outside the suite: six lines in backends/README.md, Use one."
 
 
 def test_the_lists_offer_what_has_an_answer_and_keep_what_was_chosen(opened: Any) -> None:
