@@ -144,7 +144,8 @@ def answer(place: Place, case: Case) -> Answer:
     if known:
         return _measured(place, case, known)
     own = {name: predictors(of, case) for name, of in place.outcomes.items()}
-    why = {name: _obstacle(place, case, of) for name, of in own.items()}
+    of_cases = {of: _obstacle(place, case, of) for of in set(own.values())}
+    why = {name: of_cases[of] for name, of in own.items()}
     able = {name: of for name, of in own.items() if why[name] is None}
     missing = {name: reason for name, reason in why.items() if reason}
     if not able:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 
+from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.best import words
 from suite.best.answer import Answer, Bar, Place, answer, places
@@ -15,8 +17,9 @@ from suite.cases.presets import MODELS
 from suite.text import cut
 
 MOST_CASES = 1000
-"""Of a place with more, the box has the first; the command answers all."""
-MOST_PREDICTED = 200
+"""Of more the box has the first of each place; the command answers all."""
+MOST_TRIED = 400
+"""So many cases in between are tried, of places with no more measured ones than these."""
 DIGITS = 4
 MOST_TEXT = 400
 
@@ -31,18 +34,18 @@ def box(results: Results) -> list[dict[str, object]]:
         ``verdict``, ``use`` of a kernel of this suite, and of a prediction the ``nearest`` cases (places in
         ``texts``) and the ``command``.
     """
-    found = []
-    for run, where in results.environments.items():
-        own = Results({run: where}, tuple(o for o in results.outcomes if o.run == run), ())
-        found += [_of(place) for place in places(own) if place.cases]
-    return found
+    by_run: dict[str, list[Outcome]] = defaultdict(list)
+    for one in results.outcomes:
+        by_run[one.run].append(one)
+    each = [Results({run: results.environments[run]}, tuple(of), ()) for run, of in by_run.items()]
+    found = [place for own in each for place in places(own) if place.outcomes]
+    return [_of(place, MOST_CASES // len(found)) for place in found]
 
 
-def _of(place: Place) -> dict[str, object]:
-    measured = place.cases[:MOST_CASES]
-    answers = [answer(place, case) for case in measured]
-    told = (answer(place, case) for case in _between(place))
-    answers += itertools.islice((one for one in told if one.basis == "predicted"), MOST_PREDICTED)
+def _of(place: Place, most: int) -> dict[str, object]:
+    answers = [answer(place, case) for case in place.cases[:most]]
+    told = (answer(place, case) for case in itertools.islice(_between(place), MOST_TRIED))
+    answers += (one for one in told if one.basis == "predicted")
     bars = {(bar.backend, bar.whose): None for one in answers for bar in one.bars}
     known = {key: k for k, key in enumerate(bars)}
     texts = _Texts()
@@ -65,12 +68,12 @@ class _Texts(dict[str, int]):
 
 def _between(place: Place) -> Iterator[Case]:
     """The cases that published tables have at the batches, ids and caches of those measured."""
-    if len(place.cases) < NEAREST or len(place.cases) > MOST_CASES:
+    if not NEAREST <= len(place.cases) <= MOST_TRIED:
         return
     batches = sorted({case.batch for case in place.cases})
     ids = dict.fromkeys((c.index_dtype, c.distribution, c.cache) for c in place.cases if not c.offset)
     tables = dict.fromkeys(MODELS.values())
-    for table, of, batch in itertools.product(tables, ids, batches):
+    for of, table, batch in itertools.product(ids, tables, batches):
         vocab, dim, dtype = table
         if of[0] == "int32" and vocab > 2**31:
             continue
