@@ -123,9 +123,10 @@ def _version(where: Environment) -> tuple[object, ...]:
 def _place(results: Results, group: Sequence[Outcome]) -> Place:
     outcomes: dict[str, dict[Case, Outcome]] = defaultdict(dict)
     failures: dict[Case, dict[str, str]] = defaultdict(dict)
+    one_of: dict[Case, Case] = {}  # equal cases are one object, so that they are compared quickly
     for one in group:
         if one.completed:
-            outcomes[one.name][one.case] = one
+            outcomes[one.name][one_of.setdefault(one.case, one.case)] = one
         else:
             failures[one.case][one.name] = f"{one.status}: {one.reason}"
     runs = tuple(dict.fromkeys(one.run for one in group))
@@ -206,8 +207,7 @@ def _predicted(
         here.sort(key=lambda one: expected[one.name].value)
         first = here[0].name
         for one in here:
-            both = tuple(c for c in able[one.name] if c in able[first])
-            ratio = EQUAL if one.name == first else forecast.ratio(one.name, first, both)
+            ratio = EQUAL if one.name == first else forecast.ratio(one.name, first, able)
             tied = stats.verdict(ratio, floor) != "SLOWER"
             bars.append(_bar(place, one, expected[one.name], ratio, tied))
     widest = max(able.values(), key=len)
@@ -233,9 +233,13 @@ class Forecast:
     def time(self, name: str, cases: tuple[Case, ...]) -> Estimate:
         return self.among(cases).of([self.place.seconds[name][case] for case in cases])
 
-    def ratio(self, name: str, base: str, cases: tuple[Case, ...]) -> Estimate:
+    def ratio(self, name: str, base: str, able: Mapping[str, tuple[Case, ...]]) -> Estimate:
         """How many times longer one takes than another, from the cases of both; unbounded from too few."""
-        mine, theirs = self.place.seconds[name], self.place.seconds[base]
+        cases, mine, theirs = able[name], self.place.seconds[name], self.place.seconds[base]
+        if cases != able[base]:
+            both = set(able[base])
+            cases = tuple(case for case in cases if case in both)
         if len(cases) < model.NEAREST:
-            return Estimate(self.time(name, cases).value / self.time(base, cases).value, 0.0, math.inf)
+            value = self.time(name, able[name]).value / self.time(base, able[base]).value
+            return Estimate(value, 0.0, math.inf)
         return self.among(cases).of([mine[case] / theirs[case] for case in cases])

@@ -17,9 +17,9 @@ from suite.cases.presets import MODELS
 from suite.text import cut
 
 MOST_CASES = 1000
-"""Of more the box has the first of each place; the command answers all."""
+"""Of all places; of more the box has the first of each, the command answers all."""
 MOST_TRIED = 400
-"""So many cases in between are tried, of places with no more measured ones than these."""
+"""So many cases in between are tried, of places with no more measured ones."""
 DIGITS = 4
 MOST_TEXT = 400
 
@@ -39,12 +39,12 @@ def box(results: Results) -> list[dict[str, object]]:
         by_run[one.run].append(one)
     each = [Results({run: results.environments[run]}, tuple(of), ()) for run, of in by_run.items()]
     found = [place for own in each for place in places(own) if place.outcomes]
-    return [_of(place, MOST_CASES // len(found)) for place in found]
+    return [_of(place, len(found)) for place in found]
 
 
-def _of(place: Place, most: int) -> dict[str, object]:
-    answers = [answer(place, case) for case in place.cases[:most]]
-    told = (answer(place, case) for case in itertools.islice(_between(place), MOST_TRIED))
+def _of(place: Place, places: int) -> dict[str, object]:
+    answers = [answer(place, case) for case in place.cases[: MOST_CASES // places]]
+    told = (answer(place, case) for case in itertools.islice(_between(place), MOST_TRIED // places))
     answers += (one for one in told if one.basis == "predicted")
     bars = {(bar.backend, bar.whose): None for one in answers for bar in one.bars}
     known = {key: k for k, key in enumerate(bars)}
