@@ -145,12 +145,12 @@ def answer(place: Place, case: Case) -> Answer:
     if known:
         return _measured(place, case, known)
     own = {name: predictors(of, case) for name, of in place.outcomes.items()}
-    of_cases = {of: _obstacle(place, case, of) for of in set(own.values())}
+    of_cases = {of: obstacle(place, case, of) for of in set(own.values())}
     why = {name: of_cases[of] for name, of in own.items()}
     able = {name: of for name, of in own.items() if why[name] is None}
     missing = {name: reason for name, reason in why.items() if reason}
     if not able:
-        of_all = _obstacle(place, case, tuple(one for one in place.cases if one.cache == case.cache))
+        of_all = obstacle(place, case, tuple(one for one in place.cases if one.cache == case.cache))
         reason = of_all or next(iter(missing.values()), "nothing was measured")
         return Answer(case, place.device, place.runs, place.where, "refused", why=reason)
     return _predicted(place, case, able, missing)
@@ -161,7 +161,8 @@ def predictors(of: Mapping[Case, Outcome], case: Case) -> tuple[Case, ...]:
     return tuple(c for c, one in of.items() if one.decides and c.cache == case.cache)
 
 
-def _obstacle(place: Place, case: Case, cases: Sequence[Case]) -> str | None:
+def obstacle(place: Place, case: Case, cases: Sequence[Case]) -> str | None:
+    """Why a case can't be predicted from these of a place, in words; null where it can."""
     if not cases:
         return f"nothing was measured {case.cache}"
     if outside := model.obstacle(case, cases, place.cache_bytes):

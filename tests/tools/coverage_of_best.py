@@ -19,7 +19,7 @@ import numpy as np
 
 from suite.analysis import comparison, outcomes
 from suite.best import model
-from suite.best.answer import LIBRARY, Forecast, Place, answer, places, predictors
+from suite.best.answer import LIBRARY, Forecast, Place, obstacle, places, predictors
 from suite.cases.case import Case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,14 +59,14 @@ def left_out(place: Place) -> Iterator[LeftOut]:
     for case in place.cases:
         others = {name: {c: o for c, o in of.items() if c != case} for name, of in place.outcomes.items()}
         rest = replace(place, outcomes=others)
-        inside = answer(rest, case).basis == "predicted"
-        errors, held, widths = {}, {}, {}
+        errors, held, widths, inside = {}, {}, {}, False
         predicted: dict[str, float] = {}
         forecast = Forecast(rest, case)
         for name, of in place.outcomes.items():
             cases = predictors(others[name], case)
             if case not in of or len(cases) < model.NEAREST:
                 continue
+            inside |= obstacle(place, case, cases) is None
             expected = forecast.time(name, cases)
             known, predicted[name] = place.seconds[name][case], expected.value
             errors[name], held[name] = expected.value / known, expected.low <= known <= expected.high
