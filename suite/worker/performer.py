@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from suite.cases import ids
-from suite.engine.measure import Gate, Notice, Setup, measure
+from suite.engine.measure import Notice, Setup, measure
 from suite.records.record import Record
 from suite.worker.devices import Tables
 from suite.worker.messages import Job, failed
@@ -20,11 +22,11 @@ class Performer:
         self.tables = Tables(protected)
         self.ids: dict[str, ids.Ids] = {}
 
-    def perform(self, job: Job, notice: Notice, gate: Gate | None = None) -> list[Record]:
+    def perform(self, job: Job, notice: Notice, **how: Any) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit.
 
         Args:
-            notice: told of each step before it. gate: asked before each round, if others take turns with it.
+            notice: told of each step before it. how: more of what ``measure`` takes, such as a gate.
 
         Raises:
             Tampered: the operands changed, by which of the backends is not known.
@@ -47,6 +49,4 @@ class Performer:
             telemetry=opened.facts(),
             file_ids=self.ids[job.ids_file] if job.ids_file else None,
         )
-        if gate is None:
-            return measure(setup, job.backends, job.measurement, notice)
-        return measure(setup, job.backends, job.measurement, notice, gate=gate)
+        return measure(setup, job.backends, job.measurement, notice, **how)

@@ -58,7 +58,8 @@ class Worker:
         """The records of a job."""
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
-        return self.performer.perform(job, self.notice, self.turn if job.gated else None)
+        gate = {"gate": self.turn} if job.gated else {}
+        return self.performer.perform(job, self.notice, **gate)
 
     def turn(self) -> bool:
         """Wait until the next round may begin; whether there is to be one."""
