@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 import suite
 from suite.command import BadRequest
 from suite.run import functions
+from tests.support.nvml import ON_HOST
 
 SMALL: dict[str, Any] = {"table": (1000, 64), "ids": 17, "view": "bits", "time_s": 0.3}
 
@@ -158,6 +161,19 @@ def test_in_another_thread_it_measures_too() -> None:
     thread.start()
     thread.join()
     assert found[0].status[0] == "ok"
+
+
+@pytest.mark.slow
+def test_on_a_gpu_that_the_host_stands_in_for_times_are_kernel_times() -> None:
+    asked = "lambda table, ids: table[ids], 'torch_embedding', table=(1000, 64), ids=17, device='cuda:0'"
+    code = f"import suite; print(*suite.measure({asked}, time_s=0.5)[['status', 'device', 'clock']].values)"
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": ON_HOST},
+        capture_output=True,
+        text=True,
+    )
+    assert child.stdout.strip() == "['ok' 'cuda:0' 'kernel'] ['ok' 'cuda:0' 'kernel']", child.stderr
 
 
 @pytest.mark.parametrize(
