@@ -36,7 +36,7 @@ def _parser() -> Parser:
 
 def _answers(given: argparse.Namespace) -> tuple[list[Answer], tuple[str, ...]]:
     """What each machine's runs say, and the notes on what is wrong with them."""
-    case = question.case_of(given.model, **{axis: getattr(given, axis) for axis in AXES})
+    case = question.case_of(given.model, **{axis: getattr(given, axis, None) for axis in AXES})
     results = outcomes.read(question.folders(tuple(given.run)))
     found = places(results)
     known = devices(found)

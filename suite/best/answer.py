@@ -150,25 +150,23 @@ def answer(place: Place, case: Case) -> Answer:
     able = {name: of for name, of in own.items() if why[name] is None}
     missing = {name: reason for name, reason in why.items() if reason}
     if not able:
-        of_all = obstacle(place, case, tuple(one for one in place.cases if one.cache == case.cache))
+        of_all = obstacle(place, case, place.cases)
         reason = of_all or next(iter(missing.values()), "nothing was measured")
         return Answer(case, place.device, place.runs, place.where, "refused", why=reason)
     return _predicted(place, case, able, missing)
 
 
 def predictors(of: Mapping[Case, Outcome], case: Case) -> tuple[Case, ...]:
-    """The cases that a backend may be predicted from: at full speed, and of the same cache state."""
-    return tuple(c for c, one in of.items() if one.decides and c.cache == case.cache)
+    """The cases that a backend may be predicted from: measured at full speed, and alike."""
+    return tuple(c for c, one in of.items() if one.decides and model.alike(c, case))
 
 
 def obstacle(place: Place, case: Case, cases: Sequence[Case]) -> str | None:
     """Why a case can't be predicted from these of a place, in words; null where it can."""
-    if not cases:
-        return f"nothing was measured {case.cache}"
     if outside := model.obstacle(case, cases, place.cache_bytes):
         return outside
     if len(cases) < model.NEAREST:
-        return f"only {len(cases)} cases were measured {case.cache}, a prediction takes {model.NEAREST}"
+        return f"only {len(cases)} cases like it were measured, a prediction takes {model.NEAREST}"
     return None
 
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from suite.cases.case import Case
+from suite.cases.case import AXES, Case
 from suite.stats import Estimate
 
 if TYPE_CHECKING:
@@ -36,8 +36,15 @@ TABLE_WEIGHT = 0.25
 """Sixteen times the table is as far as twice the batch: beyond the caches its size hardly counts."""
 TABLE_REACH = 2
 """A table may be larger, or smaller, than all that were measured by this factor."""
-KINDS = ("cache", "dtype", "index_dtype", "offset", "distribution")
-"""Axes of which a value must have been measured; between values nothing can be interpolated."""
+APART = ("dtype", "index_dtype", "offset", "distribution")
+"""Axes of which cases of other values take part, at a distance; the value asked for must be among them."""
+SAME = tuple(axis for axis in AXES if axis not in ("vocab", "dim", "batch", *APART))
+"""Axes in which all cases that take part are as the one asked for, such as ``cache``."""
+
+
+def alike(a: Case, b: Case) -> bool:
+    """Whether a time of one may say something of a time of the other."""
+    return all(getattr(a, axis) == getattr(b, axis) for axis in SAME)
 
 
 def obstacle(case: Case, cases: Sequence[Case], cache_bytes: int) -> str | None:
@@ -46,11 +53,11 @@ def obstacle(case: Case, cases: Sequence[Case], cache_bytes: int) -> str | None:
     Args:
         cache_bytes: the last-level cache: tables that fit it and tables that don't are of two kinds.
     """
-    for axis in KINDS:
+    for axis in (*SAME, *APART):
         known = sorted({getattr(one, axis) for one in cases}, key=str)
         if getattr(case, axis) not in known:
             return f"{axis.replace('_', ' ')} {getattr(case, axis)} was not measured, only {_all(known)}"
-        if axis in ("cache", "distribution"):
+        if axis in (*SAME, "distribution"):
             cases = [one for one in cases if getattr(one, axis) == getattr(case, axis)]
     fits = case.table_bytes <= cache_bytes
     cases = [one for one in cases if (one.table_bytes <= cache_bytes) == fits]
@@ -116,7 +123,7 @@ class Interpolation:
     """
 
     def __init__(self, case: Case, cases: Sequence[Case], cache_bytes: int) -> None:
-        """For ``cases`` without the case itself, NEAREST or more, of the same cache state."""
+        """For ``cases`` without the case itself, NEAREST or more, all of them ``alike`` to it."""
         import numpy as np
 
         coordinates, kinds = _points([case, *cases], cache_bytes)
@@ -168,8 +175,7 @@ def _points(cases: Sequence[Case], cache_bytes: int) -> tuple[Floats, NDArray[np
         for one in cases
     ]
     kinds = [
-        (one.distribution, one.dtype, one.index_dtype, str(one.offset), str(one.table_bytes <= cache_bytes))
-        for one in cases
+        (*(str(getattr(one, axis)) for axis in APART), str(one.table_bytes <= cache_bytes)) for one in cases
     ]
     numbers = [np.unique(of, return_inverse=True)[1].reshape(-1) for of in zip(*kinds, strict=True)]
     return np.array(sizes), np.stack(numbers, axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from suite.analysis.folders import Given, expand
@@ -14,6 +15,8 @@ from suite.records.record import Environment
 from suite.records.store import Run, StoreError
 
 RESULTS = "results"
+TOLD = ("vocab", "dim", "dtype", "batch", "distribution", "cache")
+"""Axes that the command for a case always tells."""
 CHOOSING = ("model", "preset", "indices", *(axis.replace("_", "-") for axis in AXES))
 """Options of suite.run that put other cases in the place of the default ones."""
 
@@ -79,12 +82,14 @@ def command(case: Case, device: str) -> str:
     table = (
         f"--model {models[0]}" if models else f"--vocab {case.vocab} --dim {case.dim} --dtype {case.dtype}"
     )
+    kind, _, file = case.distribution.partition(":")
+    name = file.rpartition("@")[0] or file  # without the digest of what it holds
     words = ["python -m suite.run", table, f"--batch {case.batch}"]
-    words += [f"--index-dtype {case.index_dtype}"] if case.index_dtype != "int64" else []
-    file = case.distribution.removeprefix("file:")
-    of_file = file != case.distribution
-    words.append(f"--indices {shlex.quote(file)}" if of_file else f"--distribution {case.distribution}")
-    words += [f"--cache {case.cache}"]
-    words += [f"--offset {case.offset}"] if case.offset else []
+    words.append(f"--indices {shlex.quote(name)}" if kind == "file" else f"--distribution {kind}")
+    words.append(f"--cache {case.cache}")
+    for axis in fields(Case):
+        value = getattr(case, axis.name)
+        if axis.name not in TOLD and value != axis.default:
+            words.append(f"--{axis.name.replace('_', '-')} {value}")
     words += [f"--gpu {device.partition(':')[2]}"] if device != "cpu" else []
     return " ".join(words)

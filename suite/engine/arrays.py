@@ -118,7 +118,7 @@ class HostArrays:
 
     def _protect(self, table: Host, writable: bool, only: Host | None = None) -> None:
         if self.protected:
-            _protect(table, writable, only)
+            protect(table, writable, only)
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
@@ -210,7 +210,7 @@ def arrays_on(device: Device, protected: bool = True) -> Arrays:
     return CudaArrays(device) if device.is_gpu else HostArrays(protected)
 
 
-def _protect(table: Host, writable: bool, only: Host | None = None) -> None:
+def protect(table: Host, writable: bool, only: Host | None = None) -> None:
     """Make the processor fault on a write to the table, so that the culprit is known.
 
     Args:

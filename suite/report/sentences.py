@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from suite.analysis import comparison
+from suite.analysis.columns import device_name, packages_of
 from suite.analysis.comparison import noise_floor
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
@@ -141,6 +142,26 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
             own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
         lines += own
     return [shown(line) for line in lines]
+
+
+def origins(results: Results) -> list[str]:
+    """Where, when and with what each device of each run was measured: one line each."""
+    lines = []
+    for (run, device), here in places(results).items():
+        where = results.environments[run]
+        packages = dict.fromkeys(package for o in here for package in packages_of(o, where))
+        whose = {True: " and changes not committed", False: "", None: " and changes unknown"}[where.dirty]
+        threads = where.settings.get("threads")
+        words = (
+            f"{run} on {device}: " if len(places(results)) > 1 else "",
+            f"measured on {device_name(device, where) or 'an unknown device'}",
+            f" with {count(threads, 'thread')}" if type(threads) is int else "",
+            f", machine {where.machine}, {where.created[:10]}, commit {where.commit[:8]}{whose}",
+            f", method {where.method}",
+            f"; {', '.join(packages)}" if packages else "",
+        )
+        lines.append(shown("".join(words)))
+    return lines
 
 
 def _variables(environment: Environment) -> list[str]:

@@ -49,6 +49,8 @@ def show(results: Results, file: TextIO, baseline: str | None) -> None:
     console.print()
     for number, line in enumerate(sentences.sentences(results, baseline)):
         console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+    for line in sentences.origins(results):
+        console.print(Text(line, style="dim"), soft_wrap=True)
     for note in results.notes:
         console.print(Text(plain(note), style="yellow"), soft_wrap=True)
     file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())

@@ -99,7 +99,7 @@ def _named(functions: Named, view: Literal["values", "bits"]) -> list[Own]:
             raise BadRequest(
                 f"function {name!r}: no name of its own; give each one of letters: {{'mine': f}}"
             )
-        own[name] = Own(name, name, _backend(function, view))
+        own[name] = Own(name, name, backend=_backend(function, view))
     if not own:
         raise BadRequest("functions: none given; give one of (table, ids)")
     return list(own.values())
@@ -154,10 +154,12 @@ def _case(table: Any, ids: Any, axes: Mapping[str, str]) -> Case:
         given = {"vocab": int(shape[0]), "dim": int(shape[1])} | of_array | given
     if isinstance(ids, int):
         return case_of(model, batch=ids, **given)
-    from suite.cases.ids import out_of_range
+    from suite.cases.ids import digest, out_of_range
 
     own = {"index_dtype": str(ids.dtype)} if str(ids.dtype) in INDEX_BYTES else {}
-    case = case_of(model, **{**own, **given, "batch": len(ids), "distribution": f"file:{GIVEN}"})
+    case = case_of(
+        model, **{**own, **given, "batch": len(ids), "distribution": f"file:{GIVEN}@{digest(ids)}"}
+    )
     if outside := out_of_range(ids, case.vocab):
         raise BadRequest(f"ids: {outside}")
     return case

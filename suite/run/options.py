@@ -56,6 +56,7 @@ class Request:
     passes: int = PASSES
     environments: tuple[tuple[str, str], ...] = ()
     insist: bool = False
+    anyway: bool = False
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -87,6 +88,8 @@ def parse(argv: Sequence[str]) -> Request:
         if getattr(given, one) and getattr(given, other):
             flag = "indices" if one == "ids_file" else one
             raise BadRequest(f"--{flag}: given together with --{other}; give one of them")
+    if given.anyway and not given.resume:
+        raise BadRequest("--anyway: is about a run that was begun; give it with --resume RUN")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
     if given.sustain_s is None:
@@ -237,6 +240,8 @@ def _add_settings(group: Group) -> None:
     add("--passes", type=whole_of("passes", 1, MOST_PASSES), metavar="N", help=passes)
     insist = "measure on what timed out or crashed in two cases, which is left out of the others"
     add("--insist", action="store_true", help=insist)
+    anyway = "with --resume: in another environment than it began in, beside which its records are kept"
+    add("--anyway", action="store_true", help=anyway)
     seed = "of ids and orders (default: 0)"
     add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help=seed)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"

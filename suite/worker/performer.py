@@ -31,9 +31,11 @@ class Performer:
         Raises:
             Tampered: the operands changed, by which of the backends is not known.
         """
-        if job.ids_file is not None and job.ids_file not in self.ids:
-            notice(None, "read the ids")
-            self.ids = {job.ids_file: ids.read_file(job.ids_file)}
+        notice(None, "read the ids")
+        try:
+            file_ids = self._ids_of(job)
+        except ValueError as error:
+            return [failed(job, backend, "error", str(error)) for backend in job.backends]
         notice(None, f"build the table {job.case.table}")
         short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:
@@ -47,6 +49,16 @@ class Performer:
             observer=opened.observer,
             settings=job.settings,
             telemetry=opened.facts(),
-            file_ids=self.ids[job.ids_file] if job.ids_file else None,
+            file_ids=file_ids,
         )
         return measure(setup, job.backends, job.measurement, notice, **how)
+
+    def _ids_of(self, job: Job) -> ids.Ids | None:
+        """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
+        if job.ids_file is None:
+            if job.case.distribution.startswith("text"):
+                ids.check_text()
+            return None
+        if job.ids_file not in self.ids:
+            self.ids = {job.ids_file: ids.of_file(job.case, job.ids_file)}
+        return self.ids[job.ids_file]

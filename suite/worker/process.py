@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from suite.machine import variables
-from suite.machine.interpreter import path_of_suite
+from suite.machine.interpreter import options_of, stated
 from suite.records.record import Record, Status, from_json
 from suite.worker.messages import (
     ANSWER,
@@ -182,27 +182,13 @@ def belong_to(parent: int) -> None:
 def environ_of(threads: int) -> dict[str, str]:
     """The variables a measuring process is started with."""
     return {
-        **variables.passed_on(os.environ),
+        **stated(),
         **{name: str(threads) for name in variables.THREADS},
-        "PYTHONPATH": path_of_suite(),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
         "PYTHONFAULTHANDLER": "1",
         "CUDA_MODULE_LOADING": "EAGER",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-
-
-def options_of(python: str) -> list[str]:
-    """The interpreter's options: those of this one, for itself, and never the current folder for modules.
-
-    Those that slow Python, -X dev and -X tracemalloc, are left out.
-    """
-    if python != sys.executable:
-        return ["-P"]
-    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-s": sys.flags.no_user_site}
-    chosen = ["-P", *(option for option, on in flags.items() if on), *["-O"] * sys.flags.optimize]
-    kept = {k: v for k, v in sys._xoptions.items() if k not in ("dev", "tracemalloc", "importtime")}
-    return chosen + [w for k, v in kept.items() for w in ("-X", k if v is True else f"{k}={v}")]
 
 
 def untraced() -> None:

@@ -36,7 +36,8 @@ def measured(factors: Sequence[float], slow: Any = None, **options: Any) -> list
 
 def read(folder: Path, records: Sequence[Record]) -> Results:
     """The results of a run of these records."""
-    run = Run.create(folder, fabricate.ENVIRONMENT)
+    names = dict.fromkeys(record.environment for record in records)
+    run = Run.create(folder, fabricate.holding(names))
     run.append(records)
     return outcomes.read([run.path])
 

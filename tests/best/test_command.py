@@ -77,6 +77,11 @@ def test_the_command_that_settles_it_measures_that_case() -> None:
         assert (request.cases, request.gpu) == ((case,), 1)
 
 
+def test_ids_of_a_file_are_measured_from_that_file() -> None:
+    case = Case(1000, 64, batch=5, distribution="file:trace.npy@0123456789abcdef")
+    assert " --indices trace.npy --cache cold" in question.command(case, "cpu")
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -99,9 +104,9 @@ def test_what_can_not_be_answered_is_one_line_and_exit_2(
 def test_too_few_cases_predict_nothing(tmp_path: Path, said: Said) -> None:
     run = fabricate.run(tmp_path / "r", GRID[:9]).path
     code, _, err = said(run, "--vocab", "1000000", "--dim", "128", "--batch", "16", "--cache", "hot")
-    assert code == 2 and "nothing was measured hot" in err
+    assert code == 2 and "cache hot was not measured, only cold" in err
     code, _, err = said(run, "--vocab", "1000000", "--dim", "128", "--batch", "100")
-    assert code == 2 and "only 9 cases were measured cold, a prediction takes 10" in err
+    assert code == 2 and "only 9 cases like it were measured, a prediction takes 10" in err
 
 
 def test_machines_are_answered_apart_and_runs_of_one_machine_and_version_together(

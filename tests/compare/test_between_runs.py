@@ -161,7 +161,7 @@ def test_one_pass_against_several_is_one_pass(tmp_path: Path, said: Any) -> None
 
 def side_by_side(path: Path, factor: float, passes: Sequence[float] = (1.0, 1.0, 1.0)) -> Path:
     """Two environments that took turns on a machine that drifts by half within each pass."""
-    made = Run.create(path, fabricate.ENVIRONMENT)
+    made = Run.create(path, fabricate.holding(["base", "head"]))
     drift = [1 + 0.05 * k for k in range(12)]
     for k, case in enumerate(CASES):
         for name, of in (("base", 1.0), ("head", factor)):

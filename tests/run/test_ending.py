@@ -40,13 +40,13 @@ CASES = [Case(1000 + k, 64) for k in range(12)]
 
 def read(speeds: Mapping[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the meter of a run have read so at full speed."""
-    real = outcomes.read
+    real = outcomes.read_part
 
-    def with_speeds(paths: Any) -> Results:
-        found = real(paths)
+    def with_speeds(run: Run) -> Results:
+        found = real(run)
         return replace(found, full_speed_s=dict.fromkeys(found.environments, speeds))
 
-    monkeypatch.setattr(ending.outcomes, "read", with_speeds)
+    monkeypatch.setattr(ending.outcomes, "read_part", with_speeds)
 
 
 def test_full_speed_is_the_best_of_this_run_and_of_the_same_machine_before(

@@ -117,7 +117,8 @@ def test_functions_get_tensors_of_the_dtype_of_the_table_that_is_shown() -> None
     (row,) = suite.measure(embedding, table=like, ids=ids, time_s=0.2, cache="hot").to_dict("records")
     assert (row["status"], row["backend"]) == ("ok", "embedding")
     assert set(seen) == {(torch.bfloat16, torch.int32)}
-    assert (row["vocab"], row["dim"], row["batch"], row["distribution"]) == (100, 8, 3, "file:given")
+    assert (row["vocab"], row["dim"], row["batch"]) == (100, 8, 3)
+    assert row["distribution"].startswith("file:given@")
     assert row["distinct_fraction"] == pytest.approx(2 / 3)
 
 
