@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from suite.cases.case import AXES, Case
 from suite.stats import Estimate
+from suite.units import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,17 +74,20 @@ def _all(values: Sequence[object]) -> str:
 
 def _beyond(case: Case, cases: Sequence[Case]) -> str | None:
     """Which of its sizes is less or more than any that was measured."""
-    for what, size, reach in (
-        ("a batch of {:,} ids", "batch", 1),
-        ("a row of {:,} bytes", "row_bytes", 1),
-        ("a table of {:,} bytes", "table_bytes", TABLE_REACH),
+    ids = f"ids {case.distribution}, {case.cache}"
+    for what, noun, size, reach in (
+        ("batch", "id", "batch", 1),
+        ("row", "byte", "row_bytes", 1),
+        ("table", "byte", "table_bytes", TABLE_REACH),
     ):
         own, known = getattr(case, size), [getattr(one, size) for one in cases]
-        ids = f"ids {case.distribution}, {case.cache}"
         if own > max(known) * reach:
-            return f"{what.format(own)} is above the largest measured with {ids}, {max(known):,}"
-        if own * reach < min(known):
-            return f"{what.format(own)} is below the least measured with {ids}, {min(known):,}"
+            bound = f"above the largest measured with {ids}, {max(known):,}"
+        elif own * reach < min(known):
+            bound = f"below the least measured with {ids}, {min(known):,}"
+        else:
+            continue
+        return f"a {what} of {count(own, noun)} is {bound}"
     return None
 
 
@@ -94,7 +98,7 @@ def _off(case: Case, cases: Sequence[Case]) -> str | None:
         return None
     span = f"{2**low:,.0f} to {2**high:,.0f}" if high - low > 1e-9 else f"{2**high:,.0f}"
     return (
-        f"at rows of {case.row_bytes:,} bytes a batch of {case.batch:,} ids is outside what was measured "
+        f"at rows of {case.row_bytes:,} bytes a batch of {count(case.batch, 'id')} is outside what was measured "
         f"with ids {case.distribution}, {case.cache}: between the measured cases lie {span}"
     )
 

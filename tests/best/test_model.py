@@ -92,7 +92,7 @@ def test_a_corner_that_no_case_is_near_is_outside_though_each_size_was_measured(
     ]
     asked = Case(500_000, 128, "float32", 1)
     said = obstacle(asked, triangle, CACHE_BYTES)
-    assert said and "at rows of 512 bytes a batch of 1 ids is outside" in said
+    assert said and "at rows of 512 bytes a batch of 1 id is outside" in said
     assert said.endswith("between the measured cases lie 23 to 2,048")
     assert obstacle(replace(asked, batch=23), triangle, CACHE_BYTES) is None
 
