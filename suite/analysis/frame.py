@@ -69,17 +69,22 @@ def samples(*patterns: Given) -> pd.DataFrame:
     """
     rounds: list[_Round] = []
     problems: list[str] = []
-    for name, run in outcomes.parts(expand(patterns), problems).items():
+    parts = outcomes.parts(expand(patterns), problems)
+    for name, run in parts.items():
         try:
             records = [record for record, _ in outcomes.possible(run, name, problems)]
             rounds += _rounds_of(name, records, run.environment)
         except StoreError as error:
             problems.append(str(error))
     if not rounds:
-        raise StoreError("\n".join(problems) or "runs: no samples in them; give a folder that suite.run made")
+        raise StoreError("\n".join(problems) or _none_in(list(parts)))
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return _long(rounds)
+
+
+def _none_in(runs: Sequence[str]) -> str:
+    return f"{', '.join(runs)}: no backend completed a case, so there are no samples; suite.load says why"
 
 
 _Round = tuple[tuple[object, ...], tuple[float, ...]]

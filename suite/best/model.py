@@ -97,8 +97,9 @@ def _off(case: Case, cases: Sequence[Case]) -> str | None:
     if low - 1e-9 <= math.log2(case.batch) <= high + 1e-9:
         return None
     span = f"{2**low:,.0f} to {2**high:,.0f}" if high - low > 1e-9 else f"{2**high:,.0f}"
+    asked = f"at rows of {case.row_bytes:,} bytes a batch of {count(case.batch, 'id')}"
     return (
-        f"at rows of {case.row_bytes:,} bytes a batch of {count(case.batch, 'id')} is outside what was measured "
+        f"{asked} is outside what was measured "
         f"with ids {case.distribution}, {case.cache}: between the measured cases lie {span}"
     )
 

@@ -20,7 +20,7 @@ KERNEL = "kernel of this suite"
 HEADS = ("", "backend", "time", "x best", "interval", "whose", "")
 LONGEST = 8.0
 """Bars of backends that take longer than so many times the fastest end in a mark."""
-WIDTH = 12
+WIDTH = 8
 
 
 def lines(answer: Answer, width: int | None = None) -> list[str]:

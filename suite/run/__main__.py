@@ -124,9 +124,16 @@ def _report(run: Run, request: Request) -> int:
     from suite.run.ending import finished, shortfall
 
     results = finished(run)
-    files.csv(results, run.path / "records.csv")
+    elsewhere = f"python -m suite.report {shlex.quote(str(run.path))} --csv F writes it elsewhere"
+    refused: BadRequest | None = None
+    try:
+        files.csv(results, run.path / "records.csv", elsewhere)
+    except BadRequest as error:  # what was measured is shown all the same
+        refused = error
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
+    if refused:
+        raise refused
     short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)
     if short:
         _say([short])

@@ -6,6 +6,7 @@ from typing import Any
 
 from suite.cases import ids
 from suite.engine.measure import Notice, Setup, measure
+from suite.machine import threads
 from suite.records.record import Record
 from suite.worker.devices import Tables
 from suite.worker.messages import Job, failed
@@ -20,6 +21,7 @@ class Performer:
 
     def __init__(self, protected: bool = True) -> None:
         self.tables = Tables(protected)
+        self.asked = threads.asked()
         self.ids: dict[str, ids.Ids] = {}
 
     def perform(self, job: Job, notice: Notice, **how: Any) -> list[Record]:
@@ -48,7 +50,7 @@ class Performer:
             table_memory=table.memory,
             observer=opened.observer,
             settings=job.settings,
-            telemetry=opened.facts(),
+            telemetry={**opened.facts(), **self.asked},
             file_ids=file_ids,
         )
         return measure(setup, job.backends, job.measurement, notice, **how)

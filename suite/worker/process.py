@@ -44,6 +44,7 @@ SPINS = 20_000
 """How often an idle OpenMP thread looks for work before it sleeps: some 0.5 ms. Its own 300,000 keep
 a processor for 8 ms from a thread that was put on the same one."""
 KILLED = "ended by SIGKILL, not by the suite: most likely the system ran out of memory"
+_START = Step(None, "start")
 _GRACE_S = 2.0
 _DRAIN_S = 0.2
 _TAIL_BYTES = 2**14
@@ -221,7 +222,7 @@ class Child:
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
         self.status = StatusPage(status)
-        self.status.write(Step(None, "start"))
+        self.status.write(_START)
         self.gate, gate = socket.socketpair()
         self.gate.setblocking(False)
         self.process = Process("suite.worker.serve", threads, (status, gate.fileno()), python=python)
@@ -267,6 +268,11 @@ class Child:
             if death := self._outgrown(memory_bytes):
                 return death
         return self._death(*self._closed())
+
+    @property
+    def began(self) -> bool:
+        """Whether it has come so far as to take a job."""
+        return self.status.read()[1] != _START
 
     def _asked(self) -> bytes:
         """What came at its gate; empty if nothing did, or nothing more can."""

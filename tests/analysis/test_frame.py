@@ -224,6 +224,14 @@ def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder: Path,
         suite.samples(tmp_path / "missing")
 
 
+def test_a_run_of_failures_has_no_samples_and_says_so(tmp_path: Path) -> None:
+    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([fabricate.failure("x", fabricate.CASE, "m")])
+    with pytest.raises(
+        StoreError, match=r"r: no backend completed a case, so there are no samples; suite.load"
+    ):
+        suite.samples(tmp_path / "r")
+
+
 @pytest.mark.parametrize(
     "changes",
     [

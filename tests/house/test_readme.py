@@ -26,7 +26,7 @@ PINS = [pin for pin in (ROOT / ".ci/constraints.txt").read_text().splitlines() i
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 COMMANDS = [
-    line
+    line.partition("  # ")[0]
     for block in re.findall(r"```sh\n(.*?)```", README + (ROOT / "backends/README.md").read_text(), re.DOTALL)
     for line in block.splitlines()
 ]

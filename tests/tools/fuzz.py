@@ -62,7 +62,14 @@ ODD: tuple[Any, ...] = (
     ),
     *([], {}, [[]], [[0.0]], [[], [1.0]], {"": None}, {"a": {"b": 1}}),
 )
-COMPARED = ([], ["--fail-on", "slower"], ["--normalized"], ["--relative-to", "torch_embedding"])
+COMPARED = (
+    [],
+    ["--fail-on", "slower"],
+    ["--only", "changed"],
+    ["--markdown", "-"],
+    ["--normalized"],
+    ["--relative-to", "torch_embedding"],
+)
 EXPORTS = tuple(export.FORMATS)
 PARQUET = importlib.util.find_spec("pyarrow") is not None
 PLAN = ("--vocab", "50257", "--dim", "768", "--batch", "1,2", "--passes", "2", "--threads", "1")
