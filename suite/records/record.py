@@ -117,7 +117,8 @@ class Record:
         backend: its name; of a ceiling, the kind of copy.
         device: ``cpu`` or ``cuda:N``.
         case: the table and the ids of the lookup.
-        status: ``ok``, or the kind of failure; ``left_out`` where it was not tried after failures elsewhere.
+        status: ``ok``, or the kind of failure; ``left_out`` where it was not tried: after failures
+            elsewhere, or for want of time.
         reason: why it failed; null if it is ok.
         measurement: name of the rounds it took part in; ratios are taken between records that share it.
         role: ``ceiling`` for the contiguous copy of the same bytes that took turns with the backends.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shlex
@@ -12,14 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.cases.case import plan
-from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
+from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
-from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
+from suite.run.schedule import Task, tasks_of
 from suite.text import plain
-from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
@@ -45,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         request, notes = with_ids(request)
         _say(notes)
         tasks = tasks_of(request)
+        request = within_budget(request, tasks)
         if request.dry_run:
             _print_plan(request, tasks)
             return DONE
@@ -88,6 +86,7 @@ def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
         print(f"{task.device}  {task.case}  {' '.join(backend.name for backend in task.backends)}")
     records = sum(len(task.backends) for task in tasks) * len(request.interpreters)
     passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
+    print(*forecast(request, tasks).lines(), sep="\n")
     print(f"{len(tasks)} cases, {records} records a pass, {passes}")
 
 
@@ -99,11 +98,13 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
 
     if gone := taken_away(os.environ):
         _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
-    budget = _budget(request, len(tasks))
+    budget = budget_of(request, tasks)
     launch = Launch(request, tasks, _gpu(request))
     crew = launch.crew()
     try:
         run = _open_run(launch, argv)
+        if request.resume is None:
+            print(*(f"run: {line}" for line in forecast(request, tasks).lines()), sep="\n", file=sys.stderr)
         try:
             Passes(launch, run, crew, budget).measure()
         except KeyboardInterrupt:
@@ -139,15 +140,6 @@ def _report(run: Run, request: Request) -> int:
         _say([short])
     wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
     return CHECK_FAILED if wrong or short else DONE
-
-
-def _budget(request: Request, tasks: int) -> Budget:
-    preset = request.preset
-    as_it_is = request.cases == plan(PRESETS[preset])
-    most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
-    least_s = LEAST_S * len(request.interpreters)
-    return Budget(total_s, tasks, limit_s, most_s, passes=request.passes, least_s=least_s)
 
 
 def _gpu(request: Request) -> CudaDevice | None:

@@ -56,6 +56,7 @@ class Request:
     passes: int = PASSES
     environments: tuple[tuple[str, str], ...] = ()
     insist: bool = False
+    sustain_given: bool = False
     anyway: bool = False
 
     @property
@@ -92,6 +93,7 @@ def parse(argv: Sequence[str]) -> Request:
         raise BadRequest("--anyway: is about a run that was begun; give it with --resume RUN")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
+    given.sustain_given = given.sustain_s is not None
     if given.sustain_s is None:
         given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
     elif given.sustain_s >= given.timeout_s:

@@ -94,9 +94,7 @@ class Tables:
         self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
-        if self.kept is None:
-            need += case.table_bytes + _ROW_NUMBER_BYTES * case.vocab
+        need = needed_bytes(case, cache_bytes, self.kept is None)
         drawing = ids.drawing_bytes(case)
         there = environment.available_bytes() - _SETUP_BYTES
         if not device.is_gpu:
@@ -111,6 +109,12 @@ class Tables:
         gc.collect()
         for opened in self.devices.values():
             opened.arrays.trim()
+
+
+def needed_bytes(case: Case, cache_bytes: int, table: bool = True) -> int:
+    """Memory that a case takes on its device, with its table or beside it."""
+    need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+    return need + (case.table_bytes + _ROW_NUMBER_BYTES * case.vocab if table else 0)
 
 
 def _short(need: int, there: int, where: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.machine.software import checkout, versions, why_unknown
+from suite.machine.software import COMMIT_FILE, COMMIT_VARIABLE, checkout, given_commit, versions, why_unknown
 from tests.support.machines import machine
 
 
@@ -102,3 +102,17 @@ def test_it_is_said_why_there_is_no_commit(
     assert checkout(place) == ("unknown", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert why_unknown(place) == "git is not installed"
+
+
+HASH = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_a_tree_without_git_is_of_the_commit_that_it_is_said_to_be(tmp_path: Path) -> None:
+    assert given_commit(tmp_path, {}) is None
+    (tmp_path / COMMIT_FILE).write_text(f"{HASH}\n")
+    assert given_commit(tmp_path, {}) == (HASH, COMMIT_FILE)
+    other = HASH[::-1]
+    assert given_commit(tmp_path, {COMMIT_VARIABLE: other}) == (other, COMMIT_VARIABLE)
+    for no_hash in ("main", HASH[:7], f"{HASH} {HASH}", "\xff", ""):
+        (tmp_path / COMMIT_FILE).write_text(no_hash)
+        assert given_commit(tmp_path, {COMMIT_VARIABLE: no_hash}) is None
