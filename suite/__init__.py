@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from suite import best
     from suite.analysis.frame import load, samples
+    from suite.inline.functions import measure
     from suite.report.plots import plot
-    from suite.run.functions import measure
 
 __all__ = ["best", "load", "measure", "plot", "samples"]
 
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
         return plots.plot
     if name == "measure":
-        from suite.run import functions
+        from suite.inline import functions
 
         return functions.measure
     if name == "best":  # a package that can be called

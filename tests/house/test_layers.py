@@ -28,7 +28,8 @@ ALLOWED = {
     "best": f"command {BELOW_REPORT}",
     "report": f"best command {BELOW_REPORT}",
     "compare": f"report command {BELOW_REPORT}",
-    "run": f"worker engine report best analysis command backends {BELOW_ENGINE}",
+    "run": f"worker engine report analysis command backends {BELOW_ENGINE}",
+    "inline": f"run worker engine best analysis command backends {BELOW_ENGINE}",
     "ranks": f"worker engine command backends {BELOW_ENGINE}",
     "doctor": f"worker engine command backends {BELOW_ENGINE}",
     "claims": f"worker engine report analysis command backends {BELOW_ENGINE}",
@@ -179,7 +180,7 @@ def test_the_packages_themselves_import_nothing() -> None:
             assert len(module.body) == 1, f"{name}: more than a docstring"
     assert not at_import(PACKAGES[CALLED]) - {"sys", "types", "typing"}
     reading = rooms_of(SUITE["__init__"])
-    assert reading == {"analysis", "best", "report", "run"}
+    assert reading == {"analysis", "best", "inline", "report"}
     assert not at_import(SUITE["__init__"]) - {"__future__", "typing"}
 
 

@@ -17,7 +17,7 @@ import pytest
 
 import suite
 from suite.command import BadRequest
-from suite.run import functions
+from suite.inline import functions
 from tests.support.nvml import ON_HOST
 
 SMALL: dict[str, Any] = {"table": (1000, 64), "ids": 17, "view": "bits", "time_s": 0.3}
