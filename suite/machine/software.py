@@ -31,8 +31,8 @@ PACKAGES = (
 )
 """Distributions whose versions are always recorded; null for those not installed."""
 
-SHOWING = ("report", "compare", "claims", "doctor")
-"""Rooms of the suite of which no measurement of a run depends."""
+SHOWING = ("report", "compare", "claims", "doctor", "ranks")
+"""Rooms of the suite on which no measurement of a run depends."""
 _HERE = Path(__file__).resolve().parents[2]
 _GIT_LIMIT_S = 5
 COMMIT_VARIABLE, COMMIT_FILE = "EMBEDDING_LOOKUP_COMMIT", ".commit"

@@ -182,7 +182,7 @@ class Environment:
         devices: the devices measured.
         packages: versions of the packages that backends need; null where not installed.
         cpu: the processor as the kernel reports it: model, caches, clocks, what this process may use.
-        system: kernel, libraries, memory, load at the start.
+        system: kernel, libraries, memory, load at the start; how many runs measured at once on the host.
         gpu: the GPU as NVML reports it: name, driver, clocks, limits, theoretical peak; empty without one.
         settings: limits of the measurement: precision, budgets, threads, the counters' phase.
         noise_floor: the relative difference that equal things showed between passes; null if not measured.

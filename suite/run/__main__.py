@@ -15,11 +15,13 @@ from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, 
 from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
-from suite.run.schedule import Task, tasks_of
+from suite.run.schedule import LIMITS_S, Task, tasks_of
+from suite.run.shard import in_words
 from suite.text import plain
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
+    from suite.machine.lock import Lock
     from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
@@ -42,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         request, notes = with_ids(request)
         _say(notes)
         tasks = tasks_of(request)
+        if request.shard:
+            tasks = request.shard.part(tasks)
         request = within_budget(request, tasks)
         if request.dry_run:
             _print_plan(request, tasks)
@@ -88,31 +92,51 @@ def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
     passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
     print(*forecast(request, tasks).lines(), sep="\n")
     print(f"{len(tasks)} cases, {records} records a pass, {passes}")
+    if request.shard:
+        print(in_words(request.shard, tasks_of(request), LIMITS_S[request.preset], request.passes))
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
+    from suite.machine import lock
     from suite.machine.variables import taken_away
+
+    if gone := taken_away(os.environ):
+        _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
+    gpu = _gpu(request)
+    try:
+        with lock.held(gpu.uuid if gpu else None, _say_wait if request.wait else None) as held:
+            return _measure(request, tasks, gpu, held, argv)
+    except lock.Busy as busy:
+        advice = "wait for its end, or leave out --no-wait"
+        raise BadRequest(f"host: busy, measuring for {busy}; {advice}") from None
+
+
+def _say_wait(who: str) -> None:
+    _say([f"run: waits for {who}, which is measuring on this host"])
+
+
+def _measure(
+    request: Request, tasks: list[Task], gpu: CudaDevice | None, held: Lock, argv: Sequence[str]
+) -> int:
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.run.passes import Passes
 
-    if gone := taken_away(os.environ):
-        _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
-    budget = budget_of(request, tasks)
-    launch = Launch(request, tasks, _gpu(request))
-    crew = launch.crew()
+    launch = Launch(request, tasks, gpu)
+    budget, crew = budget_of(request, tasks), launch.crew()
     try:
         run = _open_run(launch, argv)
         if request.resume is None:
             print(*(f"run: {line}" for line in forecast(request, tasks).lines()), sep="\n", file=sys.stderr)
+        passes = Passes(launch, run, crew, budget, held)
         try:
-            Passes(launch, run, crew, budget).measure()
+            passes.measure()
         except KeyboardInterrupt:
             go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
             print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
             return INTERRUPTED
         crew.close()
-        return _report(run, request)
+        return _report(passes.run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:

@@ -12,7 +12,8 @@ from suite.cases.case import plan
 from suite.cases.presets import PRESETS
 from suite.records.device import Device
 from suite.run.options import Request
-from suite.run.schedule import LIMITS_S, MOST_S, Task, least_rounds
+from suite.run.schedule import LIMITS_S, MOST_S, Task, least_rounds, tasks_of
+from suite.run.shard import START_S, predicted_s
 from suite.worker.budget import Budget, Cost
 
 REFERENCE_WEIGHT = 1 / 8
@@ -95,6 +96,9 @@ def budget_of(request: Request, tasks: Sequence[Task]) -> Budget:
     preset = request.preset
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
+    if request.shard:  # its part of it
+        start_s = START_S * request.passes
+        most_s = start_s + (most_s - start_s) * predicted_s(tasks) / predicted_s(tasks_of(request))
     costs = costs_of(request, tasks)
     return Budget(request.time_budget_s, costs, LIMITS_S[preset], most_s, passes=request.passes)
 

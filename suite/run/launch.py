@@ -16,7 +16,7 @@ from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.environments import facts_of
 from suite.run.inputs import digests
-from suite.run.schedule import digest, least_rounds
+from suite.run.schedule import digest, least_rounds, tasks_of
 from suite.telemetry import observer
 from suite.worker.crew import Crew
 from suite.worker.messages import Job
@@ -98,7 +98,7 @@ class Launch:
         where = environment.collect(
             argv,
             request.seed,
-            digest(request, self.tasks),
+            digest(request, tasks_of(request) if request.shard else self.tasks),
             sorted({str(task.device) for task in self.tasks}),
             settings,
             packages=distributions(packages),
@@ -125,6 +125,7 @@ class Launch:
             "sustain_s": request.sustain_s,
             "threads_bound": binding.wanted(os.environ),
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
+            **({"shard": str(request.shard)} if request.shard else {}),
         }
 
 

@@ -21,6 +21,7 @@ from suite.run.progress import Progress
 from suite.worker.budget import MOST_PASSES, Budget
 
 if TYPE_CHECKING:
+    from suite.machine.lock import Lock
     from suite.run.launch import Launch
     from suite.run.schedule import Parts, Task
     from suite.worker.crew import Crew
@@ -49,8 +50,10 @@ class Passes:
         copies: the plain copy that was fastest, by case and device, then by environment.
     """
 
-    def __init__(self, launch: Launch, run: Run, crew: Crew, budget: Budget) -> None:
-        self.launch, self.run, self.crew, self.budget = launch, run, crew, budget
+    def __init__(
+        self, launch: Launch, run: Run, crew: Crew, budget: Budget, held: Lock | None = None
+    ) -> None:
+        self.launch, self.run, self.crew, self.budget, self.held = launch, run, crew, budget, held
         self.asked = launch.request.passes
         self.done: dict[int, Keys] = defaultdict(lambda: defaultdict(set))
         self.failed: Keys = defaultdict(set)
@@ -141,6 +144,8 @@ class Passes:
                 continue
             progress.start(str(task))
             self._check_code()
+            if self.held:
+                self.run = self.held.noted(self.run)
             copies = self.copies[task.case, str(task.device)]
             limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
             measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []

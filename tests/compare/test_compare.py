@@ -440,3 +440,32 @@ def test_normalized_pairs_the_only_gpu_with_the_only_gpu_beside_the_cpu(tmp_path
         run.append(fabricate.measurement(CASE, 7, {"x": 1.0}, device=gpu, shape=STILL))
         found.append(run.path)
     assert "2 SAME" in said(*found, "--normalized")[1]
+
+
+def test_ids_known_by_the_name_of_their_file_alone_are_said_to_be(tmp_path: Path, said: Any) -> None:
+    for distribution, count in (("file:trace.txt", 1), ("file:trace.txt@1a2b3c4d", 0)):
+        case = replace(CASE, distribution=distribution)
+        a, b = (fabricate.run(tmp_path / f"{count}{name}", [case], speed={"x": 1.0}).path for name in "ab")
+        assert (
+            said(a, b)[1].count("file:trace.txt: by its name alone, as earlier versions recorded it") == count
+        )
+        assert "by its name alone" not in said(f"{a}:x", f"{a}:x")[1], "a run is of one file"
+
+
+def test_cases_of_other_text_are_left_out(tmp_path: Path, said: Any) -> None:
+    """Where two versions of the suite ship other ids."""
+    cases = [CASE, replace(CASE, distribution="text"), replace(CASE, distribution="text-shuffled")]
+    runs = [
+        fabricate.run(
+            tmp_path / digest,
+            cases,
+            replace(fabricate.ENVIRONMENT, digests={"ids text": digest}),
+            speed={"x": 1.0},
+        ).path
+        for digest in ("a", "b")
+    ]
+    code, out, _ = said(*runs)
+    assert code == 0 and "1 SAME" in out and "left out: 2 cases (2 other ids)" in out
+    assert "3 SAME" in said(runs[0], runs[0])[1]
+    old = fabricate.run(tmp_path / "old", cases, speed={"x": 1.0}).path
+    assert "3 SAME" in said(runs[0], old)[1]

@@ -94,7 +94,7 @@ def _card(
         "run": plain(run),
         "device": plain(device),
         "machine": machine(device, environment),
-        "created": plain(environment.created[:10]),
+        "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
         "facts": _facts(here, environment),
         "verdict": first,
         "lines": more[:FIRST_LINES],
@@ -102,6 +102,11 @@ def _card(
         "gpu": gpu.part(here, environment),
         "reference": gpu.reference(here, environment),
     }
+
+
+def _version(environment: Environment) -> str:
+    edited = {True: " and changes", False: "", None: " (changes unknown)"}[environment.dirty]
+    return f"commit {environment.commit[:8]}{edited} · method {environment.method}"
 
 
 def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
