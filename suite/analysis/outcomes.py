@@ -282,10 +282,14 @@ NAME = "replay"
 """What stands for the run where there is none on disk."""
 
 
-def outcomes_of(records: Sequence[Record]) -> dict[str, Outcome]:
-    """The outcomes of one task's records, by backend, each with the ceiling beside it."""
+def outcomes_of(records: Sequence[Record], run: str = NAME) -> dict[str, Outcome]:
+    """The outcomes of one task's records, by backend, each with the ceiling beside it.
+
+    Args:
+        run: what stands for the name of their run.
+    """
     found = _Found()
     for record, timings in reduce.reduced(records):
-        found.add(record, Outcome.of(NAME, record, timings))
+        found.add(record, Outcome.of(run, record, timings))
     found.judge({})
     return {outcome.name: outcome for outcome in found.outcomes(None)}

@@ -77,9 +77,16 @@ class Arrays(Protocol):
 
 
 class HostArrays:
-    """NumPy arrays in mappings of their own, on huge pages where the kernel gives them."""
+    """NumPy arrays in mappings of their own, on huge pages where the kernel gives them.
+
+    Args:
+        protected: whether the processor faults on a write to the table, so that it ends the process.
+    """
 
     device = CPU
+
+    def __init__(self, protected: bool = True) -> None:
+        self.protected = protected
 
     def bytes(self, size: int) -> Array:
         # Private: of shared memory, mmap's default, most kernels put nothing on huge pages.
@@ -109,12 +116,16 @@ class HostArrays:
                 table[rows][where] = bits
 
         formula.parallel(part, len(table))
-        protect(table, writable=False)
+        self._protect(table, writable=False)
 
     def invert_row(self, table: Array, row: int) -> None:
-        protect(table, writable=True, only=table[row])
+        self._protect(table, writable=True, only=table[row])
         np.invert(table[row], out=table[row])
-        protect(table, writable=False, only=table[row])
+        self._protect(table, writable=False, only=table[row])
+
+    def _protect(self, table: Host, writable: bool, only: Host | None = None) -> None:
+        if self.protected:
+            protect(table, writable, only)
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
@@ -216,9 +227,13 @@ class CudaArrays:
         return lambda: cuda.memory_reserved() - cuda.max_memory_allocated()
 
 
-def arrays_on(device: Device) -> Arrays:
-    """The arrays of a device."""
-    return CudaArrays(device) if device.is_gpu else HostArrays()
+def arrays_on(device: Device, protected: bool = True) -> Arrays:
+    """The arrays of a device.
+
+    Args:
+        protected: as in ``HostArrays``.
+    """
+    return CudaArrays(device) if device.is_gpu else HostArrays(protected)
 
 
 def protect(table: Host, writable: bool, only: Host | None = None) -> None:

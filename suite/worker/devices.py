@@ -27,13 +27,16 @@ class OpenDevice:
     Attributes:
         before: memory in use before: on a GPU that of others.
         context: what opening it took: on a GPU the context.
+
+    Args:
+        protected: whether the processor faults on a write to a table on the host.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, protected: bool = True) -> None:
         self.device = device
         self.observer: Observer = observer_of(cuda_device(device), NVML_LIMIT_S)
         self.before = self.observer.held_bytes()
-        self.arrays = arrays.arrays_on(device)
+        self.arrays = arrays.arrays_on(device, protected)
         operands.build_table(self.arrays, 1, 1, "int8")
         self.arrays.synchronize()
         self.arrays.trim()
@@ -56,16 +59,21 @@ class Table:
 
 
 class Tables:
-    """Keeps one table, of one case, on one device."""
+    """Keeps one table, of one case, on one device.
 
-    def __init__(self) -> None:
+    Args:
+        protected: whether the processor faults on a write to a table on the host.
+    """
+
+    def __init__(self, protected: bool = True) -> None:
+        self.protected = protected
         self.devices: dict[Device, OpenDevice] = {}
         self.kept: Table | None = None
 
     def opened(self, device: Device) -> OpenDevice:
         """The device, opened on first use."""
         if device not in self.devices:
-            self.devices[device] = OpenDevice(device)
+            self.devices[device] = OpenDevice(device, self.protected)
         return self.devices[device]
 
     def of(self, case: Case, device: Device) -> Table:

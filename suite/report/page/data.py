@@ -15,6 +15,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.analysis.reduce import TIMINGS
 from suite.cases.case import AXES, Case
+from suite.report.page.box import box
 from suite.text import cut
 
 Column = list[Any]
@@ -63,7 +64,9 @@ _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 def embedded(results: Results) -> str:
     """The figures as JSON that can stand in a script element: plain ASCII, without <, > and &."""
-    text = json.dumps(figures(results), allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    with outcomes.uncollected():
+        every = {**figures(results), "box": box(results)}
+    text = json.dumps(every, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.translate(_ESCAPED)
 
 

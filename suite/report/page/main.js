@@ -36,7 +36,7 @@ const LARGE = 20000;
 let turn = 0;
 /* A large run is drawn part by part, so that the page answers in between. */
 function drawAll() {
-  const mine = ++turn, left = [drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
+  const mine = ++turn, left = [drawBox, drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
   const next = () => {
     if (mine !== turn) return;
     left.shift()();
