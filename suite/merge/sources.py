@@ -10,7 +10,7 @@ from suite.command import BadRequest
 from suite.records.record import Environment
 from suite.records.store import Run, StoreError
 from suite.run.options import without_option
-from suite.run.resume import changed
+from suite.run.environments import changed
 from suite.run.shard import Shard
 
 Machine = tuple[str, str]
