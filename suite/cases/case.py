@@ -121,8 +121,8 @@ class Case:
         return f"{self.table_text} batch {self.batch} {self.ids_text}"
 
 
-def needed_bytes(case: Case, cache_bytes: int) -> int:
-    """Memory that measuring a case takes beside its table: batches to rotate over, and what is flushed."""
+def host_bytes(case: Case, cache_bytes: int) -> int:
+    """Memory that a case on the CPU takes beside its table: batches to rotate over, and what is flushed."""
     return 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
 
 

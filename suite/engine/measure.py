@@ -15,6 +15,7 @@ from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import check, turns
 from suite.engine.arrays import Array, Arrays, Host
+from suite.engine.clocks.cuda import Flushes
 from suite.engine.contender import Contender, Shared, best_copy
 from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
@@ -34,6 +35,8 @@ Gate = Callable[[], bool]
 
 MIN_ROUNDS = 6
 MAX_ROUNDS = 500
+MOST_OVER_S = 10.0
+"""So much longer than it was given a case may take for its least number of rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Settings:
         sustain_s: length of the phase for counters, after the timed samples; 0 for none.
         copy: the plain copy that an earlier pass found fastest; null to try them all.
         pass_number: the turns of each pass come in an order of its own.
+        least_rounds: no fewer, even where they take longer than ``limit_s``, up to MOST_OVER_S.
     """
 
     precision: float = 0.01
@@ -57,6 +61,7 @@ class Settings:
     sustain_s: float = 0.0
     copy: str | None = None
     pass_number: int = 1
+    least_rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +109,14 @@ def measure(
     meter_of(threaded=False)  # made before a backend could put something in its place
     distinct, rotation = _rotation(setup)
     operands = operands_of(setup, rotation)
-    flush = flush_of(setup.arrays, settings.cache_bytes) if rotation.flush else None
+    flushes = _flushes(setup, rotation)
 
-    turn_s = _turn_s(settings, len(choices) + 1)
-    backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
-    seen = _prepare_and_check(backends, observer, settings.seed, notice)
+    backends = [Contender(choice, "backend", operands, flushes) for choice in choices]
+    _prepare_and_check(backends, observer, settings.seed, notice)
+    turn_s = _turn_s(settings, sum(backend.running for backend in backends) + 1)
+    seen = _warm_up(backends, turn_s, notice)
     notice(None, "choose the plain copy")
-    contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
+    contenders = [*backends, best_copy(operands, flushes, turn_s, settings.copy)]
 
     _time_in_turns(contenders, settings, rng, notice, gate)
     _check_again(backends, operands, settings.seed, notice)
@@ -140,6 +146,14 @@ def _turn_s(settings: Settings, contenders: int) -> float:
     return min(turns.TURN_S, settings.limit_s / contenders / (2 * MIN_ROUNDS))
 
 
+def _flushes(setup: Setup, rotation: Rotation) -> Flushes:
+    """What empties the caches: before samples where it must, on a GPU also before what is called again."""
+    if not rotation.flush and not (setup.arrays.device.is_gpu and setup.case.cache == "cold"):
+        return Flushes()
+    flush = flush_of(setup.arrays, setup.settings.cache_bytes)
+    return Flushes(flush if rotation.flush else None, flush)
+
+
 def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
     """One batch as its distribution draws it for hot; for cold, batches that share no row while rows last."""
     case, seed = setup.case, setup.settings.seed
@@ -166,19 +180,21 @@ def _watch(observer: Observer) -> Callable[[], dict[str, Fact]]:
     return lambda: {**clocks(), **quota()}
 
 
-def _prepare_and_check(
-    backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice
-) -> dict[str, Fact]:
-    """Make all ready to be timed; returns how many threads the libraries then say they use."""
+def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice) -> None:
     for backend in backends:
         notice(backend.name, "prepare")
         backend.prepare(observer)
         if backend.running:
             notice(backend.name, "check")
             backend.check(0, seed)
+
+
+def _warm_up(backends: Sequence[Contender], turn_s: float, notice: Notice) -> dict[str, Fact]:
+    """Make all ready to be timed; returns how many threads the libraries then say they use."""
+    for backend in backends:
         if backend.running:
             notice(backend.name, "warm up")
-            backend.warm_up()
+            backend.warm_up(turn_s)
     notice(None, "count the threads")
     return threads.seen()
 
@@ -206,7 +222,8 @@ def _time_in_turns(
                     contenders[position].take_turn(rng)
             known = number >= MIN_ROUNDS and _known(contenders, settings.precision)
             spent_s += perf_counter() - began
-            if known or spent_s >= settings.limit_s:
+            enough = number >= settings.least_rounds or spent_s >= settings.limit_s + MOST_OVER_S
+            if known or (enough and spent_s >= settings.limit_s):
                 return
     finally:
         gc.enable()

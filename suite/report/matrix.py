@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suite.analysis import comparison
-from suite.analysis.comparison import noise_floor, rank
+from suite.analysis.comparison import noise_floor, rank, ranked
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.cases.presets import models_of
-from suite.report.tables import places
+from suite.report.tables import HOST_TIMED, places
 from suite.text import plain
 from suite.units import digits, time_of
 
 LEGEND = (
     "how many times as long as the fastest of its row each takes, from within their rounds; the darker, the "
-    "longer · columns from the fastest on average · rows in reading order"
+    "longer; host: timed by the host, unranked · columns from the fastest on average · rows in reading order"
 )
 STEPS = (1.1, 1.5, 3.0, 10.0)
 """A cell is a shade darker above each of these ratios."""
@@ -34,7 +34,7 @@ class Row:
     Attributes:
         table: in words, with the models that have it. ids: what of them differs from row to row.
         best: the fastest time in words. ratios: how many times as long each column takes; null where it has
-            no result. failed: the status of those that failed.
+            no result, or none that is ranked. missing: why not, a status or HOST_TIMED.
     """
 
     table: str
@@ -42,7 +42,7 @@ class Row:
     ids: str
     best: str
     ratios: tuple[float | None, ...]
-    failed: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
     for outcome in here:
         if outcome.name not in absent:
             groups[outcome.case].append(outcome)
-    ratios = {case: _ratios(group, floor) for case, group in groups.items()}
+    ratios = {case: _ratios(group) for case, group in groups.items()}
     names = _columns(ratios.values(), dict.fromkeys(o.name for group in groups.values() for o in group))
     differ = [axis for axis in IDS if len({getattr(case, axis) for case in groups}) > 1]
     rows = [
@@ -101,10 +101,10 @@ def _word(case: Case, axis: str) -> str:
     return f"offset {value}" if axis == "offset" else str(value)
 
 
-def _ratios(group: Sequence[Outcome], floor: float) -> dict[str, float]:
+def _ratios(group: Sequence[Outcome]) -> dict[str, float]:
     """How many times as long as the fastest each takes, from within their rounds."""
-    done = [o for o in rank(group, floor)[0] if o.completed]
-    return {o.name: comparison.slowdown(o, done[0]).value if o is not done[0] else 1.0 for o in done}
+    first, _ = ranked(group)
+    return {o.name: comparison.slowdown(o, first[0]).value if o is not first[0] else 1.0 for o in first}
 
 
 def _columns(ratios: Iterable[dict[str, float]], names: Iterable[str]) -> list[str]:
@@ -124,19 +124,19 @@ def _row(
     floor: float,
 ) -> Row:
     best = rank(group, floor)[0][0]
-    status = {o.name: o.status for o in group if not o.completed}
+    missing = {o.name: HOST_TIMED if o.completed else o.status for o in group}
     return Row(
         plain(table_of(case)),
         case.batch,
         plain(" ".join(_word(case, axis) for axis in differ)),
         time_of(comparison.median(best).value) if best.completed else "",
         tuple(map(ratios.get, names)),
-        tuple(status.get(name, "") for name in names),
+        tuple("" if name in ratios else missing.get(name, "") for name in names),
     )
 
 
-def cell(ratio: float | None, status: str) -> str:
-    """A cell: how many times as long as the fastest of the row, or that it failed."""
+def cell(ratio: float | None, missing: str) -> str:
+    """A cell: how many times as long as the fastest of the row, or that it failed or is not ranked."""
     if ratio is None:
-        return "failed" if status else ""
+        return {"": "", HOST_TIMED: "host"}.get(missing, "failed")
     return "1x" if ratio == 1 else f"{digits(ratio)}x"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from suite.analysis.outcomes import Results
+from suite.analysis.reduce import TIMINGS
 from suite.report import matrix, sentences, tables, verdict
 from suite.text import folded, plain
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 MAX_TERMINAL_ROWS = 2000
 PLAIN_WIDTH = 200
 """Columns assumed where the output is no terminal and its width is unknown."""
-DISPENSABLE = ("extra MB", "±", "of copy")
+DISPENSABLE = ("extra MB", "enqueue µs", "graph µs", "±", "of copy")
 """Left out in this order where the terminal is too narrow; CSV and Markdown have them."""
-NUMERIC = ("µs", "±", "GB/s", "of copy", "extra MB")
+NUMERIC = ("µs", *(f"{timing} µs" for timing in TIMINGS), "±", *tables.NUMBERS)
 NOTE_WIDTH = 24
 MIN_CELL = 12
 MIN_NOTE = 10
@@ -104,7 +105,7 @@ def _print_table(table: tables.Table, console: Console) -> None:
     rows = [row for section in table.sections for row in section.rows]
     widths = [max(map(len, cells)) for cells in zip(table.headings, *rows, strict=True)]
     shown = _fitting(table.headings, widths, console.width)
-    detail = table.headings == tables.DETAIL
+    detail = not table.headings[-1]
     share = (console.width - widths[0]) // max(1, len(widths) - 1) - 2
     of = None
     for section in table.sections:
@@ -145,7 +146,7 @@ def _print_matrices(found: Sequence[matrix.Matrix], console: Console) -> None:
                 grids[row.table] = _grid(one, shown, not grids or number - headed >= LINES_A_HEAD)
                 headed = number if grids[row.table].show_header else headed
             grid = grids[row.table]
-            cells = [matrix.cell(ratio, why) for ratio, why in zip(row.ratios, row.failed, strict=True)]
+            cells = [matrix.cell(ratio, why) for ratio, why in zip(row.ratios, row.missing, strict=True)]
             styles = map(_heat, row.ratios)
             inside = [Text(cell, style) for cell, style in zip(cells, styles, strict=True)]
             grid.add_row(f"{row.batch:,}", row.ids, row.best, *inside[:shown])
@@ -199,6 +200,6 @@ def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list
         needed = sum(widths[k] + 2 for k in shown[:-1]) + min(widths[-1], NOTE_WIDTH)
         if needed > width and heading in headings:
             shown.remove(headings.index(heading))
-    if headings == tables.DETAIL and width - sum(widths[k] + 2 for k in shown[:-1]) < MIN_NOTE:
+    if not headings[-1] and width - sum(widths[k] + 2 for k in shown[:-1]) < MIN_NOTE:
         shown.pop()
     return shown

@@ -30,12 +30,15 @@ PHRASES = {
     "divided among": "{what}: none in most cases; {names} each in {won} of {cases}{open}",
     "all open": "{what}: open in all of {cases}{open}",
     "open": ", {number} open",
-    "takes": "{name} takes {ratio}x as long as {base} ({within})",
-    "takes in two": "{name} takes {first}x and {second}x as long as {base} in 2 cases",
-    "no clear difference": "{name}: no clear difference from {base} (takes {ratio}x as long; {within})",
-    "no clear difference in most": (
-        "{name}: no clear difference from {base} in most cases (takes {ratio}x as long; {within})"
+    "takes": "{name} takes {ratio}x as long as {base}{clock} ({within})",
+    "takes in two": "{name} takes {first}x and {second}x as long as {base}{clock} in 2 cases",
+    "no clear difference": (
+        "{name}: no clear difference from {base}{clock} (takes {ratio}x as long; {within})"
     ),
+    "no clear difference in most": (
+        "{name}: no clear difference from {base}{clock} in most cases (takes {ratio}x as long; {within})"
+    ),
+    "by call": " by call time",
     "span": "{low}x to {high}x",
     "no span": "too little for an interval",
     "over one": "{span} over {cases}",
@@ -65,11 +68,13 @@ class Standing:
     Attributes:
         ratio: geometric mean over cases, and its interval; of one case that of the case.
         ratios: of each case.
+        by_call: whether only the host timed one of the two, so that their calls are compared.
     """
 
     name: str
     ratio: Estimate
     ratios: tuple[float, ...]
+    by_call: bool = False
 
     def words(self, base: str, floor: float, in_most: bool = True) -> str:
         """How long it takes, as a multiple of what the other takes; that it may be as long, where it may.
@@ -77,9 +82,10 @@ class Standing:
         Args:
             in_most: whether most cases differ by themselves.
         """
+        clock = PHRASES["by call"] if self.by_call else ""
         if len(self.ratios) == 2:  # too few for an average that says anything
             first, second = map(digits, self.ratios)
-            return say("takes in two", name=self.name, first=first, second=second, base=base)
+            return say("takes in two", name=self.name, first=first, second=second, base=base, clock=clock)
         within = say(
             "over many" if len(self.ratios) > 1 else "over one",
             span=_span(self.ratio),
@@ -90,7 +96,9 @@ class Standing:
         said = "takes" if self.clear(floor) else "no clear difference"
         if said == "takes" and not in_most:
             said = "no clear difference in most"
-        return say(said, name=self.name, ratio=digits(self.ratio.value), base=base, within=within)
+        return say(
+            said, name=self.name, ratio=digits(self.ratio.value), base=base, clock=clock, within=within
+        )
 
     def clear(self, floor: float) -> bool:
         """Whether it differs from the baseline over these cases."""
@@ -166,7 +174,9 @@ def standings(here: Sequence[Outcome], base: str) -> list[Standing]:
         each = [comparison.slowdown(done[name][case], done[base][case]) for case in both]
         if each:
             values = tuple(one.value for one in each)
-            found.append(Standing(name, each[0] if len(each) == 1 else stats.over_cases(values), values))
+            ratio = each[0] if len(each) == 1 else stats.over_cases(values)
+            by_call = any(done[name][case].clock != done[base][case].clock for case in both)
+            found.append(Standing(name, ratio, values, by_call))
     return sorted(found, key=lambda one: (one.ratio.value, one.name))
 
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse, tell
+from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
-from suite.run.schedule import LIMITS_S, Task, most_s, tasks_of
+from suite.run.schedule import Task, tasks_of
 from suite.text import folded, plain
-from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
+    from suite.machine.lock import Lock
     from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
@@ -48,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for note in notes:
             tell(note)
         tasks = tasks_of(request)
+        if request.shard:
+            tasks = request.shard.part(tasks)
+        request = within_budget(request, tasks)
         if request.dry_run:
             _print_plan(request, tasks)
             return DONE
@@ -99,27 +103,48 @@ def _single(request: Request, tasks: Sequence[Task], argv: Sequence[str]) -> int
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
+    from suite.machine import lock
     from suite.machine.variables import taken_away
+
+    if gone := taken_away(os.environ):
+        tell(f"run: measured without {', '.join(gone)}; suite.doctor says why")
+    gpu = _gpu(request)
+    try:
+        with lock.held(gpu.uuid if gpu else None, _say_wait if request.wait else None) as held:
+            return _measure(request, tasks, gpu, held, argv)
+    except lock.Busy as busy:
+        advice = "wait for its end, or leave out --no-wait"
+        raise BadRequest(f"host: busy, measuring for {busy}; {advice}") from None
+
+
+def _say_wait(who: str) -> None:
+    tell(f"run: waits for {who}, which is measuring on this host")
+
+
+def _measure(
+    request: Request, tasks: list[Task], gpu: CudaDevice | None, held: Lock, argv: Sequence[str]
+) -> int:
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.run.passes import Passes
 
-    if gone := taken_away(os.environ):
-        tell(f"run: measured without {', '.join(gone)}; suite.doctor says why")
-    budget = _budget(request, len(tasks))
-    launch = Launch(request, tasks, _gpu(request), _disturbances())
-    crew = launch.crew()
+    launch = Launch(request, tasks, gpu, _disturbances())
+    budget, crew = budget_of(request, tasks), launch.crew()
     try:
         run = _open_run(launch, argv)
         _warn(launch)
+        if request.resume is None:
+            for line in forecast(request, tasks).lines():
+                tell(f"run: {line}")
+        passes = Passes(launch, run, crew, budget, held)
         try:
-            Passes(launch, run, crew, budget).measure()
+            passes.measure()
         except KeyboardInterrupt:
             go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
             print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
             return INTERRUPTED
         crew.close()
-        return _report(run, request)
+        return _report(passes.run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:
@@ -170,12 +195,6 @@ def _report(run: Run, request: Request) -> int:
     return CHECK_FAILED if wrong or short else DONE
 
 
-def _budget(request: Request, tasks: int) -> Budget:
-    total_s, limit_s = request.time_budget_s, LIMITS_S[request.preset]
-    least_s = LEAST_S * len(request.interpreters)
-    return Budget(total_s, tasks, limit_s, most_s(request), passes=request.passes, least_s=least_s)
-
-
 def _gpu(request: Request) -> CudaDevice | None:
     if request.gpu is None:
         return None
@@ -196,7 +215,7 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     """
     from suite.machine.software import why_unknown
     from suite.records.store import Run
-    from suite.run.resume import going_on
+    from suite.run.environments import going_on
 
     request, now = launch.request, launch.environment(argv)
     missing = now.gpu.get("nvml_missing")

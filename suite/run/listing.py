@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 from collections import defaultdict
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from backends import DTYPES, Choice, Description, choose, describe, names
 from backends import missing_packages as missing_here
-from suite.cases.case import Case, needed_bytes, plan
+from suite.cases.case import host_bytes, plan
 from suite.cases.presets import MODELS, PRESETS, models_of
 from suite.run.environments import Facts, facts_of, missing_packages
-from suite.run.schedule import LIMITS_S, MOST_S, Task, most_s
+from suite.run.forecast import forecast
+from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
+from suite.run.shard import in_words
 from suite.text import folded
 from suite.units import count, duration, gigabytes, size_of
 
@@ -138,7 +139,10 @@ def planned(request: Request, tasks: Sequence[Task]) -> Iterator[tuple[str, int]
     if absent:
         yield f"left out: {', '.join(absent)}", 4
     yield from _tables(tasks)
+    yield from ((line, 4) for line in forecast(request, tasks).lines())
     yield _summary(request, tasks, ready), 0
+    if request.shard:
+        yield in_words(request.shard, tasks_of(request), LIMITS_S[request.preset], request.passes), 4
 
 
 def _tables(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:
@@ -161,21 +165,14 @@ def _tables(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:
 def _summary(request: Request, tasks: Sequence[Task], ready: Sequence[Choice]) -> str:
     results = sum(backend in ready for task in tasks for backend in task.backends)
     results *= len(request.interpreters)
-    passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
     folder = request.resume or request.out or "results/<date>-<device>-<commit>"
-    memory = gigabytes(max((_memory(task.case) for task in tasks), default=0))
-    return (
-        f"{count(len(tasks), 'case')}, {count(results, 'result')} a pass, {passes}; {_time(request, tasks)}, "
-        f"up to {memory} beside the libraries, into {folder}"
-    )
+    cases = f"{count(len(tasks), 'case')}, {count(results, 'result')} a pass"
+    return f"{cases}, {_memory(tasks)}, into {folder}"
 
 
-def _memory(case: Case) -> int:
-    return needed_bytes(case, CACHE_BYTES) + case.table_bytes
-
-
-def _time(request: Request, tasks: Sequence[Task]) -> str:
-    limit = request.time_budget_s or most_s(request)
-    if math.isfinite(limit):
-        return f"at most {duration(limit)}"
-    return f"about {duration(LIMITS_S[request.preset] * len(tasks))}"
+def _memory(tasks: Sequence[Task]) -> str:
+    """What of it is known here: the cache of a GPU, by which it is emptied, is not."""
+    if any(task.device.is_gpu for task in tasks):
+        return f"tables of up to {gigabytes(max(task.case.table_bytes for task in tasks))}"
+    most = max((host_bytes(task.case, CACHE_BYTES) + task.case.table_bytes for task in tasks), default=0)
+    return f"up to {gigabytes(most)} beside the libraries"

@@ -28,6 +28,7 @@ from suite.cases.presets import MODELS, PRESETS, model_sweep
 from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
+from suite.run.shard import Shard
 from suite.text import folded, plain
 from suite.worker.budget import MOST_PASSES
 
@@ -78,7 +79,10 @@ class Request:
     insist: bool = False
     debug: bool = False
     profile: bool = False
+    sustain_given: bool = False
     anyway: bool = False
+    shard: Shard | None = None
+    wait: bool = True
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -118,6 +122,7 @@ def parse(argv: Sequence[str]) -> Request:
         raise BadRequest("--anyway: is about a run that was begun; give it with --resume RUN")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
+    given.sustain_given = given.sustain_s is not None
     if given.sustain_s is None:
         given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
     elif given.sustain_s >= given.timeout_s:
@@ -347,6 +352,9 @@ def _add_settings(group: Group) -> None:
     add("--debug", action="store_true", help=debug)
     marked = "the same for a profiler: one launch in an NVTX range; prints the ncu, nsys or perf command"
     add("--profile", action="store_true", help=marked)
+    shard = "only this part of the plan, by whole tables: 2/4; suite.merge puts parts together"
+    add("--shard", type=_shard, metavar="I/N", help=shard)
+    add("--no-wait", dest="wait", action="store_false", help="refuse where another run measures on this host")
     add("--dry-run", action="store_true", help="print the plan and end")
 
 
@@ -363,6 +371,13 @@ def _fraction(text: str) -> float:
     if not 0.0001 <= value <= 0.5:
         raise argparse.ArgumentTypeError(f"precision {text!r} is not between 0.01% and 50%")
     return value
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

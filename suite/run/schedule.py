@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from backends import Choice, describe
-from suite.cases.case import Case, plan
-from suite.cases.presets import PRESETS
+from suite.cases.case import Case
 from suite.command import BadRequest
 from suite.records.device import CPU, Device
 from suite.run.options import Request
+from suite.stats import FEWEST_ROUNDS
 
 LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
 """Time for the rounds of a case, in all passes, when no budget is given, by preset."""
@@ -35,6 +34,11 @@ class Task:
         """The same, less the backends that have a record: case, device, name."""
         left = tuple(b for b in self.backends if (self.case, str(self.device), b.name) not in done)
         return replace(self, backends=left)
+
+
+def least_rounds(passes: int) -> int:
+    """So many rounds of a pass an interval needs: of the only one 6, of each of several 3."""
+    return 6 if passes == 1 else FEWEST_ROUNDS
 
 
 Parts = Mapping[str | None, Task]
@@ -64,12 +68,6 @@ def tasks_of(request: Request) -> list[Task]:
         for case in cases
         if shares[device]
     ]
-
-
-def most_s(request: Request) -> float:
-    """How long a run takes at most where no budget is given; infinite where nothing bounds it."""
-    as_it_is = request.cases == plan(PRESETS[request.preset]) and request.gpu is None
-    return MOST_S.get(request.preset, math.inf) if as_it_is else math.inf
 
 
 def digest(request: Request, tasks: Iterable[Task]) -> str:

@@ -7,22 +7,24 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backends import Unsupported, load
+from backends import Lookup, Unsupported, load
 from suite.command import CHECK_FAILED, DONE, BadRequest
-from suite.engine import clocks
-from suite.engine.measure import Settings, Setup, operands_of
-from suite.engine.operands import Operands
-from suite.records.record import Record
+from suite.engine.arrays import Arrays
+from suite.engine.clocks.marked import RANGE, marked
+from suite.engine.measure import operands_of
 from suite.units import time_of
-from suite.worker.devices import Tables
+from suite.worker.messages import Job
+from suite.worker.performer import Performer, Unready
 
 if TYPE_CHECKING:
     from suite.run.launch import Launch
     from suite.run.schedule import Task
 
 WARM_UPS = 5
+LIMIT_S = 1.0
 CPU_S = 2.0
 """For so long a CPU's lookup is repeated: a sampling profiler sees nothing of one."""
 
@@ -40,23 +42,26 @@ def chosen(tasks: Sequence[Task]) -> Task:
 
 
 def run(launch: Launch, task: Task, argv: Sequence[str], *, profiled: bool) -> int:
-    """Look up in this process, with whatever is raised shown whole; returns the exit code."""
+    """Look up in this process, with whatever is raised shown whole; returns the exit code.
+
+    Raises:
+        BadRequest: the ids are not the case's, or the table does not fit.
+    """
     faulthandler.enable(sys.__stderr__ or 2)
     backend, device = task.backends[0], task.device
     print(f"{backend.name} on {device}, {task.case}, in this process", file=sys.stderr)
+    performer, job = Performer(), _job(launch, task)
     try:
-        setup = _setup(launch, task)
-        operands = operands_of(setup)
-        kind = load(backend)
-        lookups = [kind().prepare(*operands.of(slot, kind.view)) for slot in operands.slots]
-        for lookup in lookups[:WARM_UPS]:
-            lookup()
-            operands.arrays.synchronize()
+        arrays, lookups = _looked_up(performer, job)
         if profiled:
             print("\n".join(commands(argv, backend.name, device.is_gpu)))
-            clocks.marked(operands.arrays, lookups, 0.0 if device.is_gpu else CPU_S)
+            marked(arrays, lookups, 0.0 if device.is_gpu else CPU_S)
             return DONE
-        return _checked(setup, task, operands)
+        del arrays, lookups  # their memory is another's now
+        return _checked(performer, job)
+    except Unready as why:
+        advice = "; give a smaller table" if why.status == "out_of_memory" else ""
+        raise BadRequest(f"{task.case}: {why}{advice}") from None
     except Unsupported as refusal:
         print(f"{backend.name}: unsupported: {refusal}")
         return CHECK_FAILED
@@ -65,21 +70,25 @@ def run(launch: Launch, task: Task, argv: Sequence[str], *, profiled: bool) -> i
         return CHECK_FAILED
 
 
-def _setup(launch: Launch, task: Task) -> Setup:
-    tables, cache_bytes = Tables(), launch.cache_bytes(task.device)
-    if short := tables.shortage(task.case, task.device, cache_bytes):
-        raise BadRequest(f"{task.case}: {short}; give a smaller table")
-    opened, table = tables.opened(task.device), tables.of(task.case, task.device)
-    settings = Settings(limit_s=1.0, seed=launch.request.seed, cache_bytes=cache_bytes)
-    return Setup(task.case, opened.arrays, table.rows, table.memory, opened.observer, settings)
+def _job(launch: Launch, task: Task) -> Job:
+    """What a worker would be asked to do, but in little time and without the counters."""
+    job = launch.jobs({None: task}, LIMIT_S)[None]
+    return replace(job, settings=replace(job.settings, sustain_s=0.0, least_rounds=1))
 
 
-def _checked(setup: Setup, task: Task, operands: Operands) -> int:
+def _looked_up(performer: Performer, job: Job) -> tuple[Arrays, list[Lookup]]:
+    """The lookups of a job's batches; each of the first of them was done."""
+    operands, kind = operands_of(performer.set_up(job, _unheard)), load(job.backends[0])
+    lookups = [kind().prepare(*operands.of(slot, kind.view)) for slot in operands.slots]
+    for lookup in lookups[:WARM_UPS]:
+        lookup()
+        operands.arrays.synchronize()
+    return operands.arrays, lookups
+
+
+def _checked(performer: Performer, job: Job) -> int:
     """Check and time it as a run does, and say what came of it."""
-    from suite.engine.measure import measure
-
-    del operands
-    record: Record = measure(setup, task.backends, "debug", lambda *_: None, report=_show)[0]
+    record = performer.perform(job, _unheard, report=_show)[0]
     if record.status != "ok" or record.samples is None or record.clock is None:
         print(f"{record.backend}: {record.status}: {record.reason}")
         return CHECK_FAILED
@@ -87,6 +96,10 @@ def _checked(setup: Setup, task: Task, operands: Operands) -> int:
     said = f"right in every bit; {time_of(times[len(times) // 2])} by {record.clock} time, which is no result"
     print(f"{record.backend}: {said}: one pass, with no other backend beside it")
     return DONE
+
+
+def _unheard(*_: object) -> None:
+    """The steps are not said."""
 
 
 def _show(_: str, text: str) -> None:
@@ -98,5 +111,5 @@ def commands(argv: Sequence[str], name: str, gpu: bool) -> list[str]:
     own = shlex.join([sys.executable, "-m", "suite.run", *argv])
     if not gpu:
         return [f"perf stat -d -- {own}", f"perf record -g -o {name}.perf -- {own}"]
-    only = f'--nvtx --nvtx-include "{clocks.RANGE}/"'
+    only = f'--nvtx --nvtx-include "{RANGE}/"'
     return [f"ncu {only} --set full -o {name} {own}", f"nsys profile --trace=cuda,nvtx -o {name} {own}"]

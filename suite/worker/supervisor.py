@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 from backends import Choice
 from suite.machine.environment import available_bytes
 from suite.records.record import Record
+from suite.worker import errors
 from suite.worker.messages import Job, failed
 from suite.worker.process import Child, Death
 
@@ -98,12 +99,11 @@ class Supervisor:
         """Who ended a worker beyond doubt: was alone in it, did so before, or would take long to do it again.
 
         Else nobody: a backend can leave a thread, a signal or a broken table behind that strikes in another's
-        step.
+        step. Beyond doubt is also who left the device unusable, since that is asked after every step.
         """
         if len(left) == 1:
             return dict.fromkeys(left, death)
-        quick = death.status not in ("timed_out", "out_of_memory")
-        return {backend: death for backend in accused if not quick or backend.name in self.convicted}
+        return {backend: death for backend in accused if death.certain or backend.name in self.convicted}
 
     def _by_trial(
         self,
@@ -124,6 +124,8 @@ class Supervisor:
     def _convicted(self, job: Job, guilty: Mapping[Choice, Death]) -> list[Record]:
         """The records of those who ended a worker; what they do again needs no proof."""
         self.convicted |= {backend.name for backend in guilty}
+        for backend, death in guilty.items():
+            errors.keep(job, backend.name, f"{death.reason}\n{death.output}")
         return [failed(job, backend, death.status, death.reason) for backend, death in guilty.items()]
 
     def _try(self, job: Job, backend: Choice) -> Death | None:

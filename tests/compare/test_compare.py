@@ -270,7 +270,10 @@ def test_by_the_call_where_the_clocks_differ(tmp_path: Path, said: Any) -> None:
     b = Run.create(tmp_path / "b", fabricate.ENVIRONMENT)
     call = fabricate.measurement(CASE, 0, {"x": 1.0}, clock="kernel", shape=STILL)[1]
     b.append([replace(call, clock="call", samples=replace(call.samples, kernel_s=None, held=None))])
-    assert "1.000x" in said(a, b.path)[1] and "1.000x" in said(b.path, a)[1]
+    for out in (said(a, b.path)[1], said(b.path, a)[1]):
+        assert "1.000x" in out and "by call time" in out
+        (line,) = (line.split() for line in out.splitlines() if "1.000x" in line)
+        assert line[line.index("µs") - 3] == line[line.index("µs") - 1], "of both the call, which both have"
 
 
 OTHER = {
@@ -314,6 +317,16 @@ def test_times_taken_by_different_methods_are_never_compared(tmp_path: Path, sai
     for flags in ([], ["--normalized"]):
         code, _, err = said(a, b, *flags)
         assert code == 2 and f"method {METHOD} and {METHOD + 1}" in err
+
+
+def test_methods_that_differ_on_a_gpu_only_are_compared_on_a_cpu(tmp_path: Path, said: Any) -> None:
+    a, b = two(tmp_path, 1.0, environment=replace(fabricate.ENVIRONMENT, method=4))
+    assert said(a, b)[0] == 0
+    on_gpu = replace(fabricate.ENVIRONMENT, devices=("cuda:0", "cpu"))
+    c = fabricate.run(tmp_path / "c", [CASE], environment=on_gpu).path
+    d = fabricate.run(tmp_path / "d", [CASE], environment=replace(on_gpu, method=4)).path
+    code, _, err = said(c, d)
+    assert code == 2 and "method 5 and 4" in err
 
 
 @pytest.mark.parametrize(
@@ -440,3 +453,32 @@ def test_normalized_pairs_the_only_gpu_with_the_only_gpu_beside_the_cpu(tmp_path
         run.append(fabricate.measurement(CASE, 7, {"x": 1.0}, device=gpu, shape=STILL))
         found.append(run.path)
     assert "2 SAME" in said(*found, "--normalized")[1]
+
+
+def test_ids_known_by_the_name_of_their_file_alone_are_said_to_be(tmp_path: Path, said: Any) -> None:
+    for distribution, count in (("file:trace.txt", 1), ("file:trace.txt@1a2b3c4d", 0)):
+        case = replace(CASE, distribution=distribution)
+        a, b = (fabricate.run(tmp_path / f"{count}{name}", [case], speed={"x": 1.0}).path for name in "ab")
+        assert (
+            said(a, b)[1].count("file:trace.txt: by its name alone, as earlier versions recorded it") == count
+        )
+        assert "by its name alone" not in said(f"{a}:x", f"{a}:x")[1], "a run is of one file"
+
+
+def test_cases_of_other_text_are_left_out(tmp_path: Path, said: Any) -> None:
+    """Where two versions of the suite ship other ids."""
+    cases = [CASE, replace(CASE, distribution="text"), replace(CASE, distribution="text-shuffled")]
+    runs = [
+        fabricate.run(
+            tmp_path / digest,
+            cases,
+            replace(fabricate.ENVIRONMENT, digests={"ids text": digest}),
+            speed={"x": 1.0},
+        ).path
+        for digest in ("a", "b")
+    ]
+    code, out, _ = said(*runs)
+    assert code == 0 and "1 SAME" in out and "left out: 2 cases (2 other ids)" in out
+    assert "3 SAME" in said(runs[0], runs[0])[1]
+    old = fabricate.run(tmp_path / "old", cases, speed={"x": 1.0}).path
+    assert "3 SAME" in said(runs[0], old)[1]

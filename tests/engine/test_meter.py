@@ -18,7 +18,8 @@ from backends import choose
 from suite.cases.case import Case
 from suite.engine import measure, meter, operands
 from suite.engine.arrays import HostArrays
-from suite.engine.clocks import CudaClock, HostClock
+from suite.engine.clocks.cuda import CudaClock
+from suite.engine.clocks.host import HostClock
 from suite.engine.contender import Contender
 from suite.engine.meter import CHAINS, METER_NS, RESULT, RUNS, STEPS, Meter, MeterChanged, meter_of
 from suite.engine.turns import Turn, Turns
@@ -253,7 +254,7 @@ def test_a_record_has_the_readings_of_every_turn_and_when_it_began() -> None:
 def contender(turns: list[Turn], threads: int | None = 1) -> Contender:
     at: Any = SimpleNamespace(case=Case(10, 8))
     clock: Any = SimpleNamespace(name="call", meter_threads=threads)
-    found = Contender(choose("numpy_take"), "backend", at, 0.02, None)
+    found = Contender(choose("numpy_take"), "backend", at)
     found.turns = Turns([], clock, 0.02, hot=True, flushed=False, past=turns)
     return found
 
@@ -298,6 +299,16 @@ def test_the_gate_is_asked_before_each_round_and_its_time_is_not_the_rounds() ->
     rounds = {len(record.samples.call_s) for record in found if record.samples}
     assert rounds == {len(asked)}
     assert len(asked) > 1, "one, did its time count"
+
+
+@pytest.mark.parametrize(("least", "most_over_s", "rounds"), [(3, 60.0, 3), (1, 60.0, 1), (50, 0.0, 1)])
+def test_no_case_has_fewer_rounds_than_an_interval_needs(
+    least: int, most_over_s: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over after the first; there is an end to that where rounds take for ever."""
+    monkeypatch.setattr(measure, "MOST_OVER_S", most_over_s)
+    found = records(["numpy_take"], precision=0.0, limit_s=1e-9, least_rounds=least)
+    assert {len(record.samples.call_s) for record in found if record.samples} == {rounds}
 
 
 def test_a_gate_that_stays_shut_ends_the_rounds() -> None:

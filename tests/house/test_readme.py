@@ -15,6 +15,7 @@ import pytest
 
 from suite.claims import options as claims
 from suite.claims.finding import CLAIMS, GROUPS
+from suite.fleet.__main__ import main as fleet
 from suite.run import options, schedule
 from tests.tools import generated
 
@@ -58,6 +59,12 @@ def test_claims_commands_parse() -> None:
         claims.parse(words(command)[3:], (*GROUPS, *CLAIMS))
 
 
+def test_fleet_commands_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = [c for c in COMMANDS if c.startswith("python -m suite.fleet")]
+    assert commands and all(fleet(words(command)[3:]) == 0 for command in commands)
+
+
 @pytest.fixture(scope="module")
 def run_folder(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small real run in results/RUN of a folder of its own."""
@@ -80,6 +87,14 @@ def test_commands_on_a_run_work(command: str, run_folder: Path) -> None:
     done = subprocess.run(argv, cwd=run_folder, env=environ(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "torch_index_select" in done.stdout
+
+
+def test_best_answers() -> None:
+    (asked,) = [c for c in COMMANDS if c.startswith("python -m suite.best")]
+    argv = [sys.executable, *words(asked)[1:]]
+    done = subprocess.run(argv, cwd=ROOT, env=environ(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "fastest of all: " in done.stdout
 
 
 def test_doctor_works() -> None:
@@ -133,7 +148,7 @@ def test_generated_parts_are_current(page: str) -> None:
 
 
 def test_all_commands_are_tested() -> None:
-    known = r"python -m suite\.(run|report|compare|doctor|claims)|python3 -m venv"
+    known = r"python -m suite\.(run|best|report|compare|doctor|claims|fleet)|python3 -m venv"
     known += r"|pip install -e '\.\[cuda1[23]\]'|python -m pytest --benchmark-only"
     assert [c for c in COMMANDS if not re.match(known, c)] == []
 

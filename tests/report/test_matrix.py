@@ -35,7 +35,7 @@ def test_rows_are_in_reading_order_and_say_how_many_times_as_long(tmp_path: Path
     assert [row.table for row in found.rows] == ["1000x64 float32", "128256x4096 bfloat16 · llama-3-8b"]
     assert (found.common, [row.ids for row in found.rows]) == ("int64 uniform", ["hot", "cold"])
     small = found.rows[0]
-    cells = [matrix.cell(ratio, why) for ratio, why in zip(small.ratios, small.failed, strict=True)]
+    cells = [matrix.cell(ratio, why) for ratio, why in zip(small.ratios, small.missing, strict=True)]
     assert cells == ["1x", "2.00x", "4.00x", "failed"]
 
 
@@ -57,3 +57,11 @@ def test_the_command_prints_it_in_place_of_the_tables(
     assert main([str(tmp_path / "r"), "--matrix"]) == 0
     out = capsys.readouterr().out
     assert "2.00x" in out and "GB/s" not in out and "fastest of all: numba_cpu" in out
+
+
+def test_what_only_the_host_timed_has_no_place_in_a_row_of_kernel_times(tmp_path: Path) -> None:
+    fabricate.of_two_clocks(tmp_path / "r")
+    (found,) = matrix.matrices(outcomes.read([tmp_path / "r"]))
+    (row,) = found.rows
+    cells = map(matrix.cell, row.ratios, row.missing)
+    assert dict(zip(found.names, cells, strict=True)) == {"x": "1x", "y": "3.00x", "z": "host"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from suite.run import listing
+from suite.run.forecast import forecast
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
 
@@ -35,12 +36,22 @@ def test_cases_are_grouped_by_table_with_its_models() -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "22 cases, 22 results a pass, 3 passes; at most 5 min, up to 1.6 GB"),
-        (["--time-budget", "20m"], "at most 20 min"),
-        (["--preset", "full"], "about 4.2 h"),
+        ([], "22 cases, 22 results a pass, up to 1.6 GB"),
+        (["torch_embedding", "--gpu", "0"], "tables of up to 1.1 GB"),
         (["--out", "here"], "into here"),
         ([], "into results/<date>-<device>-<commit>"),
     ],
 )
-def test_the_last_line_says_time_memory_and_folder(argv: list[str], words: str) -> None:
+def test_the_last_line_says_cases_memory_and_folder(argv: list[str], words: str) -> None:
     assert words in said("--backend", "numpy_take", *argv)[-1]
+
+
+@pytest.mark.parametrize("argv", [["--time-budget", "20m"], ["--preset", "full"]])
+def test_how_long_it_takes_is_the_forecast_of_the_run(argv: list[str]) -> None:
+    request = parse(["--backend", "numpy_take", *argv])
+    lines, expected = (
+        said("--backend", "numpy_take", *argv),
+        list(forecast(request, tasks_of(request)).lines()),
+    )
+    assert expected[0].startswith("about ")
+    assert lines[-1 - len(expected) : -1] == expected

@@ -25,6 +25,7 @@ from suite.records.record import Record
 from suite.records.store import Run
 from suite.telemetry import host
 from suite.telemetry.reading import Reading
+from suite.worker import errors
 from suite.worker.messages import Job, failed
 from suite.worker.process import Death
 from suite.worker.supervisor import Rounds, Supervisor
@@ -235,7 +236,7 @@ def test_half_a_line_costs_its_own_record_only(finished_run: Path, tmp_path: Pat
         ({}, ("--batch", "1,3"), "planned otherwise"),
         ({}, ("--batch", "1,2", "--seed", "1"), "planned otherwise"),
         ({}, ("--batch", "1,2", "--precision", "2%"), "planned otherwise"),
-        ({"method": 3}, ("--batch", "1,2"), "begun with method 3, now 4; start a new run with --out"),
+        ({"method": 3}, ("--batch", "1,2"), "begun with method 3, now 5; start a new run with --out"),
         ({"commit": "1" * 40, "dirty": None}, ("--batch", "1,2"), "begun with commit 111111111111, now "),
         ({"packages": {"numpy": "1.0"}}, ("--batch", "1,2"), "numpy 1.0, now "),
         ({"system": {"NUMBA_OPT": "0"}}, ("--batch", "1,2"), "begun with NUMBA_OPT 0, now None"),
@@ -393,8 +394,9 @@ def test_who_ended_a_worker_is_found_out(
         names = tuple(backend.name for backend in job.backends)
         asked.append(names)
         step = ends(names)
-        how = "out_of_memory" if step == LARGE else "crashed"
-        return Death(step, how, "no") if step else [failed(job, b, "error", "") for b in job.backends]
+        large = step == LARGE
+        death = Death(step, "out_of_memory" if large else "crashed", "no", certain=large) if step else None
+        return death or [failed(job, b, "error", "") for b in job.backends]
         yield
 
     monkeypatch.setattr(Supervisor, "_ask", ask)
@@ -426,6 +428,35 @@ def test_what_ended_a_worker_in_an_earlier_case_costs_one_more_as_well(
         assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
     both, other = ("numpy_take", "torch_embedding"), ("torch_embedding",)
     assert asked == [both, other, both, other]
+
+
+def test_what_left_its_device_unusable_needs_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
+        names = tuple(backend.name for backend in job.backends)
+        asked.append(names)
+        return Death("numpy_take", "crashed", "no", certain=True) if "numpy_take" in names else []
+        yield
+
+    monkeypatch.setattr(Supervisor, "_ask", ask)
+    two = (choose("numpy_take"), choose("torch_embedding"))
+    records = Supervisor(1.0, 2**40, 1).measure(Job(Case(1000, 64), CPU, two, "m", measure.Settings()))
+    assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
+    assert asked == [("numpy_take", "torch_embedding"), ("torch_embedding",)]
+
+
+def test_what_a_worker_said_at_its_end_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
+        return Death("numpy_take", "crashed", "ended by SIGABRT", output="line one\nline two\n")
+        yield
+
+    monkeypatch.setattr(Supervisor, "_ask", ask)
+    job = Job(Case(1000, 64), CPU, (choose("numpy_take"),), "m", measure.Settings(), errors=str(tmp_path))
+    (record,) = Supervisor(1.0, 2**40, 1).measure(job)
+    assert record.reason == "ended by SIGABRT"
+    kept = errors.file_of(tmp_path, "numpy_take").read_text()
+    assert kept == f"--- cpu {job.case}\nended by SIGABRT\nline one\nline two\n"
 
 
 @pytest.mark.slow

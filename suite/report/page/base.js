@@ -10,6 +10,7 @@ const words = data.words;
 const axis = (name, i) => data.cases[name][rows.case[i]];  /* of its case: an axis, or bytes */
 const word = (name, i) => rows[name][i] === null ? "" : words[name][rows[name][i]];
 const done = i => rows.clock[i] !== null;
+const TIMINGS = ["kernel", "graph", "enqueue", "call"];
 const clockOf = i => word("clock", i);
 const payloadBytes = i => axis("payload_bytes", i);
 const rowBytes = i => axis("row_bytes", i);
@@ -51,13 +52,8 @@ const lacking = new Set();
   }
   for (const [key, any] of ran) if (!any) lacking.add(key);
 }
-/* The reference beside a GPU: one backend alone on the CPU of a run that measured a GPU. It has one line, and is
-   drawn if its device is chosen. */
-const beside = places.map((place, k) => {
-  const own = new Set(), others = places.some((other, l) => l !== k && other.run === place.run);
-  for (let i = 0; i < data.count; i++) if (placeOf[i] === k && done(i)) own.add(rows.backend[i]);
-  return others && words.device[place.device].startsWith("cpu") && own.size < 2;
-});
+/* The reference beside a GPU has one line, as its card was made with, and is drawn if its device is chosen. */
+const beside = places.map((_, k) => document.querySelector(`[data-place="${k}"][data-reference]`) !== null);
 const quiet = i => beside[placeOf[i]] && !state.chosen.device.size;
 const present = i => !lacking.has(placeOf[i] + " " + rows.backend[i]);
 

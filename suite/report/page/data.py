@@ -14,9 +14,11 @@ from suite.analysis import outcomes
 from suite.analysis.columns import columns
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
+from suite.analysis.reduce import TIMINGS
 from suite.cases.case import AXES, Case
 from suite.cases.presets import models_of
 from suite.report.looks import look
+from suite.report.page.box import box
 from suite.report.page.judged import judged
 from suite.text import cut
 
@@ -58,8 +60,6 @@ COUNTED = ("sustained_gb_per_s", "dram_gb_per_s", "joules_per_gb", "mean_power_w
 """Columns of counters' figures."""
 OF_CASES = ("payload_bytes", "ceiling_bytes", "row_bytes", "rows_bytes", "table_bytes")
 """Bytes of a case, by the one byte model."""
-CLOCKS = ("kernel", "enqueue", "call")
-HEADLINE = ("median_us", "ci_low_us", "ci_high_us")
 DIGITS = 4
 MOST_TEXT = 400
 _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
@@ -72,7 +72,7 @@ def embedded(results: Results, baseline: str | None = None) -> str:
         baseline: the backend that others are compared with, where one was asked for.
     """
     with outcomes.uncollected():
-        every = {**figures(results), "judged": judged(results, baseline)}
+        every = {**figures(results), "judged": judged(results, baseline), "box": box(results)}
     text = json.dumps(every, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.translate(_ESCAPED)
 
@@ -119,17 +119,10 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     rows["backend"] = [o.name for o in results.outcomes]
     rows["slow"] = [o.slow_note for o in results.outcomes]
     rows["compulsory_bytes"] = table["compulsory_bytes"]
-    clocks = np.array(table["clock"], object)
-    headline = [np.array(table[name]) for name in HEADLINE]
-    none = [math.nan] * len(results.outcomes)
-    for clock in CLOCKS:
-        names = (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
-        ends = [
-            np.where(clocks == clock, head, table.get(name, none))
-            for head, name in zip(headline, names, strict=True)
-        ]
-        rows[f"{clock}_us"] = _plain(ends[0].tolist())
-        rows |= _spread(clock, *ends)
+    for timing in TIMINGS:
+        ends = [np.array(table[f"{timing}{end}_us"]) for end in ("", "_low", "_high")]
+        rows[f"{timing}_us"] = _plain(ends[0].tolist())
+        rows |= _spread(timing, *ends)
     share = [np.array(table[f"fraction_of_ceiling{end}"]) for end in ("", "_low", "_high")]
     rows["share"] = _plain(share[0].tolist())
     rows |= _spread("share", *share)

@@ -102,7 +102,7 @@ const COLUMNS = {
   status: {key: "status", label: "status", value: i => word("status", i), about: "ok, or the kind of failure"},
   remark: {key: "remark", label: "remark", about: "fastest of its case or tied with it; allocates: it returns memory of its own; why it failed", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
 };
-for (const clock of ["kernel", "enqueue", "call"]) {
+for (const clock of TIMINGS) {
   COLUMNS[clock] = {
     key: clock, label: clock + " µs", number: true, rises: true, value: i => rows[clock + "_us"][i],
     show: i => rows[clock + "_us"][i] === null ? "" : digits(rows[clock + "_us"][i]) + (rows[clock + "_below"][i] === null ? "" : ` −${(rows[clock + "_below"][i] / 100).toFixed(1)} +${(rows[clock + "_above"][i] / 100).toFixed(1)}%`),
@@ -110,8 +110,8 @@ for (const clock of ["kernel", "enqueue", "call"]) {
 }
 function remark(i) {
   if (!done(i)) return word("reason", i);
-  const fastest = !ranks(i) ? "" : spots.get(i).rank === 0 ? "fastest" : against(i, judged.ranked[spots.get(i).group][0]).said !== SLOWER ? "tied with the fastest" : "";
-  return [...(word("slow", i) ? [word("slow", i)] : [fastest]), rows.held[i] === 0 ? "queue ran dry" : "",
+  const fastest = !ranks(i) || isBelow(i) ? "" : spots.get(i).rank === 0 ? "fastest" : against(i, judged.ranked[spots.get(i).group][0]).said !== SLOWER ? "tied with the fastest" : "";
+  return [...(word("slow", i) ? [word("slow", i)] : [fastest]), isBelow(i) ? judged.host_timed : "", rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }
 const intervalText = i => spanOf(i) ? "±" + percent(precisionOf(i)) : "±?";

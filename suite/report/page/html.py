@@ -14,7 +14,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
 from suite.report import sentences, tables, verdict
-from suite.report.page import data
+from suite.report.page import data, gpu
 from suite.report.page.strip import strip
 from suite.report.tables import LEGEND, Place
 from suite.stats import ASSUMED_NOISE_FLOOR
@@ -25,7 +25,7 @@ _HERE = Path(__file__).parent
 STYLE = "style.css"
 SCRIPTS = (
     *("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "verdict.js", "map.js", "matrix.js"),
-    "main.js",
+    *("box.js", "main.js"),
 )
 """In the order in which the page runs them."""
 
@@ -97,12 +97,19 @@ def _card(
         "run": plain(run),
         "device": plain(device),
         "machine": machine(device, environment),
-        "created": plain(environment.created[:10]),
+        "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
         "facts": _facts(here, environment),
         "verdict": lines[:first],
         "lines": lines[first:],
         "of_the_run": [shown(line) for line in of_the_run],
+        "gpu": gpu.part(here, environment),
+        "reference": gpu.reference(here, environment),
     }
+
+
+def _version(environment: Environment) -> str:
+    edited = {True: " and changes", False: "", None: " (changes unknown)"}[environment.dirty]
+    return f"commit {environment.commit[:8]}{edited} · method {environment.method}"
 
 
 def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str, str, str]]:
@@ -133,7 +140,7 @@ def _floor(environment: Environment) -> str:
 
 def machine(device: str, environment: Environment) -> str:
     """The hardware and the operating system in a few words."""
-    gpu, cpu, system = environment.gpu, environment.cpu, environment.system
+    facts, cpu, system = environment.gpu, environment.cpu, environment.system
     if device.startswith("cpu"):
         cores = cpu.get("physical_cores")
         words = [_fact(cpu.get("model")), f"{_fact(cores)} cores" if cores else ""]
@@ -141,14 +148,16 @@ def machine(device: str, environment: Environment) -> str:
         words += [f"{_fact(threads)} threads" if threads else ""]
         words += ["virtual machine" if cpu.get("hypervisor") is True else ""]
     else:
-        driver = gpu.get("driver_version")
-        words = [_fact(gpu.get("name")), f"driver {_fact(driver)}" if driver else ""]
+        driver = facts.get("driver_version")
+        words = [_fact(facts.get("name")), f"driver {_fact(driver)}" if driver else ""]
     return " · ".join(filter(None, [*words, _fact(system.get("distribution"))]))
 
 
 def _environment(name: str, environment: Environment) -> dict[str, object]:
     """The environment of a run as groups of names and values."""
     dirty = {True: " and changes not committed", False: "", None: " (changes unknown)"}[environment.dirty]
+    if by := environment.system.get("commit_given_by"):
+        dirty = f" (as {by} gives it; changes unknown)"
     run: dict[str, Fact] = {
         "created": environment.created,
         "arguments": " ".join(environment.argv),

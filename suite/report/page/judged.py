@@ -24,14 +24,14 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
 
     Returns:
         ``every``: whether all pairs are here. ``phrases``, ``library``, ``baselines``, ``most_open``,
-        ``most_named``, ``reason_length``, ``wide``, ``steps``: as the report has them. ``baseline``: the one
-        asked for, or null. ``t``: the quantiles of Student's t of 1, 2, … degrees of freedom. ``places``: of
-        each device of each run its noise floor, and whether it ranks. ``ranked``: of each case of a place,
-        its completed records, the fastest first. ``pairs``: of each of these, five numbers a pair, (0, 1),
-        (0, 2), …, (1, 2), …: what the second is against the first, as a place in CODES; the logarithm of how
-        many times longer it takes, in 1e-6; how far its interval reaches below and above, likewise, -1 where
-        unbounded; and by how much the logarithm differs if the first is held against the second: the middle
-        of two ratios is not that of their inverses.
+        ``most_named``, ``host_timed``, ``reason_length``, ``wide``, ``steps``: as the report has them.
+        ``baseline``: the one asked for, or null. ``t``: the quantiles of Student's t of 1, 2, … degrees of
+        freedom. ``places``: of each device of each run its noise floor, and whether it ranks. ``ranked``: of
+        each case of a place, its completed records as ``comparison.rank`` has them. ``pairs``: of each of
+        these, five numbers a pair, (0, 1), (0, 2), …, (1, 2), …: what the second is against the first, as a
+        place in CODES; the logarithm of how many times longer it takes, in 1e-6; how far its interval reaches
+        below and above, likewise, -1 where unbounded; and by how much the logarithm differs if the first is
+        held against the second: the middle of two ratios is not that of their inverses.
     """
     numbers = {id(outcome): number for number, outcome in enumerate(results.outcomes)}
     every = len(results.outcomes) <= MOST_RECORDS
@@ -70,6 +70,7 @@ def _rules(results: Results, baseline: str | None) -> dict[str, object]:
         "baselines": verdict.BASELINES,
         "most_open": verdict.MOST_OPEN,
         "most_named": verdict.MOST_NAMED,
+        "host_timed": tables.HOST_TIMED,
         "reason_length": tables.REASON_LENGTH,
         "wide": tables.WIDE,
         "steps": matrix.STEPS,

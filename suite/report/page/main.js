@@ -5,14 +5,13 @@
 const loud = [...Array(data.count).keys()].filter(i => !beside[placeOf[i]]);
 const varies = (name, items = loud) => items.some(i => rows[name][i] !== rows[name][items[0]]);
 const clocksRun = new Set(loud.filter(done).map(clockOf));
-const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", "enqueue", "call", "extra", "energy", "remark")
-  .filter(one => one.key !== "enqueue" || rows.enqueue_us.some(value => value !== null))
-  .filter(one => one.key !== "call" || rows.kernel_us.some(value => value !== null))
+const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", ...TIMINGS, "extra", "energy", "remark")
+  .filter(one => !TIMINGS.includes(one.key) || loud.some(i => timeOf(i, one.key) !== null && clockOf(i) !== one.key))
   .filter(one => one.key !== "index" || new Set(data.cases.index_dtype).size > 1)
   .filter(one => one.key !== "clock" || clocksRun.size > 1)
   .filter(one => one.key !== "status" || varies("status"))
   .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null))
-  .map(one => ["enqueue", "call"].includes(one.key) ? {...one, show: i => digits(rows[one.key + "_us"][i])} : one)
+  .map(one => TIMINGS.includes(one.key) ? {...one, show: i => digits(rows[one.key + "_us"][i])} : one)
   .map(one => one.key === "time" && clocksRun.size === 1 && known("kernel_us") ? {...one, label: `${[...clocksRun][0]} µs`} : one);
 
 /* Of each case the fastest first, what failed after it; then the backends that are not there. */
@@ -49,7 +48,7 @@ const LARGE = 20000;
 let turn = 0;
 /* A large run is drawn part by part, so that the page answers in between. */
 function drawAll() {
-  const mine = ++turn, left = [drawVerdicts, drawRecords, drawMap, drawMatrix, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
+  const mine = ++turn, left = [drawBox, drawVerdicts, drawRecords, drawMap, drawMatrix, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
   const next = () => {
     if (mine !== turn) return;
     left.shift()();
@@ -66,7 +65,7 @@ function drawAll() {
 /* The data as files; no cell can be read as a formula. */
 const TEXTS = ["run", "backend", "whose", "environment", "status", "reason", "device", "clock"];
 const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "whose", "share", "slow", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
-const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
+const SPANS = [...TIMINGS.map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
 const whole = i => ({
   ...Object.fromEntries(TEXTS.map(name => [name, rows[name][i] === null ? null : word(name, i)])),
   backend: words.alone[rows.backend[i]],

@@ -125,10 +125,9 @@ function byBatch(here) {
 function forAll(here) {
   const some = here.filter(({best, alone}) => best.length && !alone), worst = new Map();
   for (const {items, best} of some) {
-    const ok = items.filter(done), clock = clockOfAll(ok);
-    for (const i of ok) {
+    for (const i of ofOneClock(ranked(items.filter(done)))) {
       const {most, cases} = worst.get(rows.backend[i]) || {most: 1, cases: 0};
-      worst.set(rows.backend[i], {most: Math.max(most, timeOf(i, clock) / timeOf(best[0], clock)), cases: cases + 1});
+      worst.set(rows.backend[i], {most: Math.max(most, timeOf(i) / timeOf(best[0])), cases: cases + 1});
     }
   }
   const complete = [...worst].filter(([, {cases}]) => cases === some.length).sort((a, b) => a[1].most - b[1].most || byLook(a[0], b[0]));

@@ -7,8 +7,8 @@ const matrixOwn = {sort: "", lines: MATRIX_LINES};
 
 /* How many times as long as the fastest of its row a record took. */
 function ratioTo(i, first) {
-  const pair = i === first ? {log: 0} : against(i, first), clock = clockOfAll([i, first]);
-  return pair ? Math.exp(pair.log / 1e6) : timeOf(i, clock) / timeOf(first, clock);
+  const pair = i === first ? {log: 0} : against(i, first);
+  return pair ? Math.exp(pair.log / 1e6) : timeOf(i) / timeOf(first);
 }
 const heatOf = ratio => judged.steps.filter(step => ratio > step).length;  /* 0 for the fastest and what is as good */
 const spanOfHeat = k => k === 0 ? `up to ${judged.steps[0]}x` : k === judged.steps.length ? `over ${judged.steps[k - 1]}x` : `to ${judged.steps[k]}x`;
@@ -29,7 +29,7 @@ function linesOfMatrix(items) {
   const by = (a, b) => axis("table_bytes", a[0]) - axis("table_bytes", b[0]) || axis("table", a[0]) - axis("table", b[0])
     || axis("batch", a[0]) - axis("batch", b[0]) || (idsName(a[0]) < idsName(b[0]) ? -1 : 1);
   return [...grouped(items, i => rows.case[i]).values()].sort(by).map(some => {
-    const order = ranked(some.filter(done)), of = new Map(some.map(i => [rows.backend[i], i]));
+    const order = ofOneClock(ranked(some.filter(done))), of = new Map(some.map(i => [rows.backend[i], i]));
     return {i: some[0], of, ratios: new Map(order.map(i => [rows.backend[i], ratioTo(i, order[0])]))};
   });
 }
@@ -37,6 +37,7 @@ function matrixCell(line, backend) {
   const i = line.of.get(backend);
   if (i === undefined) return el("td", {class: "soft"}, "–");
   if (!done(i)) return el("td", {class: "bad", title: textOf(i), onclick: () => openCase(i)}, "×");
+  if (!line.ratios.has(backend)) return el("td", {class: "number soft", title: `${judged.host_timed}\n${textOf(i)}`, onclick: () => openCase(i)}, digits(timeOf(i)));
   const ratio = line.ratios.get(backend), heat = heatOf(ratio);
   return el("td", {class: `number heat heat${heat}`, title: `${digits(ratio)}x as long as the fastest\n${textOf(i)}`, onclick: () => openCase(i)},
     ratio === 1 ? el("b", {}, digits(timeOf(i))) : digits(timeOf(i)));

@@ -23,28 +23,23 @@ function against(i, other) {
   return backwards ? {said: {0: 3, 3: 0}[said] ?? said, log: -log - back, low: -high, high: -low} : {said, log, low, high};
 }
 
-/* The clock that records can be compared by: their own if it is the same one, else the call. */
-function clockOfAll(items) {
-  const clocks = new Set(items.map(clockOf));
-  return clocks.size === 1 ? [...clocks][0] : "call";
-}
-/* Completed records of one case, the fastest first: as ranked with all of the case, or by the one clock they share. */
-function ranked(items) {
-  const clock = clockOfAll(items), all = items.length ? judged.ranked[spots.get(items[0]).group] : [];
-  if (clockOfAll(all) === clock) return [...items].sort((a, b) => spots.get(a).rank - spots.get(b).rank);
-  return [...items].sort((a, b) => timeOf(a, clock) - timeOf(b, clock));
-}
+/* Completed records of one case in the report's order: by kernel time, then what only the host timed. */
+const ranked = items => [...items].sort((a, b) => spots.get(a).rank - spots.get(b).rank);
+/* Of these the ones that are ranked: times of two clocks are never ranked together. */
+const ofOneClock = order => order.filter(i => clockOf(i) === clockOf(order[0]));
+/* Whether others of its case have kernel times, and it has not. */
+const isBelow = i => clockOf(i) !== clockOf(judged.ranked[spots.get(i).group][0]);
 /* One case among the records shown: the fastest and those tied with it, whether it is open which is fastest, and by
    how much the next one is slower. In part: nothing is judged, as a run only checks or the page holds too few pairs. */
 function contest(items) {
-  const order = ranked(items.filter(done)), [first, ...others] = order, alone = items.length === 1;
+  const order = ofOneClock(ranked(items.filter(done))), [first, ...others] = order, alone = items.length === 1;
   if (!order.length) return {items, best: [], next: null, alone, part: false, open: false};
   const said = new Map(others.map(i => [i, against(i, first)]));
   const part = !ranks(first) || others.some(i => !said.get(i));
   const tied = part ? [] : others.filter(i => said.get(i).said !== SLOWER);
   const open = part || (others.length ? tied.some(i => said.get(i).said !== SAME) : !decides(first));
-  const next = others.find(i => !tied.includes(i)), clock = clockOfAll(order);
-  return {items, best: [first, ...tied], alone, part, open, next: next === undefined ? null : timeOf(next, clock) / timeOf(first, clock)};
+  const next = others.find(i => !tied.includes(i));
+  return {items, best: [first, ...tied], alone, part, open, next: next === undefined ? null : timeOf(next) / timeOf(first)};
 }
 const contestsOf = items => [...grouped(items, i => placeOf[i] + " " + rows.case[i]).values()].map(contest);
 
@@ -64,23 +59,24 @@ function standingsOf(items, base) {
   const bases = new Map((by.get(base) || []).map(i => [rows.case[i], i]));
   for (const [backend, some] of by) {
     const own = new Map(some.map(i => [rows.case[i], i]));
-    const each = backend === base ? [] : [...bases].filter(([of]) => own.has(of)).map(([of, i]) => against(own.get(of), i));
-    const n = each.length;
+    const both = backend === base ? [] : [...bases].filter(([of]) => own.has(of));
+    const each = both.map(([of, i]) => against(own.get(of), i)), by_call = both.some(([of, i]) => clockOf(own.get(of)) !== clockOf(i)), n = each.length;
     if (!n) continue;
     const logs = each.map(({log}) => log), mean = logs.reduce((a, b) => a + b) / n;
     const spread = Math.sqrt(logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (n - 1) / n);
     const half = n > 1 ? judged.t[n - 2] * spread : 0, {low, high} = n > 1 ? {low: mean - half, high: mean + half} : each[0];
-    found.push({backend, cases: n, logs, value: mean, low, high, least: Math.min(...logs), most: Math.max(...logs)});
+    found.push({backend, by_call, cases: n, logs, value: mean, low, high, least: Math.min(...logs), most: Math.max(...logs)});
   }
   return found.sort((a, b) => a.value - b.value || (words.backend[a.backend] < words.backend[b.backend] ? -1 : 1));
 }
 const factor = log => digits(Math.exp(log / 1e6));
-function inWords({backend, cases, logs, value, low, high, least, most}, base, floor) {
-  if (cases === 2) return say("takes in two", {name: words.backend[backend], first: factor(logs[0]), second: factor(logs[1]), base: words.backend[base]});
+function inWords({backend, by_call, cases, logs, value, low, high, least, most}, base, floor) {
+  const clock = by_call ? judged.phrases["by call"] : "";
+  if (cases === 2) return say("takes in two", {name: words.backend[backend], first: factor(logs[0]), second: factor(logs[1]), base: words.backend[base], clock});
   const bound = 1e6 * Math.log(1 + floor), clear = low > bound || high < -bound;
   const span = isFinite(low) && isFinite(high) ? say("span", {low: factor(low), high: factor(high)}) : say("no span");
   const within = say(cases > 1 ? "over many" : "over one", {span, cases: many(cases, "case"), least: factor(least), most: factor(most)});
-  return say(clear ? "takes" : "no clear difference", {name: words.backend[backend], ratio: factor(value), base: words.backend[base], within});
+  return say(clear ? "takes" : "no clear difference", {name: words.backend[backend], ratio: factor(value), base: words.backend[base], clock, within});
 }
 
 /* What the records of one environment are compared with; undefined where none decides. */

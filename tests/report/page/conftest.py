@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gpu_run(root / "gpu")
     evil_run(root / "evil <b class=evil>")
     counted_run(root / "counted")
+    fabricate.of_two_clocks(root / "clocks", CASES)
     tied_run(root / "tied")
     divided_run(root / "divided")
     slow_run(root / "slow")
@@ -40,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two": ["host", "gpu"],
         "evil": ["evil *"],
         "counted": ["counted"],
+        "clocks": ["clocks"],
         "tied": ["tied"],
         "divided": ["divided"],
         "slow": ["slow"],

@@ -27,6 +27,8 @@ CHOICES: dict[str, Callable[[Outcome], bool]] = {
     "distribution=zipf": lambda o: o.case.distribution == "zipf",
     "dtype=float32&distribution=zipf": lambda o: (o.case.dtype, o.case.distribution) == ("float32", "zipf"),
     "environment=head": lambda o: o.environment == "head",
+    "backend=y&backend=z": lambda o: o.name in ("y", "z"),
+    "backend=z": lambda o: o.name == "z",
     "status=crashed": lambda o: o.status == "crashed",
     "backend=numba_cpu": lambda o: o.name == "numba_cpu",
     "whose=library": lambda o: o.backend not in ("numba_cpu", "cupy_rawkernel", "triton_gather"),
@@ -43,7 +45,7 @@ def said_by_the_page(browser: Any) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("name", ["host", "two", "divided", "tied", "slow", "environments"])
+@pytest.mark.parametrize("name", ["host", "two", "clocks", "divided", "tied", "slow", "environments"])
 def test_the_page_says_of_a_choice_what_the_report_says(
     at: Any, folder: Path, name: str, choice: str
 ) -> None:
@@ -118,3 +120,23 @@ def test_pairs_are_judged_once_and_a_tie_is_one(tmp_path: Path) -> None:
     assert found["ranked"] == [[0, 1, 2]]
     codes = [judged.CODES[code] for code in found["pairs"][0][::5]]
     assert codes == ["SAME", "SLOWER", "SLOWER"]
+
+
+def test_what_only_the_host_timed_stands_below_kernel_times(tmp_path: Path) -> None:
+    fabricate.of_two_clocks(tmp_path / "r")
+    for clock, order in (("kernel", "xyz"), ("call", "zyx")):
+        results = outcomes.read([tmp_path / "r"], clock=clock)
+        (ranked,) = judged.judged(results)["ranked"]  # type: ignore[misc]
+        assert "".join(results.outcomes[place].name for place in ranked) == order
+
+
+def test_what_only_the_host_timed_is_neither_won_nor_a_reason_that_nothing_is(at: Any) -> None:
+    browser = at("clocks")
+    cells = "[...document.querySelectorAll('#figure-map tbody td:not(.soft)')]"
+    assert len(browser.run(f"{cells}.map(td => td.className)")) >= len(CASES)
+    assert all(of.startswith("won ") for of in browser.run(f"{cells}.map(td => td.className)"))
+    column = "[...document.querySelectorAll('#grid-records tbody tr')].map(tr => tr.textContent)"
+    below = [line for line in browser.run(column) if "timed by the host: not ranked" in line]
+    assert below and all("fastest" not in line for line in below)
+    soft = "[...document.querySelectorAll('#figure-matrix td.number.soft')].map(td => td.title)"
+    assert browser.run(soft) and all(title.startswith("timed by the host") for title in browser.run(soft))
