@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite.cases.case import CACHES, DTYPE_BYTES, Sweep
+from suite.cases.case import CACHES, DTYPE_BYTES, Case, Sweep
 
 PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": (
@@ -95,3 +95,8 @@ def model_sweep(name: str) -> Sweep:
     """The sweep of one published table at decode and prefill batches."""
     vocab, dim, dtype = MODELS[name]
     return Sweep((vocab,), (dim,), (dtype,), (1, 16, 17, 512, 8192))
+
+
+def models_of(case: Case) -> tuple[str, ...]:
+    """The models whose published table a case's is."""
+    return tuple(name for name, table in MODELS.items() if table == (case.vocab, case.dim, case.dtype))

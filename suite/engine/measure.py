@@ -15,6 +15,7 @@ from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import check, turns
 from suite.engine.arrays import Array, Arrays, Host
+from suite.engine.clocks.cuda import Flushes
 from suite.engine.contender import Contender, Shared, best_copy
 from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
@@ -106,13 +107,14 @@ def measure(
     distinct = len(np.unique(ids.draw(case, 0, settings.seed, setup.file_ids)))
     rotation = rotation_of(case, distinct, settings.cache_bytes)
     operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
-    flush = flush_of(setup.arrays, settings.cache_bytes) if rotation.flush else None
+    flushes = _flushes(setup, rotation)
 
-    turn_s = _turn_s(settings, len(choices) + 1)
-    backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
-    seen = _prepare_and_check(backends, observer, settings.seed, notice)
+    backends = [Contender(choice, "backend", operands, flushes) for choice in choices]
+    _prepare_and_check(backends, observer, settings.seed, notice)
+    turn_s = _turn_s(settings, sum(backend.running for backend in backends) + 1)
+    seen = _warm_up(backends, turn_s, notice)
     notice(None, "choose the plain copy")
-    contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
+    contenders = [*backends, best_copy(operands, flushes, turn_s, settings.copy)]
 
     _time_in_turns(contenders, settings, rng, notice, gate)
     _check_again(backends, operands, settings.seed, notice)
@@ -127,6 +129,14 @@ def measure(
 def _turn_s(settings: Settings, contenders: int) -> float:
     """In little time, shorter turns rather than too few rounds: without rounds there is no interval."""
     return min(turns.TURN_S, settings.limit_s / contenders / (2 * MIN_ROUNDS))
+
+
+def _flushes(setup: Setup, rotation: Rotation) -> Flushes:
+    """What empties the caches: before samples where it must, on a GPU also before what is called again."""
+    if not rotation.flush and not (setup.arrays.device.is_gpu and setup.case.cache == "cold"):
+        return Flushes()
+    flush = flush_of(setup.arrays, setup.settings.cache_bytes)
+    return Flushes(flush if rotation.flush else None, flush)
 
 
 def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
@@ -155,19 +165,21 @@ def _watch(observer: Observer) -> Callable[[], dict[str, Fact]]:
     return lambda: {**clocks(), **quota()}
 
 
-def _prepare_and_check(
-    backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice
-) -> dict[str, Fact]:
-    """Make all ready to be timed; returns how many threads the libraries then say they use."""
+def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice) -> None:
     for backend in backends:
         notice(backend.name, "prepare")
         backend.prepare(observer)
         if backend.running:
             notice(backend.name, "check")
             backend.check(0, seed)
+
+
+def _warm_up(backends: Sequence[Contender], turn_s: float, notice: Notice) -> dict[str, Fact]:
+    """Make all ready to be timed; returns how many threads the libraries then say they use."""
+    for backend in backends:
         if backend.running:
             notice(backend.name, "warm up")
-            backend.warm_up()
+            backend.warm_up(turn_s)
     notice(None, "count the threads")
     return threads.seen()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from suite.cases import ids
 from suite.cases.case import Case
-from suite.engine import arrays, operands
+from suite.engine import arrays, operands, rotation
 from suite.machine import environment
 from suite.machine.cuda_device import cuda_device
 from suite.records.device import Device
@@ -26,14 +26,17 @@ class OpenDevice:
 
     Attributes:
         before: memory in use before: on a GPU that of others.
-        context: what opening it took: on a GPU the context, with every kernel loaded.
+        context: what opening it took: on a GPU the context.
+
+    Args:
+        protected: whether the processor faults on a write to a table on the host.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, protected: bool = True) -> None:
         self.device = device
         self.observer: Observer = observer_of(cuda_device(device), NVML_LIMIT_S)
         self.before = self.observer.held_bytes()
-        self.arrays = arrays.arrays_on(device)
+        self.arrays = arrays.arrays_on(device, protected)
         operands.build_table(self.arrays, 1, 1, "int8")
         self.arrays.synchronize()
         self.arrays.trim()
@@ -56,16 +59,21 @@ class Table:
 
 
 class Tables:
-    """Keeps one table, of one case, on one device."""
+    """Keeps one table, of one case, on one device.
 
-    def __init__(self) -> None:
+    Args:
+        protected: whether the processor faults on a write to a table on the host.
+    """
+
+    def __init__(self, protected: bool = True) -> None:
+        self.protected = protected
         self.devices: dict[Device, OpenDevice] = {}
         self.kept: Table | None = None
 
     def opened(self, device: Device) -> OpenDevice:
         """The device, opened on first use."""
         if device not in self.devices:
-            self.devices[device] = OpenDevice(device)
+            self.devices[device] = OpenDevice(device, self.protected)
         return self.devices[device]
 
     def of(self, case: Case, device: Device) -> Table:
@@ -83,16 +91,17 @@ class Tables:
 
     def shortage(self, case: Case, device: Device, cache_bytes: int) -> str | None:
         """Why a case does not fit the memory that is free, or None."""
-        self.opened(device)  # what that takes is not free any more
+        opened = self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need = needed_bytes(case, cache_bytes, self.kept is None)
+        need = needed_bytes(case, device, cache_bytes, self.kept is None)
         drawing = ids.drawing_bytes(case)
         there = environment.available_bytes() - _SETUP_BYTES
         if not device.is_gpu:
             return _short(need + drawing, there, "cpu")
         import torch
 
+        opened.arrays.trim()  # what earlier cases left put by is free
         free = torch.cuda.mem_get_info(str(device))[0]
         return _short(need, free, str(device)) or _short(drawing, there, "the host")
 
@@ -103,9 +112,12 @@ class Tables:
             opened.arrays.trim()
 
 
-def needed_bytes(case: Case, cache_bytes: int, table: bool = True) -> int:
+def needed_bytes(case: Case, device: Device, cache_bytes: int, table: bool = True) -> int:
     """Memory that a case takes on its device, with its table or beside it."""
-    need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+    if device.is_gpu:
+        need = rotation.needed_bytes(case, cache_bytes)
+    else:
+        need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
     return need + (case.table_bytes + _ROW_NUMBER_BYTES * case.vocab if table else 0)
 
 

@@ -9,14 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from suite.cases import ids
 from suite.engine import binding, check
-from suite.engine.measure import Setup, measure
-from suite.machine import threads
+from suite.engine.contender import DeviceLost
 from suite.records.record import Record, to_json
-from suite.worker.devices import Tables
 from suite.worker.messages import (
     ANSWER,
+    EXIT_LOST,
     EXIT_PIPE,
     EXIT_TAMPERED,
     GO,
@@ -24,22 +22,20 @@ from suite.worker.messages import (
     Job,
     StatusPage,
     Step,
-    failed,
 )
+from suite.worker.performer import Performer
 from suite.worker.process import belong_to
 
 
 class Worker:
-    """Answers jobs; keeps the table of the last one, and the user's ids."""
+    """Answers jobs, and says before each step whose it is."""
 
     def __init__(self, status: StatusPage, results: int, gate: int) -> None:
         self.status = status
         self.results = results
         self.gate = gate
         self.pipe = _identity(results)
-        self.tables = Tables()
-        self.asked = threads.asked()
-        self.ids: dict[str, ids.Ids] = {}
+        self.performer = Performer()
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
         self.folder = Path.cwd()
@@ -54,6 +50,9 @@ class Worker:
         except check.Tampered as error:
             self.notice(None, str(error))
             os._exit(EXIT_TAMPERED)
+        except DeviceLost as error:
+            self.notice(self.step.backend, str(error))
+            os._exit(EXIT_LOST)
         text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
         self.notice(None, ANSWER)
         # A message may hold half a character: JSON has an escape for it, UTF-8 has none.
@@ -61,42 +60,11 @@ class Worker:
             pipe.write(text.encode("utf-8", "backslashreplace"))
 
     def perform(self, job: Job) -> list[Record]:
-        """The records of a job; out_of_memory for all of it where its table does not fit."""
-        self.notice(None, "read the ids")
-        try:
-            file_ids = self._ids_of(job)
-        except ValueError as error:
-            return [failed(job, backend, "error", str(error)) for backend in job.backends]
-        self.notice(None, f"build the table {job.case.table}")
+        """The records of a job."""
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
-        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
-        if short:
-            return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
-        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
-        setup = Setup(
-            case=job.case,
-            arrays=opened.arrays,
-            table=table.rows,
-            table_memory=table.memory,
-            observer=opened.observer,
-            settings=job.settings,
-            telemetry={**opened.facts(), **self.asked},
-            file_ids=file_ids,
-        )
-        if not job.gated:
-            return measure(setup, job.backends, job.measurement, self.notice)
-        return measure(setup, job.backends, job.measurement, self.notice, gate=self.turn)
-
-    def _ids_of(self, job: Job) -> ids.Ids | None:
-        """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
-        if job.ids_file is None:
-            if job.case.distribution.startswith("text"):
-                ids.check_text()
-            return None
-        if job.ids_file not in self.ids:
-            self.ids = {job.ids_file: ids.of_file(job.case, job.ids_file)}
-        return self.ids[job.ids_file]
+        gate = {"gate": self.turn} if job.gated else {}
+        return self.performer.perform(job, self.notice, **gate)
 
     def turn(self) -> bool:
         """Wait until the next round may begin; whether there is to be one."""

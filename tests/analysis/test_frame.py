@@ -97,6 +97,19 @@ def test_kernel_time_is_the_headline_where_the_record_says_so(tmp_path: Path) ->
     assert row.held and row.clock == "kernel"
 
 
+def test_a_rank_is_among_results_of_one_clock(tmp_path: Path) -> None:
+    fabricate.of_two_clocks(tmp_path / "r")
+    table = suite.load(tmp_path / "r").set_index("backend")
+    assert table["rank"].fillna(0).to_dict() == {"x": 1, "y": 2, "z": 0}
+    assert table.loc["x", "kernel_us"] == table.loc["x", "median_us"] and math.isnan(
+        table.loc["z", "kernel_us"]
+    )
+    tied = fabricate.run(tmp_path / "t", [fabricate.CASE], speed={"a": 1.0, "b": 1.001, "c": 2.0})
+    assert sorted(suite.load(tied.path)["rank"]) == [1, 1, 3]
+    checks = replace(fabricate.ENVIRONMENT, settings={"preset": "smoke", "passes": 1})
+    assert suite.load(fabricate.run(tmp_path / "u", environment=checks).path)["rank"].isna().all()
+
+
 def test_a_host_clock_is_held_against_the_ceiling_by_the_host_clock(tmp_path: Path) -> None:
     made = fabricate.measurement(fabricate.CASE, speed={"b": 1.0}, device="cuda:0", clock="kernel")
     call = replace(made[1], clock="call", samples=replace(made[1].samples, kernel_s=None, held=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from backends import choose
 from suite import stats
+from suite.cases import presets
 from suite.cases.case import Case
 from suite.engine import measure, operands, rotation
 from suite.engine.arrays import HostArrays
@@ -104,3 +106,14 @@ def test_a_flush_goes_through_twice_the_cache() -> None:
     flush()
     assert made[0].nbytes == rotation.MARGIN * 10**6
     assert (made[0] == 2).all(), "every byte is read and written"
+
+
+@pytest.mark.parametrize("cache_bytes", [2**20, 50 * 2**20])
+def test_what_a_case_needs_of_a_gpu_is_counted(cache_bytes: int) -> None:
+    """Outputs, the copy's sources and what one backend keeps in a turn, of every slot, and the flush."""
+    for case in itertools.chain(*presets.PRESETS["full"]):
+        for distinct in {1, -(-case.batch // 2), min(case.batch, case.vocab)}:
+            slots = rotation.rotation_of(case, distinct, cache_bytes).slots
+            around = 2 * operands.GUARD_BYTES + 2 * operands._ALIGN
+            held = slots * (3 * case.rows_bytes + case.ids_bytes + around) + rotation.MARGIN * cache_bytes
+            assert rotation.needed_bytes(case, cache_bytes) >= held + case.rows_bytes, case

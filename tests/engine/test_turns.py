@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backends import choose
+from suite.cases.case import Case
+from suite.engine import measure, operands
+from suite.engine.arrays import HostArrays
+from suite.engine.contender import Contender
 from suite.engine.measure import Settings, _turn_s
 from suite.engine.turns import TURN_S, lookups_per_sample, sizes
+from suite.telemetry import host
+from suite.telemetry.reading import Reading
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (63, 1), (128, 2), (329, 5)])
 def test_a_pass_over_flushed_slots_has_samples_enough(slots: int, most: int) -> None:
-    assert lookups_per_sample(1e-9, TURN_S, slots, hot=False, flushed=True, max_queued=0) == most
+    assert lookups_per_sample((1e-9, 1e-9), TURN_S, slots, hot=False, flushed=True, max_queued=0) == most
 
 
 @pytest.mark.parametrize("repeat", [2, 3, 7])
@@ -26,3 +33,21 @@ def test_a_flushed_turn_has_whole_samples_only(repeat: int, slots: int) -> None:
 def test_in_little_time_turns_are_shorter_rather_than_rounds_too_few() -> None:
     assert _turn_s(Settings(limit_s=0.6), 5) == pytest.approx(0.6 / 5 / 12)
     assert _turn_s(Settings(limit_s=100.0), 5) == TURN_S
+
+
+def test_turns_are_not_shortened_for_what_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    sized: list[float] = []
+    warm_up = Contender.warm_up
+
+    def noted(self: Contender, turn_s: float) -> None:
+        sized.append(turn_s)
+        warm_up(self, turn_s)
+
+    monkeypatch.setattr(Contender, "warm_up", noted)
+    case, arrays = Case(1000, 64, batch=17), HostArrays()
+    table = operands.build_table(arrays, *case.table)
+    settings = Settings(limit_s=0.24, cache_bytes=2**20, copy="copy_numpy")
+    setup = measure.Setup(case, arrays, table, Reading(0), host.HostObserver(), settings)
+    which = ("numpy_take", "cupy_take", "numba_cuda", "triton_gather")  # three do not run on the CPU
+    measure.measure(setup, [choose(name) for name in which], "m", lambda *_: None)
+    assert sized == [pytest.approx(0.24 / 2 / 12)] * 2
