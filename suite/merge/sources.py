@@ -10,8 +10,8 @@ from suite.cases.shard import Shard
 from suite.command import BadRequest
 from suite.records.record import Environment
 from suite.records.store import Run, StoreError
+from suite.run.environments import changed
 from suite.run.options import without_option
-from suite.run.resume import changed
 
 Machine = tuple[str, str]
 """Digest of a host, and the UUID of its GPU; empty without one."""
