@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.cases.shard import in_words
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
 from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
 from suite.run.schedule import LIMITS_S, Task, tasks_of
-from suite.run.shard import in_words
 from suite.text import plain
 
 if TYPE_CHECKING:
