@@ -29,7 +29,8 @@ class Bar:
 
     Attributes:
         time: of one lookup in seconds, by its clock. ratio: how many times longer than the fastest.
-        whose: whose code it is, in words. best: whether it is the fastest, or tied with it.
+            Of what only the host timed where others have kernel times, than the fastest of these.
+        whose: whose code it is, in words. best: whether it is the fastest, or tied with it; never of these.
     """
 
     backend: str
@@ -174,11 +175,13 @@ def _measured(place: Place, case: Case, known: Mapping[str, Outcome]) -> Answer:
     floor = comparison.noise_floor(place.where)
     newest = max((one.run for one in known.values()), key=place.runs.index)
     bars: list[Bar] = []
-    for here in _by_clock([one for one in known.values() if one.run == newest]):
+    first, *below = _by_clock([one for one in known.values() if one.run == newest])
+    for here in (first, *below):
         ranked, best = comparison.rank(here, floor)
         for one in ranked:
             ratio = EQUAL if one is ranked[0] else comparison.slowdown(one, ranked[0])
-            bars.append(_bar(place, one, comparison.median(one), ratio, one.key in best))
+            is_best = one.key in best and here is first
+            bars.append(_bar(place, one, comparison.median(one), ratio, is_best))
     missing = place.failures.get(case, {})
     return Answer(case, place.device, (newest,), place.where, "measured", tuple(bars), missing)
 
@@ -202,12 +205,13 @@ def _predicted(
     forecast = Forecast(place, case)
     expected = {name: forecast.time(name, cases) for name, cases in able.items()}
     floor, bars = comparison.noise_floor(place.where), list[Bar]()
-    for here in _by_clock(next(iter(place.outcomes[name].values())) for name in able):
+    ranked, *below = _by_clock(next(iter(place.outcomes[name].values())) for name in able)
+    for here in (ranked, *below):
         here.sort(key=lambda one: expected[one.name].value)
         first = here[0].name
         for one in here:
             ratio = EQUAL if one.name == first else forecast.ratio(one.name, first, able)
-            tied = stats.verdict(ratio, floor) != "SLOWER"
+            tied = here is ranked and stats.verdict(ratio, floor) != "SLOWER"
             bars.append(_bar(place, one, expected[one.name], ratio, tied))
     widest = max(able.values(), key=len)
     return Answer(

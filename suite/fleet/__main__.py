@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
+from suite.cases.shard import MOST
 from suite.command import DONE, BadRequest, Parser, execute, path_of, refuse, whole_of
 from suite.fleet import github, kubernetes, slurm, ssh
 from suite.fleet.work import Work, request_of
-from suite.run.shard import MOST
 
 Given = argparse.Namespace
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from suite.cases.shard import split
 from suite.command import BadRequest
 from suite.run.options import Request, parse
 from suite.run.schedule import tasks_of
-from suite.run.shard import split
 
 OWN = ("--out", "--resume", "--shard", "--dry-run", "--list", "--no-wait", "--insist", "--anyway")
 """Options of a run that each shard has for itself, or that measure nothing."""

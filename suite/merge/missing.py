@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from suite.cases.shard import Shard
 from suite.command import BadRequest
 from suite.merge.pool import Contender, Pool
 from suite.merge.sources import Source, options_of
@@ -13,7 +14,6 @@ from suite.records.record import Environment
 from suite.run.inputs import with_ids
 from suite.run.options import parse
 from suite.run.schedule import Task, digest, tasks_of
-from suite.run.shard import Shard
 from suite.units import count
 from suite.worker.budget import MOST_PASSES
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.analysis.folders import Given, expand
+from suite.cases.shard import Shard
 from suite.command import BadRequest
 from suite.records.record import Environment
 from suite.records.store import Run, StoreError
 from suite.run.environments import changed
 from suite.run.options import without_option
-from suite.run.shard import Shard
 
 Machine = tuple[str, str]
 """Digest of a host, and the UUID of its GPU; empty without one."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from backends import Choice, describe, missing_packages
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
+from suite.cases.shard import START_S, predicted_s
 from suite.records.device import Device
 from suite.run.options import Request
 from suite.run.schedule import LIMITS_S, MOST_S, Task, least_rounds, tasks_of
-from suite.run.shard import START_S, predicted_s
 from suite.worker.budget import Budget, Cost
 
 REFERENCE_WEIGHT = 1 / 8

@@ -13,10 +13,10 @@ from backends import DTYPES, Choice, Description, choose, describe, names
 from backends import missing_packages as missing_here
 from suite.cases.case import host_bytes, plan
 from suite.cases.presets import MODELS, PRESETS, models_of
+from suite.cases.shard import in_words
 from suite.run.environments import Facts, facts_of, missing_packages
 from suite.run.forecast import forecast
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
-from suite.run.shard import in_words
 from suite.text import folded
 from suite.units import count, duration, gigabytes, size_of
 

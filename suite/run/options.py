@@ -25,10 +25,10 @@ from suite.cases.case import (
     plan,
 )
 from suite.cases.presets import MODELS, PRESETS, model_sweep
+from suite.cases.shard import Shard
 from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
-from suite.run.shard import Shard
 from suite.text import folded, plain
 from suite.worker.budget import MOST_PASSES
 

@@ -18,7 +18,7 @@ ALLOWED = {
     "stats": "",
     "units": "stats text",
     "command": "stats text",
-    "cases": "",
+    "cases": "command units stats text",
     "records": "cases stats text",
     "machine": "records text",
     "telemetry": "records machine backends",
@@ -35,7 +35,7 @@ ALLOWED = {
     "claims": f"worker engine report analysis command backends {BELOW_ENGINE}",
     "__main__": "command",
     "merge": f"run worker report analysis machine command {BELOW_REPORT}",
-    "fleet": "run command",
+    "fleet": "run cases command",
 }
 """What each room may import; the two halves, engine's and report's, meet in records and below only."""
 

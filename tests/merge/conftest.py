@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from suite.cases.shard import Shard
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.run.options import parse
 from suite.run.schedule import Task, digest, tasks_of
-from suite.run.shard import Shard
 from tests.support import fabricate
 
 PLAN = ("--vocab", "50,60,70,80", "--dim", "8", "--batch", "1,2", "--threads", "2", "--passes", "2")

@@ -163,7 +163,7 @@ def test_a_failure_is_a_result(tmp_path: Path, shard: Made) -> None:
             "planned otherwise (other cases or backends); measure all with the same options",
         ),
         ({"plan": "f" * 16, "settings": {"threads": 4}}, "planned otherwise (threads 2, 4)"),
-        ({"method": 3}, "measured by method 4 and 3"),
+        ({"method": 3}, " and 3; measure both with one version"),
         ({"commit": "2" * 40}, "of one machine, but commit 111111111111, now 222222222222; measure all"),
         ({"packages": {"numpy": "2.3.0"}}, "of one machine, but numpy 2.4.0, now 2.3.0"),
         ({"environments": {"a": {"numpy": "1"}}}, "of one machine, but a numpy None, now 1"),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from suite.cases.shard import START_S, predicted_s, split
 from suite.records.store import Run
 from suite.run.__main__ import main
 from suite.run.forecast import budget_of
 from suite.run.options import PASSES, Request, parse
 from suite.run.schedule import MOST_S, Task, tasks_of
-from suite.run.shard import START_S, predicted_s, split
 from tests.support.commands import refused
 
 SPREAD = {"default": 2.3, "full": 1.02, "cliffs": 6.0, "smoke": 2.0}

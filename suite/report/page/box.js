@@ -31,9 +31,9 @@ function boxRow(bar, backends, scale) {
   const [place, time, low, high, ratio, best, apart] = bar, [name, whose] = backends[place];
   const known = words.backend.indexOf(name), length = Math.min(1, ratio / scale);
   return el("tr", {}, el("td", {}, best ? "*" : ""), el("td", {}, known < 0 ? name : named(known)), el("td", {class: "number"}, spell(time)),
-    el("td", {class: "number"}, digits(ratio) + "x"), el("td", {class: "number"}, low < high ? `${spell(low)} to ${spell(high)}` : "too few rounds"),
+    el("td", {class: "number"}, apart ? "" : digits(ratio) + "x"), el("td", {class: "number"}, low < high ? `${spell(low)} to ${spell(high)}` : "too few rounds"),
     el("td", {}, apart ? whose + ", by the call: not ranked with these" : whose),
-    el("td", {class: known < 0 ? null : colour(known)}, el("svg", {class: "length", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true"},
+    el("td", {class: known < 0 ? null : colour(known)}, apart ? null : el("svg", {class: "length", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true"},
       el("path", {class: best ? "filled" : "filled pale", d: `M0 0H${100 * length}V10H0Z`}))));
 }
 function drawBox() {

@@ -139,4 +139,6 @@ def test_what_only_the_host_timed_is_neither_won_nor_a_reason_that_nothing_is(at
     below = [line for line in browser.run(column) if "timed by the host: not ranked" in line]
     assert below and all("fastest" not in line for line in below)
     soft = "[...document.querySelectorAll('#figure-matrix td.number.soft')].map(td => td.title)"
+    box = browser.run("[...document.querySelectorAll('#box tbody tr')].map(tr => tr.innerText)")
+    assert [line.startswith("*") for line in box] == [True, False, False]
     assert browser.run(soft) and all(title.startswith("timed by the host") for title in browser.run(soft))
