@@ -10,6 +10,7 @@ from typing import Any
 from suite.analysis import columns, comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
+from suite.analysis.reduce import TIMINGS
 from suite.cases.case import Case
 from suite.records.figures import CASE, CASE_THROTTLED, CAUSES, GAUGES
 from suite.records.record import Environment, Fact
@@ -22,7 +23,7 @@ SHOWN = 30
 """Cases that are shown at once; more are folded."""
 LEAST_HELD_S = 0.001
 """Clocks that were held down for less in all rounds of a case were not."""
-HEAD = ("case", "fastest", "GB/s", "of peak", "of copy", "kernel", "graph", "enqueue", "call")
+HEAD = ("case", "fastest", "GB/s", "of peak", "of copy", *TIMINGS)
 
 
 def part(here: Sequence[Outcome], environment: Environment) -> dict[str, object] | None:
@@ -123,7 +124,7 @@ def _ends(span: Span, by: float) -> str:
 def _rows(
     here: Sequence[Outcome], environment: Environment, held: Mapping[Case, Mapping[str, float]]
 ) -> Iterator[dict[str, Any]]:
-    """A row a case: its fastest by kernel time, and its mark where clocks were held down."""
+    """A row a case: its fastest by its clock, and its mark where clocks were held down."""
     groups: dict[Case, list[Outcome]] = defaultdict(list)
     for outcome in here:
         if outcome.completed:
@@ -136,12 +137,11 @@ def _rows(
         def of(name: str, place: int = place) -> float:
             return _number(table.get(name, {place: None})[place])
 
-        times = [_time(of(f"{clock}_us")) for clock in ("graph", "enqueue", "call")]
-        kernel = _time(of("median_us")) if one.clock == "kernel" else "–"
+        times = [_time(of(f"{timing}_us")) for timing in TIMINGS]
         shares = [_percent(of(f"fraction_of_{what}")) for what in ("peak", "ceiling")]
         causes = held.get(one.case, {})
         yield {
-            "cells": [str(one.case), plain(one.name), digits(of("gb_per_s")), *shares, kernel, *times],
+            "cells": [str(one.case), plain(one.name), digits(of("gb_per_s")), *shares, *times],
             "mark": ", ".join(f"{time_of(s)} by {CAUSES[cause]}" for cause, s in causes.items()),
         }
 
