@@ -126,4 +126,4 @@ def test_a_queue_that_ran_dry_in_one_turn_did(held: tuple[bool, ...]) -> None:
     past = [SimpleNamespace(**turn, began_s=0.0, held=one) for one in held]
     clock = SimpleNamespace(name="kernel", overhead_s=None, meter_threads=None)
     turns: Any = SimpleNamespace(past=past, repeat=1, clock=clock)
-    assert _samples(turns).held == all(held)
+    assert _samples(turns, None).held == all(held)
