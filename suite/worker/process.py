@@ -212,7 +212,7 @@ class Death:
 
     Attributes:
         backend: whose step it was. rounds: how many it had been let take.
-        certain: whether it is known to be that backend's doing, or can't be had again quickly.
+        certain: whether it is known to be that backend's doing.
     """
 
     backend: str | None
@@ -318,7 +318,7 @@ class Child:
         self.kill()
         line = self.process.last_line()
         reason = f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
-        certain = status in ("timed_out", "out_of_memory") or self.process.exit_code(0) == EXIT_LOST
+        certain = self.process.exit_code(0) == EXIT_LOST
         return Death(step.backend, status, reason, self.rounds, certain)
 
     def _outgrown(self, memory_bytes: int) -> Death | None:
