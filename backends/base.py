@@ -40,6 +40,8 @@ class Backend(ABC):
         packages: distributions it needs, whose versions belong in a result; ``"a|b"`` means either.
         clock: ``"device"`` if its work is on CUDA's legacy default stream; ``"host"`` if the library has
             streams of its own, so that the rows are known to be there only when the call returns.
+        placements: the placements of a table that it is for, where it is not for all; of a table in a
+            ``"file"`` the array is a ``numpy.memmap``, whose ``filename`` and ``offset`` say where it lies.
         whose: ``"library"`` if a lookup is a call of a library; ``"suite"`` if it is a kernel of this suite.
     """
 
@@ -49,6 +51,7 @@ class Backend(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     clock: ClassVar[Literal["device", "host"]] = "device"
     whose: ClassVar[Literal["library", "suite"]] = "library"
+    placements: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -22,6 +22,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
         "`cold`: since ids, rows and output were last touched, more was than the caches hold; `hot`: again",
     ),
     ("offset", _COUNT, "bytes by which the table's first row lies off the start of a page"),
+    ("placement", _TEXT, "where the table lies: `memory` is the device's own"),
     ("clock", _TEXT, "clock of the result: `kernel` or `call` time"),
     (
         "median_us",
@@ -95,6 +96,13 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
         _NUMBER,
         "longest time for which one cause held the GPU's clocks down in the rounds of the case",
     ),
+    ("file_resident_fraction_before", _NUMBER, "share of a table file in the page cache before a turn"),
+    ("file_resident_fraction_after", _NUMBER, "and after it"),
+    ("file_read_pages_per_lookup", _NUMBER, "pages of it that a lookup brought into the page cache"),
+    ("file_read_bytes_per_lookup", _NUMBER, "bytes that a lookup had read from the device"),
+    ("file_over_read", _NUMBER, "the same, over the bytes of the distinct rows that were looked up"),
+    ("file_system", _TEXT, "kind of the file system that a table file lies on"),
+    ("file_device", _TEXT, "block device under it"),
     ("measurement", _TEXT, "name of the rounds it took part in, shared by the backends that took turns"),
     ("environment", _TEXT, "name of its Python environment, where several took turns"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from time import perf_counter  # bound before any backend could put another in its place
 
@@ -15,6 +15,7 @@ from suite import stats
 from suite.engine import ceiling, check
 from suite.engine.clocks import clock_of
 from suite.engine.operands import Operands
+from suite.engine.placement.residency import Watch
 from suite.engine.rotation import Flush
 from suite.engine.turns import Turns
 from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
@@ -55,6 +56,7 @@ class Contender:
         spot_check_s: how long its last spot check took.
         memory, telemetry: what was seen of its own; a record adds what it shares with the others.
         failure: how it failed, and why.
+        watch: what its turns do to the pages of a table in a file; null of one in memory.
     """
 
     choice: Choice
@@ -68,6 +70,7 @@ class Contender:
     memory: Memory = field(default_factory=Memory)
     telemetry: dict[str, Fact] = field(default_factory=dict)
     failure: tuple[Status, str] | None = None
+    watch: Watch | None = None
 
     @property
     def name(self) -> str:
@@ -128,6 +131,9 @@ class Contender:
     def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
         assert self.turns is not None
         lookup = self.turns.lookups[0]
+        if self.watch is not None:
+            self.memory = Memory(reason="pages of the mapped table would count as the backend's")
+            return
 
         def call() -> None:
             lookup()
@@ -177,7 +183,8 @@ class Contender:
         with self.failures_of("a timed call"):
             if self.flush is not None:
                 self.flush()
-            turn = turns.take([turns.lookups[slot] for slot in warm_up], timed)
+            with self.watch.turn(len(warm_up) + len(slots)) if self.watch else nullcontext():
+                turn = turns.take([turns.lookups[slot] for slot in warm_up], timed)
             result, turn.result = turn.result, None
             if checked and turn.whole:
                 turn.set_last_apart()
@@ -211,8 +218,11 @@ class Contender:
             converged=self.is_known(shared.precision, shared.full_speed_s) if turns else None,
             traffic=shared.traffic,
             memory=_with_table(self.memory, shared.table) if self.role == "backend" else self.memory,
-            telemetry={**shared.telemetry, **self.telemetry},
+            telemetry={**shared.telemetry, **self.telemetry, **self._of_the_file()},
         )
+
+    def _of_the_file(self) -> dict[str, Fact]:
+        return self.watch.facts() if self.watch and self.turns and self.turns.past else {}
 
 
 def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str | None) -> Contender:
@@ -239,7 +249,7 @@ def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str
 def _turns(contender: Contender, lookups: list[Lookup], declared_clock: str) -> Turns:
     case, flush = contender.operands.case, contender.flush
     clock = clock_of(contender.operands.arrays.device, declared_clock, flush, len(lookups))
-    return Turns(lookups, clock, contender.turn_s, case.cache == "hot", flush is not None)
+    return Turns(lookups, clock, contender.turn_s, case.repeats, flush is not None, case.evicted)
 
 
 def _samples(turns: Turns) -> Samples:
@@ -277,6 +287,8 @@ def _require(backend: type[Backend], operands: Operands) -> None:
         raise Unsupported(f"does not run on {kind}")
     if operands.case.dtype not in backend.dtypes:
         raise Unsupported(f"does not move {operands.case.dtype}")
+    if backend.placements and operands.case.placement not in backend.placements:
+        raise Unsupported(f"reads tables of placement {', '.join(backend.placements)} only")
 
 
 def _of_loading(error: BaseException) -> bool:

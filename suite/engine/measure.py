@@ -18,7 +18,8 @@ from suite.engine.arrays import Array, Arrays, Host
 from suite.engine.contender import Contender, Shared, best_copy
 from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
-from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
+from suite.engine.placement.residency import Residency
+from suite.engine.rotation import Flush, Rotation, flush_of, rotation_of, touched_bytes
 from suite.records.record import Fact, Record, Traffic
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading
@@ -100,10 +101,11 @@ def measure(
     distinct = len(np.unique(ids.draw(case, 0, settings.seed, setup.file_ids)))
     rotation = rotation_of(case, distinct, settings.cache_bytes)
     operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
-    flush = flush_of(setup.arrays, settings.cache_bytes) if rotation.flush else None
+    pages = Residency.of(setup.table, case, distinct)
+    flush = _flush(setup, rotation, pages)
 
-    turn_s = _turn_s(settings, len(choices) + 1)
-    backends = [Contender(choice, "backend", operands, turn_s, flush) for choice in choices]
+    turn_s, watch = _turn_s(settings, len(choices) + 1), pages.watch if pages else lambda: None
+    backends = [Contender(c, "backend", operands, turn_s, flush, watch=watch()) for c in choices]
     _prepare_and_check(backends, observer, settings.seed, notice)
     notice(None, "choose the plain copy")
     contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
@@ -123,10 +125,19 @@ def _turn_s(settings: Settings, contenders: int) -> float:
     return min(turns.TURN_S, settings.limit_s / contenders / (2 * MIN_ROUNDS))
 
 
+def _flush(setup: Setup, rotation: Rotation, pages: Residency | None) -> Flush | None:
+    """What makes the caches cold before each turn, the page cache too where that is asked for."""
+    if not rotation.flush:
+        return None
+    if pages is not None and setup.case.evicted:
+        return pages.evict
+    return flush_of(setup.arrays, setup.settings.cache_bytes)
+
+
 def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
     """One batch as its distribution draws it for hot; for cold, batches that share no row while rows last."""
     case, seed = setup.case, setup.settings.seed
-    if case.cache == "hot":
+    if case.repeats:
         return [ids.draw(case, 0, seed, setup.file_ids)]
     return ids.draw_apart(case, rotation.slots, seed, setup.file_ids)
 

@@ -94,6 +94,7 @@ class Turns:
         lookups: one a slot. hot: whether they are one, again and again.
         turn_s: length of a turn's samples.
         flushed: whether caches are flushed before each turn, which then is one pass over the slots.
+        alone: whether a turn is one lookup, as one leaves nothing cold for the next.
         estimate_s: time of a lookup. repeat: how many lookups make a sample.
         past: the turns taken, in order.
     """
@@ -103,6 +104,7 @@ class Turns:
     turn_s: float
     hot: bool
     flushed: bool
+    alone: bool = False
     estimate_s: float = 1e-5
     repeat: int = 1
     cursor: int = 0
@@ -135,13 +137,17 @@ class Turns:
             times += self.clock.turn([], [lookup], 1).times(self.clock.name)
         self.clock.use_meter(process_time() - in_all > THREADED * (thread_time() - in_caller))
         self.estimate_s = max(float(np.median(times[1:])), 1e-7)
-        self.repeat = lookups_per_sample(
-            self.estimate_s, self.turn_s, len(self.lookups), self.hot, self.flushed, self.clock.max_queued
-        )
+        if not self.alone:
+            self.repeat = lookups_per_sample(
+                self.estimate_s, self.turn_s, len(self.lookups), self.hot, self.flushed, self.clock.max_queued
+            )
 
     def next_slots(self, rng: np.random.Generator) -> tuple[list[int], list[int]]:
         """The slots of the next turn: of its warm-up calls and of its timed calls, in order."""
         slots = len(self.lookups)
+        if self.alone:
+            self.cursor = (self.cursor + 1) % slots
+            return [], [self.cursor]
         warm_up, count = sizes(self.estimate_s, self.turn_s, self.repeat, slots, self.flushed, rng)
         order = [(self.cursor + k) % slots for k in range(warm_up + count)]
         self.cursor = (order[-1] + 1) % slots

@@ -17,6 +17,7 @@ from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
 from suite.run.options import Request, parse, without_option
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
+from suite.run.tables import table_files
 from suite.text import plain
 from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
@@ -93,14 +94,19 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     launch = Launch(request, tasks, _gpu(request))
     crew = launch.crew()
     try:
-        run = _open_run(launch, argv)
-        try:
-            Passes(launch, run, crew, budget).measure()
-        except KeyboardInterrupt:
-            go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
-            print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
-            return INTERRUPTED
-        crew.close()
+        cases = (task.case for task in tasks)
+        with table_files(request.tables, request.keep_tables, cases) as what_is_needed:
+            if what_is_needed:
+                print(plain(f"run: {what_is_needed}"), file=sys.stderr)
+            run = _open_run(launch, argv)
+            try:
+                Passes(launch, run, crew, budget).measure()
+            except KeyboardInterrupt:
+                go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
+                print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
+                return INTERRUPTED
+            finally:
+                crew.close()
         return _report(run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import arrays, operands
+from suite.engine.placement import table_file
 from suite.machine import environment
 from suite.machine.cuda_device import cuda_device
 from suite.records.device import Device
@@ -50,15 +54,20 @@ class OpenDevice:
 class Table:
     """A table on its device: (vocab, dim) of bits, and the bytes it took as allocated."""
 
-    key: tuple[Device, tuple[int, int, str, int]]
+    key: tuple[Device, tuple[object, ...]]
     rows: arrays.Array
     memory: Reading[int]
 
 
 class Tables:
-    """Keeps one table, of one case, on one device."""
+    """Keeps one table, of one case, on one device.
 
-    def __init__(self) -> None:
+    Args:
+        folder: where table files lie.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
         self.devices: dict[Device, OpenDevice] = {}
         self.kept: Table | None = None
 
@@ -69,17 +78,35 @@ class Tables:
         return self.devices[device]
 
     def of(self, case: Case, device: Device) -> Table:
-        """The table of a case: the one that is kept, or a new one in its opened."""
+        """The table of a case: the one that is kept, or a new one in its place.
+
+        Raises:
+            OSError: its file can't be built or opened.
+        """
         key = (device, case.table)
         if self.kept is None or self.kept.key != key:
             self._drop()  # before the next one is made, so that two never stand in memory
             opened = self.opened(device)
             before = opened.observer.held_bytes()
+            if case.placement == "file":
+                rows = table_file.mapped(self._tables(), case)
+                self.kept = Table(key, rows, Reading(None, "it lies in a file"))
+                return self.kept
             rows = operands.build_table(opened.arrays, *case.table)
             opened.arrays.synchronize()
             opened.arrays.trim()
             self.kept = Table(key, rows, opened.observer.taken_bytes(opened.arrays.span(rows), before))
         return self.kept
+
+    def distrust(self) -> None:
+        """Remove the file of the table that is kept, so that nobody looks up what it has become."""
+        if self.kept is not None and isinstance(self.kept.rows, np.memmap):
+            Path(str(self.kept.rows.filename)).unlink(missing_ok=True)
+
+    def _tables(self) -> str:
+        if self.folder is None:
+            raise FileNotFoundError("no folder for its table file was given; give one with --tables")
+        return self.folder
 
     def shortage(self, case: Case, device: Device, cache_bytes: int) -> str | None:
         """Why a case does not fit the memory that is free, or None."""
@@ -87,8 +114,10 @@ class Tables:
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
         need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
-        if self.kept is None:
+        if self.kept is None and case.placement != "file":
             need += case.table_bytes + _ROW_NUMBER_BYTES * case.vocab
+        if case.placement == "file" and not case.evicted:
+            need += case.table_bytes  # all of its pages are to stay in the page cache
         drawing = ids.drawing_bytes(case)
         there = environment.available_bytes() - _SETUP_BYTES
         if not device.is_gpu:

@@ -126,9 +126,10 @@ class Process:
             return None
 
     def resident_bytes(self) -> int:
-        """The memory it holds; 0 if it is gone."""
+        """The memory it holds, but for pages of files, which the kernel can drop; 0 if it is gone."""
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            memory = psutil.Process(self._process.pid).memory_info()
+            return int(memory.rss - memory.shared)
         except psutil.Error:
             return 0
 

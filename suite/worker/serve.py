@@ -12,7 +12,9 @@ from pathlib import Path
 from suite.cases import ids
 from suite.engine import binding, check
 from suite.engine.measure import Setup, measure
-from suite.records.record import Record, to_json
+from suite.engine.placement import residency
+from suite.engine.placement.table_file import NO_ROOM
+from suite.records.record import Record, Status, to_json
 from suite.worker.devices import Tables
 from suite.worker.messages import (
     ANSWER,
@@ -51,6 +53,7 @@ class Worker:
             records = self.perform(job)
         except check.Tampered as error:
             self.notice(None, str(error))
+            self.tables.distrust()
             os._exit(EXIT_TAMPERED)
         text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
         self.notice(None, ANSWER)
@@ -66,10 +69,20 @@ class Worker:
         self.notice(None, f"build the table {job.case.table}")
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
+        self.tables.folder = job.tables
         short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:
             return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
-        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
+        opened = self.tables.opened(job.device)
+        try:
+            table = self.tables.of(job.case, job.device)
+            why_not = residency.why_not(table.rows, job.case)
+        except OSError as error:
+            why = f"its table file can't be made or read ({error.strerror or error})"
+            status: Status = "out_of_memory" if error.errno in NO_ROOM else "error"
+            return [failed(job, backend, status, why) for backend in job.backends]
+        if why_not:
+            return [failed(job, backend, "unsupported", why_not) for backend in job.backends]
         file_ids = self.ids[job.ids_file] if job.ids_file else None
         setup = Setup(
             case=job.case,
@@ -130,7 +143,8 @@ def _identity(fd: int) -> tuple[int, int] | None:
 def _resident_bytes() -> int:
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
-            return int(file.read().split()[1]) * mmap.PAGESIZE
+            _, resident, of_files, *_ = file.read().split()
+            return (int(resident) - int(of_files)) * mmap.PAGESIZE
     except OSError:  # where /proc is not mounted
         return 0
 
