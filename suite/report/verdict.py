@@ -38,6 +38,9 @@ class Standing:
 
     def words(self, base: str, floor: float) -> str:
         """How long it takes, as a multiple of what the other takes; that it may be as long, where it may."""
+        if len(self.ratios) == 2:  # too few for an average that says anything
+            each = " and ".join(f"{digits(ratio)}x" for ratio in self.ratios)
+            return f"{self.name} takes {each} as long as {base} in 2 cases"
         many = len(self.ratios) > 1
         within = f"{_span(self.ratio)}{' on average' if many else ''} over {count(len(self.ratios), 'case')}"
         if many:

@@ -261,8 +261,8 @@ def test_of_a_device_without_a_meter_the_speed_is_not_said(tmp_path: Path) -> No
 def test_what_was_not_at_full_speed_is_not_called_faster(tmp_path: Path) -> None:
     """Of three cases the first was measured slow: two are compared, and the third decides nothing."""
     lines = passed(tmp_path, slowness=fabricate.slow_between((0, 0.96), (2.88, 3.84), (5.76, 6.72)))
-    said = "fastest of all: numba_cpu in 2 of 3 cases, 1 open; torch_index_select takes 2.00x as long"
-    assert lines[0].startswith(said) and "over 2 cases" in lines[0]
+    said = "fastest of all: numba_cpu in 2 of 3 cases, 1 open; torch_index_select takes 2.00x and 2.00x"
+    assert lines[0].startswith(said) and "in 2 cases" in lines[0]
     assert (
         "3 of 9 results not at full speed, nothing is decided by them: "
         "torch_index_select 1, numba_cpu 1, numpy_take 1"
@@ -340,14 +340,22 @@ def test_a_baseline_that_nobody_measured_is_said_and_the_report_goes_on(folder: 
 
 
 def test_an_average_whose_interval_spans_the_baseline_is_no_difference(tmp_path: Path) -> None:
-    """Twice as long in one case, half as long in the other: neither is the faster one."""
+    """Twice as long in one case, half as long in another: neither is the faster one."""
+    run = Run.create(tmp_path / "r", fabricate.ENVIRONMENT)
+    for number, factor in enumerate((0.5, 2.0, 1.0)):
+        run.append(fabricate.measurement(CASES[number], number, {"torch_embedding": 1.0, "other": factor}))
+    lines = words.sentences(outcomes.read([run.path]), None)
+    assert lines[-1].startswith("other: no clear difference from torch_embedding (takes 1.00x as long; ")
+    assert lines[-1].endswith("on average over 3 cases, 0.500x to 2.00x in one)")
+
+
+def test_two_cases_are_named_and_not_averaged(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "r", fabricate.ENVIRONMENT)
     for number, factor in enumerate((0.5, 2.0)):
         run.append(fabricate.measurement(CASES[number], number, {"torch_embedding": 1.0, "other": factor}))
     lines = words.sentences(outcomes.read([run.path]), None)
     assert lines[0] == "fastest of all: none in most cases; other and torch_embedding each in 1 of 2 cases"
-    assert lines[2].startswith("other: no clear difference from torch_embedding (takes 1.00x as long; ")
-    assert lines[2].endswith("on average over 2 cases, 0.500x to 2.00x in one)")
+    assert lines[-1] == "other takes 0.500x and 2.00x as long as torch_embedding in 2 cases"
 
 
 def test_ties_within_the_floor_are_decided_and_count_for_both(tmp_path: Path) -> None:
