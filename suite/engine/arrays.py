@@ -11,6 +11,7 @@ from suite.cases.case import DTYPE_BYTES, Case
 from suite.engine import formula
 from suite.engine.formula import BITS
 from suite.engine.placement import pages, table_file
+from suite.engine.placement.host_for_gpu import HostForGpu
 from suite.machine.procfs import ROOT, mapped_bytes
 from suite.records.device import CPU, Device
 
@@ -150,7 +151,9 @@ class CudaArrays:
         return self.torch.zeros(size, dtype=self.torch.uint8, device=self.place)
 
     def table_bytes(self, size: int, placement: str) -> Array:
-        return self.bytes(size)
+        if placement == "memory":
+            return self.bytes(size)
+        return self.torch.as_tensor(HostForGpu(size, placement), device=self.place)
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         return self.torch.empty(shape, dtype=self.torch.int32, device=self.place)

@@ -22,6 +22,8 @@ from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, St
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading, both
 
+FOREIGN = ("pinned", "managed")
+"""Placements that a GPU's library may have never met: what it raises of them in ``prepare`` is a refusal."""
 SPOT_CHECK_SHARE = 0.03
 """Of a contender's time, so much goes to spot checks."""
 MOST_SPOT_CHECKS = 0.9
@@ -111,6 +113,8 @@ class Contender:
             if isinstance(error, Exception) and _of_loading(error):
                 return self.fail("unavailable", f"its library can't be loaded: {_one_line(error)}")
             memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+            if step == "prepare" and not memory and (where := self.operands.case.placement) in FOREIGN:
+                return self.fail("unsupported", f"refuses {where} memory: {_one_line(error)}")
             self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
 
     def prepare(self, observer: Observer) -> None:

@@ -81,7 +81,7 @@ class Tables:
         """The table of a case: the one that is kept, or a new one in its place.
 
         Raises:
-            OSError: its file can't be built or opened.
+            OSError: its file can't be built or opened, or the memory that it is to lie in is refused.
         """
         key = (device, case.table)
         if self.kept is None or self.kept.key != key:
@@ -95,7 +95,10 @@ class Tables:
             rows = operands.build_table(opened.arrays, *case.table)
             opened.arrays.synchronize()
             opened.arrays.trim()
-            self.kept = Table(key, rows, opened.observer.taken_bytes(opened.arrays.span(rows), before))
+            taken = opened.observer.taken_bytes(opened.arrays.span(rows), before)
+            if device.is_gpu and case.placement != "memory":
+                taken = Reading(None, "it lies in the host's memory, or goes to and fro")
+            self.kept = Table(key, rows, taken)
         return self.kept
 
     def distrust(self) -> None:
@@ -113,19 +116,21 @@ class Tables:
         self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+        need, table = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes), 0
         if self.kept is None and case.placement != "file":
-            need += case.table_bytes + _ROW_NUMBER_BYTES * case.vocab
+            need, table = need + _ROW_NUMBER_BYTES * case.vocab, case.table_bytes
         if case.placement == "file" and not case.evicted:
-            need += case.table_bytes  # all of its pages are to stay in the page cache
+            table = case.table_bytes  # all of its pages are to stay in the page cache
         drawing = ids.drawing_bytes(case)
         there = environment.available_bytes() - _SETUP_BYTES
         if not device.is_gpu:
-            return _short(need + drawing, there, "cpu")
+            return _short(need + table + drawing, there, "cpu")
         import torch
 
+        if case.placement != "memory":  # then a table may be larger than the device
+            drawing, table = drawing + table, 0
         free = torch.cuda.mem_get_info(str(device))[0]
-        return _short(need, free, str(device)) or _short(drawing, there, "the host")
+        return _short(need + table, free, str(device)) or _short(drawing, there, "the host")
 
     def _drop(self) -> None:
         self.kept = None

@@ -78,7 +78,7 @@ class Worker:
             table = self.tables.of(job.case, job.device)
             why_not = residency.why_not(table.rows, job.case)
         except OSError as error:
-            why = f"its table file can't be made or read ({error.strerror or error})"
+            why = f"its table can't be placed ({error.strerror or error})"
             status: Status = "out_of_memory" if error.errno in NO_ROOM else "error"
             return [failed(job, backend, status, why) for backend in job.backends]
         if why_not:

@@ -1,4 +1,4 @@
-"""Runs whose table lies in a file: what is said before, what becomes of the file, and of one that is spoiled."""
+"""Runs with a table in a file: what is said before, what becomes of the file, and of one that is spoiled."""
 
 from __future__ import annotations
 

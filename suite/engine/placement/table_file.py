@@ -21,8 +21,8 @@ from suite.engine.placement import pages
 
 Host = npt.NDArray[Any]
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says where a file does not fit its disk, a quota or a limit."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM)
+"""What the system says where a table does not fit its disk, a quota, a limit or the memory."""
 _SAMPLE = 256
 """So many rows, spread over the table, are compared with the formula's before a file is used again."""
 _NOTE = struct.Struct("<Q")
