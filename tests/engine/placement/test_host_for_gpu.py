@@ -60,6 +60,14 @@ def test_a_table_lies_in_it_whole_and_it_is_given_back(
     assert not driver.held, "with the last array on it"
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("which", ["torch_index_select", "triton_gather", "numba_cuda", "cupy_rawkernel"])
+def test_on_a_gpu_kernels_look_up_in_it_unchanged(which: str, placement: str) -> None:
+    record = run(CudaArrays(Device("cuda", 0)), which, placement)
+    assert record.status in ("ok", "unavailable"), record.reason
+
+
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("which", ["torch_index_select", "torch_embedding"])
 @pytest.mark.usefixtures("driver")
