@@ -1,8 +1,8 @@
 """Tables in files against their targets: python -m tests.tools.placement [--tables DIR] [--gb 6]
 
 Three questions, each of two things that take turns: whether a lookup in a mapped file, its pages in the page
-cache, is as fast as one on small pages; whether the pool of ``numba_pread`` reads as fast as so many threads do
-that only read blocks, and with how many it is fastest; whether a table file is built as fast as the disk writes.
+cache, is as fast as one on small pages; whether the pool of ``numba_pread`` reads as fast as so many threads
+that only read blocks, and with how many it is fastest; whether a file is built as fast as the disk writes.
 """
 
 from __future__ import annotations

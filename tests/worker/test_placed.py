@@ -1,9 +1,10 @@
-"""A worker whose table lies in a file: what does not fit, can't be built or read costs records, not the worker."""
+"""A worker whose table lies in a file: what does not fit, can't be built or read, costs records only."""
 
 from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,19 +111,24 @@ def test_a_table_that_changed_is_built_anew(worker: Worker, tmp_path: Path) -> N
     Tables().distrust()
 
 
-def test_pages_of_a_file_are_not_memory_that_a_worker_grew_by(tmp_path: Path) -> None:
+def test_pages_of_a_file_are_not_memory_that_a_worker_grew_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = Case(40_000, 256, "float32", 16, placement="file")  # 41 MB
     table = table_file.mapped(tmp_path, case)
     before = _resident_bytes()
     pages.load(table)
     assert abs(_resident_bytes() - before) < 4 * 2**20
-    code = (
-        f"import mmap\nm = mmap.mmap(open({str(table.filename)!r}, 'rb').fileno(), 0, prot=mmap.PROT_READ)\n"
-    )
-    (tmp_path / "toy_mapper.py").write_text(code + "n = sum(m[i] for i in range(0, len(m), 4096))\ninput()")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(tmp_path))
-        process = Process("toy_mapper", 1)
-        process.exit_code(0.5)
-        assert 0 <= process.resident_bytes() < 30 * 2**20
+    code = f"import mmap, time\nfile = open({str(table.filename)!r}, 'rb')\n"
+    code += "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+    code += "sum(m[i] for i in range(0, len(m), 4096))\nprint('mapped', flush=True)\ntime.sleep(60)"
+    (tmp_path / "toy_mapper.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process, until = Process("toy_mapper", 1), time.monotonic() + 30
+    try:
+        while process.last_line() != "mapped":
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert 0 < process.resident_bytes() < 30 * 2**20
+    finally:
         process.kill()
