@@ -133,8 +133,8 @@ class Case:
     def ids_text(self) -> str:
         """Its ids in words, but for their number; with the table's offset and placement, if they matter."""
         words = [self.index_dtype, self.distribution, self.cache]
-        words += [f"offset {self.offset}"] * (self.offset > 0)
-        words += [self.placement] * (self.placement != "memory")
+        words += [f"offset {self.offset}"] if self.offset else []
+        words += [self.placement] if self.placement != "memory" else []
         return " ".join(words)
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED
 from suite.records.record import Environment, Fact
-from suite.report import verdict
+from suite.report import placements, verdict
 from suite.report.tables import REASON_LENGTH, places
 from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
@@ -134,6 +134,7 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
             *_variables(environment),
             *_speed(here, results.speeds.get(place[0], ())),
             *counter_sentences(here),
+            *placements.sentences(here, noise_floor(environment)),
             *_failures(here),
             *_slow(here),
         ]
