@@ -3,6 +3,7 @@
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 from typing import Any, ClassVar
 
 from backends.base import Array, Backend, Lookup
@@ -14,7 +15,6 @@ BLOCK = 64  # rows
 
 @cache
 def _copier() -> Any:
-    """Copies rows of a table, by address, to consecutive places."""
     import numpy as np
     from numba import njit
 
@@ -48,8 +48,14 @@ class NumbaWillneed(Backend):
     whose = "suite"
     placements = ("file",)
 
-    threads: ClassVar[int] = 16  # by measurement: python -m tests.tools.placement
+    threads: ClassVar[int] = 16  # the caller is one of them
     least_rows: ClassVar[int] = 16  # of a thread: to wake it costs as much as copying a few that are there
+
+    def __init__(self) -> None:
+        self.pool, started = ThreadPoolExecutor(self.threads - 1), Barrier(self.threads - 1)
+        list(
+            self.pool.map(lambda _: started.wait(), range(self.threads - 1))
+        )  # now, while free to run anywhere
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         copy, size = _copier(), table.shape[1] * table.itemsize
@@ -57,10 +63,9 @@ class NumbaWillneed(Backend):
         copy(first, size, indices[:0], to)  # compiles it
         step = max(self.least_rows, -(-batch // self.threads))
         parts = [(indices[at : at + step], to + at * size) for at in range(0, batch, step)]
-        pool = ThreadPoolExecutor(len(parts))
 
         def lookup(_held: Array = (table, indices)) -> Array:
-            others = [pool.submit(copy, first, size, *part) for part in parts[1:]]
+            others = [self.pool.submit(copy, first, size, *part) for part in parts[1:]]
             copy(first, size, *parts[0])
             for other in others:
                 other.result()

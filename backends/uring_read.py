@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup
 
@@ -14,20 +14,27 @@ class UringRead(Backend):
 
     depth: ClassVar[int] = 256  # reads in flight
 
+    def __init__(self) -> None:
+        self.ring: Any = None
+        self.files: dict[str, int] = {}
+
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import numpy as np
         import uring_api
 
+        path = str(table.filename)
         try:
-            ring = uring_api.Ring(entries=self.depth)
+            self.ring = self.ring or uring_api.Ring(entries=self.depth)  # one for all batches, as the file
         except OSError as error:
             raise BackendUnavailable(f"the kernel allows no io_uring ({error.strerror})") from error
-        file = os.open(table.filename, os.O_RDONLY)
-        start, size = int(table.offset), table.shape[1] * table.itemsize
+        if path not in self.files:
+            self.files[path] = os.open(path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self.files[path])
+        file, start, size = self.files[path], int(table.offset), table.shape[1] * table.itemsize
         rows = [memoryview(row) for row in out.view(np.uint8).reshape(len(out), size)]
-        read, wait, depth = ring.prepare_read, ring.wait, self.depth
+        read, wait, depth = self.ring.prepare_read, self.ring.wait, self.depth
 
-        def lookup() -> Array:
+        def lookup(_held: Array = (self, indices)) -> Array:
             flying = 0
             for number, row in zip(indices.tolist(), rows, strict=True):
                 read(file, row, start + number * size)
@@ -43,5 +50,4 @@ class UringRead(Backend):
                 raise OSError("a row could not be read in full")
             return len(reads)
 
-        weakref.finalize(lookup, os.close, file)
         return lookup

@@ -26,7 +26,7 @@ from suite.engine.placement import pages, table_file
 from suite.machine.filesystem import filesystem
 
 DIM, BATCH, SLOTS, ROUNDS = 1024, 8192, 16, 15
-THREADS = (1, 2, 4, 8, 16, 32, 64)
+THREADS = (2, 4, 8, 16, 32, 64)
 BLOCK_BYTES = 2**20
 MAPPED, READ, BUILT = 0.9, 0.9, 0.8
 """The targets: shares of the speed of what each is measured beside."""
