@@ -42,6 +42,7 @@ class Worker:
         self.ids: dict[str, ids.Ids] = {}
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
+        self.of_files = True
         self.folder = Path.cwd()
         self.depth = sys.getrecursionlimit()
         binding.of_this_process()  # before a backend could change what it may use
@@ -63,6 +64,7 @@ class Worker:
 
     def perform(self, job: Job) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit."""
+        self.of_files = job.case.placement != "file"  # its pages are no memory that somebody took
         if job.ids_file is not None and job.ids_file not in self.ids:
             self.notice(None, "read the ids")
             self.ids = {job.ids_file: ids.read_file(job.ids_file)}
@@ -111,7 +113,7 @@ class Worker:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
         if _identity(self.results) != self.pipe:
             os._exit(EXIT_PIPE)
-        resident, grown = _resident_bytes(), self.grown_bytes
+        resident, grown = _resident_bytes(self.of_files), self.grown_bytes
         grown[self.step.backend] = grown.get(self.step.backend, 0) + resident - self.step.resident_bytes
         grower = max(grown, key=lambda name: grown[name])
         self.step = Step(backend, step, resident, grower, grown[grower])
@@ -140,11 +142,11 @@ def _identity(fd: int) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _resident_bytes() -> int:
+def _resident_bytes(of_files: bool) -> int:
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
-            _, resident, of_files, *_ = file.read().split()
-            return (int(resident) - int(of_files)) * mmap.PAGESIZE
+            _, resident, shared, *_ = map(int, file.read().split())
+            return (resident if of_files else resident - shared) * mmap.PAGESIZE
     except OSError:  # where /proc is not mounted
         return 0
 

@@ -116,9 +116,10 @@ def test_pages_of_a_file_are_not_memory_that_a_worker_grew_by(
 ) -> None:
     case = Case(40_000, 256, "float32", 16, placement="file")  # 41 MB
     table = table_file.mapped(tmp_path, case)
-    before = _resident_bytes()
+    before, whole = _resident_bytes(of_files=False), _resident_bytes(of_files=True)
     pages.load(table)
-    assert abs(_resident_bytes() - before) < 4 * 2**20
+    assert abs(_resident_bytes(of_files=False) - before) < 4 * 2**20
+    assert _resident_bytes(of_files=True) > whole + 30 * 2**20
     code = f"import mmap, time\nfile = open({str(table.filename)!r}, 'rb')\n"
     code += "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
     code += "sum(m[i] for i in range(0, len(m), 4096))\nprint('mapped', flush=True)\ntime.sleep(60)"
@@ -129,6 +130,7 @@ def test_pages_of_a_file_are_not_memory_that_a_worker_grew_by(
         while process.last_line() != "mapped":
             assert time.monotonic() < until
             time.sleep(0.01)
-        assert 0 < process.resident_bytes() < 30 * 2**20
+        assert 0 < process.resident_bytes(of_files=False) < 30 * 2**20
+        assert process.resident_bytes() > 40 * 2**20
     finally:
         process.kill()
