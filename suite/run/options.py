@@ -215,7 +215,7 @@ def _add_cases(group: Group) -> None:
         add(f"--{axis}", type=values, metavar=f"{axis[0].upper()},…", help=", ".join(known))
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
     places = f"on a CPU {', '.join(PLACEMENTS['cpu'])}; on a GPU {', '.join(PLACEMENTS['cuda'])}"
-    add("--placement", type=list_of(named("placement", _PLACES)), metavar="P,…", help=places)
+    add("--placement", type=list_of(_placement), metavar="P,…", help=places)
     offset = "bytes by which the table lies off its alignment (default: 0)"
     add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=offset)
     indices = "ids of your own: whole numbers in text, .npy, .npz or .safetensors"
@@ -262,6 +262,11 @@ def _add_settings(group: Group) -> None:
     add("--out", type=path_of, metavar="DIR", help=folder)
     add("--resume", type=path_of, metavar="DIR", help="go on with a run that was cut short")
     add("--dry-run", action="store_true", help="print the plan and end")
+
+
+def _placement(text: str) -> str:
+    """A placement; a GPU's own memory may be called ``device``."""
+    return "memory" if text == "device" else named("placement", _PLACES)(text)
 
 
 def _fraction(text: str) -> float:
