@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import re
 import sys
@@ -49,10 +51,13 @@ class Choice:
 
     Attributes:
         name: what records call it. source: where it is loaded from: that name, or the path of a file.
+        digest: of its file, and of the modules beside that it imports; null where it has none. No other
+            content is loaded for it.
     """
 
     name: str
     source: str
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def choose(which: str) -> Choice:
             near = difflib.get_close_matches(which, names(), n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
             raise UnknownBackend(f"{which}: no such backend; {hint}")
-        return Choice(which, which)
+        return Choice(which, which, _digest(which, which))
     path = Path(source)
     if not path.is_file():
         raise UnknownBackend(f"{which}: no such file; give a backend's name or the path of its file")
@@ -108,16 +113,30 @@ def choose(which: str) -> Choice:
     if name in names() and path.resolve() != (_HOUSE / f"{name}.py").resolve():
         how = "give another name" if given else "rename the file, or give NAME=FILE"
         raise UnknownBackend(f"{which}: a backend named {name} exists already; {how}")
-    return Choice(name, source)
+    return Choice(name, source, _digest(name, source))
 
 
 def load(which: str | Choice) -> type[Backend]:
     """The backend class behind a name, an entry point's name, a path to a file, or a choice.
 
     Raises:
-        UnknownBackend: there is no such backend, or its file has none or more than one.
+        UnknownBackend: there is no such backend, or its file has none or more than one, or is not what it
+            was when it was chosen.
     """
     choice = choose(which) if isinstance(which, str) else which
+    _check_unchanged(choice)
+    found = _loaded(choice)
+    _check_unchanged(choice)  # it may have been replaced meanwhile
+    return found
+
+
+def _check_unchanged(choice: Choice) -> None:
+    if choice.digest is not None and _digest(choice.name, choice.source) != choice.digest:
+        what = "its file is not what it was when the run began; start a new run with it"
+        raise UnknownBackend(f"{choice.name}: {what}")
+
+
+def _loaded(choice: Choice) -> type[Backend]:
     name, source, entry_points = choice.name, choice.source, _entry_points()
     if not _is_path(source) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
         loaded = entry_points[name].load()
@@ -218,6 +237,61 @@ def _distribution(entry_point: metadata.EntryPoint) -> tuple[str, ...]:
     return (entry_point.dist.name,) if entry_point.dist else ()
 
 
+def _digest(name: str, source: str) -> str | None:
+    """What tells the content of a backend's file from any other; null where there is no file to be read."""
+    if _is_path(source):
+        files = _with_those_beside(Path(source))
+    elif (file := _HOUSE / f"{name}.py").is_file():
+        files = [file]
+    else:
+        files = [*filter(None, [_file_of(_entry_points()[name])])]
+    try:
+        contents = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+    except OSError:
+        return None
+    return hashlib.sha256(b"".join(contents)).hexdigest()[:16] if contents else None
+
+
+def _with_those_beside(path: Path) -> list[Path]:
+    """A file and the files beside it that it imports, and those that they import, in order."""
+    found, waiting = dict[Path, None](), [path]
+    while waiting:
+        file = waiting.pop()
+        found[file] = None
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+            continue  # whoever loads it says what it is
+        for name in sorted({*_imported(tree)} - {"backends"}):
+            inside = sorted((path.parent / name).rglob("*.py"))  # of a package, all
+            known = [path.parent / f"{name}.py", *inside]
+            waiting += [file for file in known if file.is_file() and file not in found]
+    return list(found)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """First parts of the names of the modules that are imported anywhere in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def _file_of(entry_point: metadata.EntryPoint) -> Path | None:
+    """The file of an entry point's module; null where that can't be told without importing something."""
+    top, *inner = entry_point.module.split(".")
+    try:
+        spec, name = importlib.util.find_spec(top), top
+        for part in inner:
+            name = f"{name}.{part}"
+            inside = [*(spec.submodule_search_locations or ())] if spec else []
+            spec = importlib.machinery.PathFinder.find_spec(name, inside)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
+
+
 def _import_file(name: str, path: Path) -> ModuleType:
     qualified = f"backends._plugin_{re.sub(r'[^A-Za-z0-9]', '_', name)}"
     spec = importlib.util.spec_from_file_location(qualified, path)
@@ -228,5 +302,6 @@ def _import_file(name: str, path: Path) -> ModuleType:
     beside = str(path.resolve().parent)
     if beside not in sys.path:  # last, so that what lies there takes no other module's place
         sys.path.append(beside)
-    spec.loader.exec_module(module)
+    # Not by exec_module, which takes compiled code of a file of the same size and second for this one's.
+    exec(compile(path.read_bytes(), spec.origin or str(path), "exec", dont_inherit=True), vars(module))
     return module

@@ -1,6 +1,5 @@
 """PyTorch embedding under torch.compile, compiled once per table for any batch; allocates its result."""
 
-import os
 import warnings
 from functools import cache
 from types import FunctionType
@@ -15,6 +14,8 @@ def _compiled(*_key: Any) -> Any:
     import torch
 
     def embedding(table: Array, ids: Array) -> Array:
+        if not torch.compiler.is_compiling():  # what is compiled never comes here
+            raise BackendUnavailable("torch.compile does not compile here: switched off, or it failed unsaid")
         return torch.nn.functional.embedding(ids, table)
 
     # A code object of its own, since torch compiles one for at most 8 shapes.
@@ -28,13 +29,10 @@ class TorchCompile(Backend):
     packages = ("torch",)
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
-        from torch._dynamo import config as dynamo
         from torch._dynamo import mark_dynamic
         from torch._dynamo.exc import BackendCompilerFailed
         from torch._inductor import config
 
-        if dynamo.disable or os.environ.get("TORCHDYNAMO_DISABLE") == "1":
-            raise BackendUnavailable("switched off by TORCHDYNAMO_DISABLE or TORCH_COMPILE_DISABLE")
         config.compile_threads = 1  # else it keeps compiler processes of its own
         # If operands are aligned it compiles for that, and then copies those that are not.
         aligned = tuple(array.data_ptr() % 16 for array in (table, indices))

@@ -8,8 +8,10 @@ import errno
 import io
 import os
 import re
+import resource
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -26,6 +28,12 @@ _REFUSALS = re.compile(
     re.IGNORECASE,
 )
 """What the system says, in the message of whichever error, where it has run out of something."""
+
+
+LEAST_ADDRESSES = 2**28, 2**26
+"""Bytes of addresses that NumPy needs to be loaded, and more for each processor."""
+FEW_PROCESSES = 1000
+"""Where no more are allowed it is tried whether a thread for each processor can be started."""
 
 
 class BadRequest(Exception):
@@ -58,6 +66,7 @@ def execute(main: Callable[[], int]) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
+        _require_room()
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough; the interpreter's own flush must not complain
@@ -91,8 +100,26 @@ def _open_standard() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
+def _require_room() -> None:
+    """Raise where the system leaves too little to load NumPy, whose BLAS would end the process by itself."""
+    addresses, processors = resource.getrlimit(resource.RLIMIT_AS)[0], os.cpu_count() or 1
+    if 0 <= addresses < LEAST_ADDRESSES[0] + LEAST_ADDRESSES[1] * processors:
+        raise MemoryError(f"{addresses // 2**20} MiB of addresses")
+    if 0 <= resource.getrlimit(resource.RLIMIT_NPROC)[0] <= FEW_PROCESSES:
+        end = threading.Event()
+        threads = [threading.Thread(target=end.wait) for _ in range(processors)]
+        try:
+            for thread in threads:
+                thread.start()
+        finally:
+            end.set()
+
+
 def _unexpected(error: Exception) -> int:
     """Say in one line what came, and keep its traceback in a file; returns the exit code."""
+    if isinstance(error, ChildProcessError):
+        print(f"measuring process: {plain(_words(error))}; see what it says, and: ulimit -a", file=sys.stderr)
+        return USAGE
     if isinstance(error, MemoryError) or _refused(error):
         what = f"refuses a process, a file or memory ({plain(_words(error))})"
         print(f"system: {what}; raise its limit, see: ulimit -a", file=sys.stderr)
@@ -116,7 +143,8 @@ def _refused(error: Exception) -> bool:
 
 def _words(error: Exception) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(words.split()).lower() or type(error).__name__
+    line = " ".join(words.split())
+    return line[:1].lower() + line[1:] or type(error).__name__
 
 
 def list_of(one: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:

@@ -83,15 +83,55 @@ def test_a_system_that_refuses_is_one_line_and_2(tmp_path: Path, raised: str) ->
     assert complaint(done.stderr).startswith("system: ")
 
 
-@pytest.mark.parametrize("most", [8, 12, 16])
+def assert_measured_or_said(done: subprocess.CompletedProcess[str], folder: Path) -> None:
+    """All is measured, or the last line says what the system refuses, or what failed has a reason."""
+    assert "Traceback" not in done.stderr
+    said = done.stderr.splitlines()[-1]
+    if done.returncode == 2:
+        assert said.startswith(("system: refuses ", "measuring process: does not start: ")), done.stderr
+        assert said.endswith("ulimit -a")
+    else:
+        status = {record["status"]: record["reason"] for record in records_of(folder)}
+        if done.returncode == 0:
+            assert set(status) == {"ok"}
+        else:
+            assert done.returncode == 1 and said.startswith("run: no case completed"), done.stderr
+            assert all(reason for reason in status.values()) and "ok" not in status
+
+
+@pytest.mark.parametrize("most", [8, 12, 16, 24])
 @pytest.mark.slow
 def test_with_few_descriptors_it_measures_or_says_one_line(tmp_path: Path, most: int) -> None:
-    done = shell(tmp_path, f"ulimit -n {most}; $PY $RUN")
-    assert done.returncode in (0, 2), done.stderr
-    if done.returncode == 0:
-        assert {record["status"] for record in records_of(tmp_path / "a")} == {"ok"}
-    else:
-        assert "Traceback" not in done.stderr and done.stderr.splitlines()[-1].startswith("system: ")
+    assert_measured_or_said(shell(tmp_path, f"ulimit -n {most}; $PY $RUN"), tmp_path / "a")
+
+
+@pytest.mark.parametrize("most_mb", [50, 150, 300, 500, 1000])
+@pytest.mark.slow
+def test_with_few_addresses_it_measures_or_says_one_line(tmp_path: Path, most_mb: int) -> None:
+    assert_measured_or_said(shell(tmp_path, f"ulimit -v {most_mb}000; $PY $RUN"), tmp_path / "a")
+
+
+PROCESSES = "setpriv --reuid=54321 --regid=54321 --clear-groups --inh-caps=+dac_override "
+"""Root's processes are not limited; another user's are, who may read as root does."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become a user without other processes")
+@pytest.mark.parametrize("most", [1, 2, 4, 5, 6, 8, 16])
+@pytest.mark.slow
+def test_with_few_processes_it_measures_or_says_one_line(tmp_path: Path, most: int) -> None:
+    tmp_path.chmod(0o777)
+    line = f"{PROCESSES}--ambient-caps=+dac_override bash -c 'ulimit -u {most}; exec $PY $RUN'"
+    done = shell(tmp_path, line)
+    if "setpriv" in done.stderr:
+        pytest.skip("capabilities can't be handed on here")
+    assert_measured_or_said(done, tmp_path / "a")
+
+
+@pytest.mark.parametrize("words", ["report a", "compare a a", "doctor --no-noise", "claims --only cost"])
+def test_every_command_says_in_one_line_that_numpy_has_no_room(tmp_path: Path, words: str) -> None:
+    done = shell(tmp_path, f"ulimit -v 200000; $PY -m suite.{words}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "195 MiB of addresses" in complaint(done.stderr)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount over /proc")

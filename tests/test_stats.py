@@ -358,3 +358,32 @@ def test_the_quantile_of_students_t_is_the_tabled_one_at_any_confidence(
 def test_a_quotients_lower_end_is_of_the_bases_upper_one() -> None:
     found = stats.quotient(Estimate(1.0, 1.0, 1.0), Estimate(1.0, 0.5, 1.1))
     assert (found.low, found.high) == (pytest.approx(1 / 1.1), pytest.approx(2.0))
+
+
+@pytest.mark.parametrize(
+    ("df", "known"),
+    [
+        *((2.5, 3.5746548420), (3, 3.1824463053), (3.7, 2.8675207072), (4, 2.7764451052), (5, 2.5705818356)),
+        *((7.3, 2.3450667365), (10, 2.2281388520), (30, 2.0422724563), (100, 1.9839715185)),
+    ],
+)
+def test_the_quantile_of_students_t_is_exact_to_five_digits(df: float, known: float) -> None:
+    assert stats.t_quantile(df) == pytest.approx(known, rel=1.2e-5)
+
+
+@pytest.mark.parametrize(
+    ("x", "digamma", "trigamma"),
+    [
+        *((0.1, -10.4237549404, 101.4332991508), (0.5, -1.9635100260, 4.9348022005)),
+        *((1, -0.5772156649, 1.6449340668), (5.9, 1.6878194259, 0.1846621514)),
+        *(
+            (6, 1.7061176684, 0.1813229557),
+            (10, 2.2517525891, 0.1051663357),
+            (100, 4.6001618527, 0.0100501667),
+        ),
+    ],
+)
+def test_digamma_and_trigamma_are_the_tabled_ones(x: float, digamma: float, trigamma: float) -> None:
+    assert stats._digamma(x) == pytest.approx(digamma, abs=4e-10)
+    assert stats._trigamma(x) == pytest.approx(trigamma, rel=4e-9)
+    assert stats._inverse_trigamma(trigamma) == pytest.approx(x, rel=2e-6)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from suite.analysis import comparison, reduce
-from suite.analysis.fields import COLUMNS
+from suite.analysis.fields import COLUMNS, ORIGIN
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.analysis.reduce import Estimates, Timing
@@ -77,6 +79,15 @@ Column = list[Any]
 TOGETHER = 500
 """How many outcomes are set out at a time: few enough to stay in the processor's cache."""
 
+MOST_THREADS = 2**31
+MIXED = {
+    "machine": "{} machines",
+    "commit": "{} commits",
+    "method": "{} methods",
+    "threads": "{} numbers of threads",
+    "packages": "{} sets of packages of a backend",
+}
+"""What rows may mix that are read together, in words."""
 PEAK = "theoretical_peak_bytes_per_s"
 _COPIED = (
     "run",
@@ -121,6 +132,7 @@ def _columns(results: Results) -> dict[str, Column]:
         **_bytes(some),
         **_counted(some),
         **_files(some),
+        **_origin(some, results.environments),
     }
 
 
@@ -227,6 +239,74 @@ def _files(some: Sequence[Outcome]) -> dict[str, Column]:
         name: [fact if isinstance(fact := o.telemetry.get(name), str) else None for o in some]
         for name in ("file_system", "file_device")
     }
+
+
+def _origin(some: Sequence[Outcome], environments: Mapping[str, Environment]) -> dict[str, Column]:
+    known: dict[tuple[str, str, str, str | None], tuple[Any, ...]] = {}
+    rows = []
+    for o in some:
+        key = o.run, o.device, o.backend, o.environment
+        if key not in known:
+            known[key] = origin(o, environments[o.run])
+        rows.append(known[key])
+    return {name: [row[place] for row in rows] for place, name in enumerate(ORIGIN)}
+
+
+def origin(outcome: Outcome, where: Environment) -> tuple[Any, ...]:
+    """Where and with what an outcome was measured: the values of ``ORIGIN``."""
+    threads = where.settings.get("threads")
+    return (
+        where.created,
+        where.machine,
+        device_name(outcome.device, where),
+        threads if type(threads) is int and 0 < threads < MOST_THREADS else None,
+        where.commit,
+        where.dirty,
+        outcome.method,
+        ", ".join(packages_of(outcome, where)) or None,
+    )
+
+
+def device_name(device: str, where: Environment) -> str | None:
+    """The model of a run's processor or GPU."""
+    name = where.cpu.get("model") if device == str(CPU) else where.gpu.get("name")
+    return None if name is None else str(name)
+
+
+def packages_of(outcome: Outcome, where: Environment) -> list[str]:
+    """The packages that its backend needs, each with the version it had; none where the run does not say."""
+    held = where.packages if outcome.environment is None else where.environments.get(outcome.environment, {})
+    names = re.split(r"[ |]", str(where.requires.get(outcome.backend) or ""))
+    normal = (re.sub(r"[-_.]+", "-", name).lower() for name in names if name)
+    return [f"{name} {held[name]}" for name in normal if held.get(name) is not None]
+
+
+def mixture(results: Results) -> str | None:
+    """What runs read together differ in, so that their rows should not be averaged; null where in nothing."""
+    origins = {(o.run, o.device, o.backend, o.environment): o for o in results.outcomes}
+    rows = [
+        (o, dict(zip(ORIGIN, origin(o, results.environments[o.run]), strict=True))) for o in origins.values()
+    ]
+    by_backend: dict[tuple[str, str | None], set[str | None]] = defaultdict(set)
+    for outcome, row in rows:
+        by_backend[outcome.backend, outcome.environment].add(row["packages"])
+    numbers = {
+        "machine": len({row["machine"] for _, row in rows}),
+        "commit": len({(row["commit"], row["dirty"]) for _, row in rows}),
+        "method": len({row["method"] for _, row in rows}),
+        "threads": len({row["threads"] for _, row in rows}),
+        "packages": max(map(len, by_backend.values()), default=0),
+    }
+    mixed = {name: number for name, number in numbers.items() if number > 1}
+    if not mixed:
+        return None
+    said = ", ".join(MIXED[name].format(number) for name, number in mixed.items())
+    return f"these rows mix {said}: group by {', '.join(mixed)}"
+
+
+def with_mixture(results: Results) -> Results:
+    """The results with a note on what they mix, if they do."""
+    return replace(results, notes=(*results.notes, *filter(None, [mixture(results)])))
 
 
 def _floats(values: Iterable[float | None]) -> Column:

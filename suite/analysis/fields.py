@@ -105,9 +105,19 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("file_device", _TEXT, "block device under it"),
     ("measurement", _TEXT, "name of the rounds it took part in, shared by the backends that took turns"),
     ("environment", _TEXT, "name of its Python environment, where several took turns"),
+    ("created", _TEXT, "when its run was begun, in UTC (ISO 8601)"),
+    ("machine", _TEXT, "digest that tells the machine from others"),
+    ("device_name", _TEXT, "model of the processor or the GPU"),
+    ("threads", _COUNT, "threads that a library might use"),
+    ("commit", _TEXT, "commit of the suite"),
+    ("dirty", _FLAG, "whether its code differed from that; missing where unknown"),
+    ("method", _COUNT, "version of how times are measured"),
+    ("packages", _TEXT, "the backend's own packages, with their versions"),
 )
 COLUMNS = {name: kind for name, kind, _ in _COLUMNS}
 """The columns of the table and of records.csv, in order, with their pandas types."""
+ORIGIN = ("created", "machine", "device_name", "threads", "commit", "dirty", "method", "packages")
+"""Columns that say where and with what a row was measured."""
 MEANINGS = {name: text for name, _, text in _COLUMNS}
 """Meaning of each column."""
 

@@ -49,6 +49,11 @@ def distinct(folders: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     return tuple({Path(folder).resolve(): Path(folder) for folder in folders}.values())
 
 
+def part_name(name: str, number: int) -> str:
+    """The name of a part of a run that went on in another environment; suite.compare takes it too."""
+    return f"{name}@{number}"
+
+
 def names(folders: Sequence[Path]) -> list[str]:
     """The last part of each path; the whole path where that is not unique."""
     last = [folder.resolve().name or str(folder) for folder in folders]

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from suite.analysis import outcomes, speed
-from suite.analysis.columns import Column, columns
+from suite.analysis.columns import Column, columns, with_mixture
 from suite.analysis.fields import COLUMNS
-from suite.analysis.folders import Given, expand, names
+from suite.analysis.folders import Given, expand
 from suite.analysis.outcomes import Results
 from suite.analysis.speed import Metered
 from suite.cases.case import AXES
 from suite.records.record import Environment, Record
-from suite.records.store import Run, StoreError
+from suite.records.store import StoreError
 
 HEAD = (
     *("run", "measurement", "pass", "role", "backend", "environment", "device", *AXES),
@@ -40,6 +40,9 @@ def load(*patterns: Given) -> pd.DataFrame:
     Units are in the names (GB = 1e9 bytes); text and flags may be missing (``pd.NA``), numbers nan. Problems
     with a run are warned about, and listed in ``attrs["notes"]``.
 
+    One warning says what runs differ in that are read together; each is a column to group by, as in
+    ``table.groupby(["machine", "method", "backend", "batch"])``.
+
     Args:
         patterns: runs, folders of runs, or patterns such as ``"results/*"``; one by one or in lists.
 
@@ -47,7 +50,7 @@ def load(*patterns: Given) -> pd.DataFrame:
         StoreError: nothing can be shown.
         TypeError: an argument that names no file.
     """
-    results = outcomes.read(patterns)
+    results = with_mixture(outcomes.read(patterns))
     for note in results.notes:
         warnings.warn(note, stacklevel=2)
     return frame(results)
@@ -66,24 +69,22 @@ def samples(*patterns: Given) -> pd.DataFrame:
     """
     rounds: list[_Round] = []
     problems: list[str] = []
-    folders = expand(patterns)
-    for folder, name in zip(folders, names(folders), strict=True):
+    parts = outcomes.parts(expand(patterns), problems)
+    for name, run in parts.items():
         try:
-            run = Run.open(folder)
-            records = []
-            for item in run.read():
-                if isinstance(item, Record):
-                    records.append(item)
-                else:
-                    problems.append(str(item))
+            records = [record for record, _ in outcomes.possible(run, name, problems)]
             rounds += _rounds_of(name, records, run.environment)
         except StoreError as error:
             problems.append(str(error))
     if not rounds:
-        raise StoreError("\n".join(problems) or "runs: no samples in them; give a folder that suite.run made")
+        raise StoreError("\n".join(problems) or _none_in(list(parts)))
     for problem in problems:
         warnings.warn(problem, stacklevel=2)
     return _long(rounds)
+
+
+def _none_in(runs: Sequence[str]) -> str:
+    return f"{', '.join(runs)}: no backend completed a case, so there are no samples; suite.load says why"
 
 
 _Round = tuple[tuple[object, ...], tuple[float, ...]]

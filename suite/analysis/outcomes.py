@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from suite.analysis import reduce, speed
-from suite.analysis.folders import Given, expand, names
+from suite.analysis.folders import Given, expand, names, part_name
 from suite.analysis.outcome import NO_SPREADS, Key, Outcome, Spreads
 from suite.analysis.passes import counted, kind_of, merged, spreads_of
 from suite.analysis.reduce import Timings
@@ -20,6 +20,7 @@ from suite.cases.case import Case
 from suite.records.record import Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
 from suite.stats import over_passes
+from suite.text import plain
 from suite.units import count
 
 Turns = dict[speed.Key, Metered]
@@ -28,6 +29,7 @@ Rounds = tuple[str, str, str | None]
 MAX_REFUSED_NAMED = 3
 MIN_S, MAX_S = 1e-12, 1e9
 HUGE = 2**60
+MOST_PASSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,41 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
     Raises:
         StoreError: nothing can be shown; a line for each thing that is wrong.
     """
+    notes: list[str] = []
+    runs = parts(expand(patterns), notes)
+    fullest = speed.fullest(run.environment for run in runs.values()) if together else {}
+    results = _read(runs, fullest, notes)
+    if not results.outcomes:
+        raise StoreError("\n".join(results.notes) or "no run given; give a folder that suite.run made")
+    return results
+
+
+def read_part(run: Run) -> Results:
+    """Read one run in one environment; it may hold no records yet."""
+    return _read({run.path.resolve().name: run}, {}, [])
+
+
+def parts(folders: Sequence[Path], notes: list[str]) -> dict[str, Run]:
+    """The runs in folders by name, each once for every environment it went on in; of others a note."""
+    runs: dict[str, Run] = {}
+    for folder, name in zip(folders, names(folders), strict=True):
+        try:
+            found = Run.parts(folder)
+        except StoreError as error:
+            notes.append(str(error))
+            continue
+        several = len(found) > 1
+        runs |= {part_name(name, run.number) if several else name: run for run in found}
+    return runs
+
+
+def _read(runs: Mapping[str, Run], fullest: speed.Fullest, notes: list[str]) -> Results:
     environments: dict[str, Environment] = {}
     outcomes: list[Outcome] = []
     speeds: dict[str, tuple[Moment, ...]] = {}
     full_speed_s: dict[str, References] = {}
-    notes: list[str] = []
-    folders = expand(patterns)
-    fullest = speed.fullest(_environments(folders)) if together else {}
-    for folder, name in zip(folders, names(folders), strict=True):
+    for name, run in runs.items():
         try:
-            run = Run.open(folder)
             with uncollected():
                 known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
                 own, judged = _outcomes(run, name, known, notes)
@@ -74,18 +101,10 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
             notes.append(str(error))
             continue
         if not own:
-            notes.append(f"{folder}: holds no records; nothing of it to show")
+            notes.append(f"{run.path}: holds no records; nothing of it to show")
         environments[name] = run.environment
         outcomes += own
-    if not outcomes:
-        raise StoreError("\n".join(notes) or "no run given; give a folder that suite.run made")
     return Results(environments, tuple(outcomes), tuple(notes), speeds, full_speed_s)
-
-
-def _environments(folders: Iterable[Path]) -> Iterator[Environment]:
-    for folder in folders:
-        with contextlib.suppress(StoreError):
-            yield Run.open(folder).environment
 
 
 @contextlib.contextmanager
@@ -191,16 +210,8 @@ def _outcomes(
     run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
 ) -> tuple[list[Outcome], Judged]:
     found = _Found()
-    refused: list[Refused] = []
-    for record, timings in reduce.reduced(_records(run, refused)):
-        if why := _impossible(record, timings):
-            notes.append(f"{name}: {record.backend} on {record.case}: {why}; the record is left out")
-            continue
+    for record, timings in possible(run, name, notes):
         found.add(record, Outcome.of(name, record, timings))
-    notes += map(str, refused[:MAX_REFUSED_NAMED])
-    if len(refused) > MAX_REFUSED_NAMED:
-        more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
-        notes.append(f"{run.path}: {more} that can't be read as records; left out")
     if replaced := found.known - sum(map(len, found.parts.values())):
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
@@ -212,6 +223,20 @@ def _outcomes(
             f"{name}: {count(bare, 'result')} without a ceiling measured beside; no fraction of it is given"
         )
     return own, judged
+
+
+def possible(run: Run, name: str, notes: list[str]) -> Iterator[tuple[Record, Timings]]:
+    """The records of a run that a machine can have produced, reduced; of others a note, after the last."""
+    refused: list[Refused] = []
+    for record, timings in reduce.reduced(_records(run, refused)):
+        if why := _impossible(record, timings):
+            notes.append(plain(f"{name}: {record.backend} on {record.case}: {why}; the record is left out"))
+        else:
+            yield record, timings
+    notes += map(str, refused[:MAX_REFUSED_NAMED])
+    if len(refused) > MAX_REFUSED_NAMED:
+        more = count(len(refused) - MAX_REFUSED_NAMED, "more line")
+        notes.append(f"{run.path}: {more} that can't be read as records; left out")
 
 
 def _records(run: Run, refused: list[Refused]) -> Iterator[Record]:
@@ -232,6 +257,8 @@ def _impossible(record: Record, timings: Timings) -> str | None:
         sizes += [traffic.distinct, traffic.touched_bytes, traffic.cache_bytes]
     if min(sizes) < 0 or max(sizes) >= HUGE:
         return "a number of bytes that can't be"
+    if not 1 <= record.pass_number <= MOST_PASSES:
+        return "a number of a pass that can't be"
     if record.clock is None:
         return None
     if any(one.samples and (one.least < MIN_S or one.most > MAX_S) for one in timings.values()):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from suite.analysis.outcome import Outcome, Spreads
 from suite.cases.case import Case
+from suite.records.figures import QUOTA
+from suite.records.record import Fact
 from suite.stats import FEWEST_ROUNDS, order_statistics, ratios, spread_of
 
 FEWEST_PASSES = 2
@@ -19,7 +21,7 @@ FEWEST_ALONE = 6
 def merged(parts: Sequence[Outcome]) -> Outcome:
     """One outcome of the same contender's in every pass, in order; the first failure if one failed.
 
-    Memory, traffic and counters are those of the first pass.
+    Memory, traffic and counters are those of the first pass; how a quota held it up is of all together.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -44,7 +46,17 @@ def merged(parts: Sequence[Outcome]) -> Outcome:
         autocorrelation=sum(autocorrelations) / len(autocorrelations) if autocorrelations else None,
         held=None if first.held is None else all(part.held for part in parts),
         converged=all(part.converged for part in parts),
+        telemetry={**first.telemetry, **_held_up(parts)},
     )
+
+
+def _held_up(parts: Sequence[Outcome]) -> dict[str, Fact]:
+    found: dict[str, Fact] = {}
+    for part in parts:
+        for name, fact in part.telemetry.items():
+            if name.startswith(QUOTA) and isinstance(fact, int | float):
+                found[name] = fact + (found.get(name) or 0)  # type: ignore[operator]
+    return found
 
 
 def counted(outcome: Outcome) -> tuple[int, ...] | None:

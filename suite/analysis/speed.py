@@ -178,14 +178,20 @@ def full_speed_share(moments: Sequence[Moment]) -> float:
     return full / len(moments) if moments else math.nan
 
 
-def meter_of(environment: Environment) -> tuple[str, Fact, int]:
+Meter = tuple[str, Fact, int]
+"""Machine, compiler and method."""
+Fullest = Mapping[Meter, Mapping[str, Fact]]
+"""What meters read at full speed, by number of threads."""
+
+
+def meter_of(environment: Environment) -> Meter:
     """What two runs must share for their meters' readings to be comparable: machine, compiler, method."""
     return environment.machine, environment.packages.get("numba"), environment.method
 
 
-def fullest(environments: Iterable[Environment]) -> dict[tuple[str, Fact, int], dict[str, Fact]]:
+def fullest(environments: Iterable[Environment]) -> Fullest:
     """By meter, what it reads at the fullest speed that any of these runs knows, by threads."""
-    found: dict[tuple[str, Fact, int], dict[str, Fact]] = defaultdict(dict)
+    found: dict[Meter, dict[str, Fact]] = defaultdict(dict)
     for environment in environments:
         known = found[meter_of(environment)]
         for threads, reading in environment.full_speed_s.items():

@@ -35,7 +35,8 @@ class Case:
     Attributes:
         vocab: rows of the table. dim: elements of a row. dtype: their type.
         batch: number of ids in one lookup. index_dtype: their type.
-        distribution: the distribution of the ids (see ``suite.cases.ids``), or ``file:NAME``.
+        distribution: the distribution of the ids (see ``suite.cases.ids``), or ``file:NAME@DIGEST``, where
+            the digest is of the ids in that file; records of earlier versions have only its name.
         cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
             the same ids again. Of a file: whether its pages are in the page cache; the processor's is cold.
         offset: bytes by which the table's first row lies off the start of a page (GPU: of an allocation).

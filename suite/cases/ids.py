@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import stat
 from pathlib import Path
@@ -17,6 +18,8 @@ from suite.cases.case import NGRAMS, Case
 Ids = npt.NDArray[np.int64]
 
 TEXT = Path(__file__).with_name("text_ids.npz")
+TEXT_DIGEST = "b1e9876a"
+"""Of the ids shipped: what a distribution of that name has looked up."""
 MAX_FILE_BYTES = 2**31
 
 
@@ -28,7 +31,7 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
     ``text-shuffled`` the same tokens in random order, so without their locality; ``sorted`` uniform, then
     sorted; ``equal`` one id repeated; ``ngram`` the rows of the text's 2- to 4-grams, 24 a token
     (``suite.cases.ngram``), ``ngram-3`` those of its 2- and 3-grams, 16 a token, ``ngram-shuffled`` and
-    ``ngram-3-shuffled`` the same of the shuffled text; ``file:NAME`` the user's own, in order.
+    ``ngram-3-shuffled`` the same of the shuffled text; ``file:NAME@DIGEST`` the user's own, in order.
     """
     rng = np.random.default_rng([seed, turn, case.vocab, case.batch])
     name, _, exponent = case.distribution.partition("-")
@@ -98,6 +101,33 @@ def read_file(path: str) -> Ids:
     if loaded.dtype.kind == "u" and loaded.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{path}: ids do not fit 64 bits with a sign; give smaller ones")
     return np.array(loaded, np.int64).reshape(-1)
+
+
+def digest(ids: Ids) -> str:
+    """Eight hexadecimal digits that tell these ids from others, whatever the file they were in."""
+    return hashlib.sha256(np.ascontiguousarray(ids, "<i8").data).hexdigest()[:8]
+
+
+def of_file(case: Case, path: str) -> Ids:
+    """The ids in a file, if they are those that the case's distribution names: ``file:NAME@DIGEST``.
+
+    Raises:
+        ValueError: one line; they are others, or none.
+    """
+    name, _, named = case.distribution.removeprefix("file:").rpartition("@")
+    try:
+        ids = read_file(path)
+    except ValueError as error:  # records name no folder
+        raise ValueError(str(error).replace(path, name or named)) from None
+    if name and digest(ids) != named:
+        raise ValueError(f"{name}: holds other ids than when the run began; start a new run with it")
+    return ids
+
+
+def check_text() -> None:
+    """Raise ValueError, one line, where the ids of ``text`` are not those that the suite ships."""
+    if digest(_text(False)) != TEXT_DIGEST:
+        raise ValueError(f"{TEXT.name}: holds other ids than the suite ships; restore it from the checkout")
 
 
 def drawing_bytes(case: Case) -> int:

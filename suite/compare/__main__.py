@@ -6,12 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from suite.command import CHECK_FAILED, DONE, BadRequest, Parser, execute, refuse
-from suite.compare import listing, pairs, sides
+from suite.command import CHECK_FAILED, DONE, BadRequest, Parser, execute, path_of, refuse
+from suite.compare import pairs, sides
+from suite.compare.listing import ONLY, listing
+from suite.compare.markdown import markdown
 from suite.compare.pairs import Basis
 from suite.compare.sides import Side
+from suite.compare.terminal import show
 from suite.records.store import StoreError
-from suite.text import plain, shown
+from suite.report import files
+from suite.text import plain
 
 
 def _share(text: str) -> float:
@@ -27,7 +31,7 @@ def _share(text: str) -> float:
 def _options() -> Parser:
     parser = Parser(
         "python -m suite.compare",
-        description="Compare RUN_B with RUN_A, case by case. A ratio above 1 means that RUN_B is slower.",
+        description="Compare RUN_B with RUN_A, case by case. B/A above 1 means that RUN_B takes longer.",
     )
     of_run = "folder of a run, or FOLDER:BACKEND, FOLDER@ENVIRONMENT, FOLDER@ENVIRONMENT:BACKEND"
     for name in ("run_a", "run_b"):
@@ -36,6 +40,15 @@ def _options() -> Parser:
         "--fail-on",
         choices=["slower"],
         help="exit with 1 if any case is SLOWER, or fails in RUN_B though RUN_A completed it",
+    )
+    parser.add_argument(
+        "--only", choices=ONLY, help="show the rows of these verdicts alone; totals are of all"
+    )
+    parser.add_argument(
+        "--markdown",
+        metavar="F",
+        type=path_of,
+        help="also write it as Markdown, for a comment; - is standard output, without the table",
     )
     against = parser.add_mutually_exclusive_group()
     against.add_argument(
@@ -74,10 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             beside = f" beside {given.relative_to}" if given.relative_to else ""
             advice = "give runs of the same cases"
             raise BadRequest(f"{a} and {b}: no case that both completed{beside}; {advice}")
+        found = listing(a, b, results, listed, basis, given.only)
+        if given.markdown:
+            files.write(given.markdown, markdown(found))
+        if given.markdown != files.STDOUT:
+            show(found, sys.stdout)
     except (BadRequest, StoreError) as error:
         return refuse(error)
-    for line in listing.lines(a, b, results, listed, basis):
-        print(shown(line))
     for note in results.notes:
         print(plain(note), file=sys.stderr)
     failed = any(p.verdict == "SLOWER" or p.broken for p in listed)

@@ -1,4 +1,4 @@
-"""Listing of a comparison: its pairs in groups, what could have been shown, the overall line."""
+"""Listing of a comparison: what it rests on, its rows, what could have been shown, the overall line."""
 
 from __future__ import annotations
 
@@ -6,44 +6,86 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcomes import Results
-from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, UNDECIDED, Basis, Pair
+from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, Basis, Pair
 from suite.compare.sides import Side
-from suite.report import sentences, tables
+from suite.report.tables import REASON_LENGTH, WIDE
+from suite.report.verdict import Standing
 from suite.stats import Verdict
-from suite.text import cut
+from suite.text import cut, shown
 from suite.units import count, digits
 
+HEADINGS = ("case", "A µs", "B µs", "B/A", "interval", "verdict")
 VERDICTS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "UNCLEAR", "SAME")
+ONLY: dict[str, tuple[Verdict, ...]] = {
+    "slower": ("SLOWER",),
+    "faster": ("FASTER",),
+    "changed": ("SLOWER", "FASTER"),
+    "undecided": ("UNCLEAR",),
+}
+"""Rows that can be asked for alone, by their verdicts."""
 
 
-def lines(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Basis) -> Iterator[str]:
-    """The comparison as text: what it rests on, verdicts, what is to be set apart, the overall lines."""
-    yield from _header(a, b, results, listed, basis)
-    compared = [p for p in listed if p.ratio]
-    fast = [p for p in compared if not p.slow_notes]
-    yield from _pairs([p for p in fast if p.converged])
-    for title, apart in (
-        ("not converged, read with care:", [p for p in fast if not p.converged]),
-        ("not measured at full speed, nothing decided:", [p for p in compared if p.slow_notes]),
-        ("left out:", [p for p in listed if not p.ratio]),
-    ):
-        if apart:
-            yield title
-            yield from _pairs(apart)
-    number = Counter(p.verdict for p in compared)
-    yield ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS)
-    if compared:
-        yield _shown(compared)
-    yield _overall(a, b, listed, basis)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pair that has a ratio.
+
+    Attributes:
+        cells: text under each of HEADINGS. wide: whether the interval is wider than a result's should be.
+    """
+
+    cells: tuple[str, ...]
+    verdict: Verdict
+    wide: bool
 
 
-def _header(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Basis) -> Iterator[str]:
-    first = f"A {a}, B {b}: a ratio above 1 means that B is slower; noise floor {basis.floor:.1%}"
-    yield f"{first} ({basis.origin})"
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A comparison as text: lines of visible characters.
+
+    Attributes:
+        rests_on: the sides, the noise floor, what is assumed. broken: what B fails at and A completed.
+        rows: where the machine was at full speed, and slow: where it was not; the worst first.
+        totals: what is left out, how many rows have each verdict, what could have shown. overall: one line.
+    """
+
+    rests_on: tuple[str, ...]
+    broken: tuple[str, ...]
+    rows: tuple[Row, ...]
+    slow: tuple[Row, ...]
+    totals: tuple[str, ...]
+    overall: str
+
+
+def listing(
+    a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Basis, only: str | None = None
+) -> Listing:
+    """The comparison as text; with ``only`` the rows of some verdicts alone, and the totals of all."""
+    compared = sorted((p for p in listed if p.ratio), key=lambda p: -p.ratio.value if p.ratio else 0.0)
+    several = len({o.device for p in listed for o in (p.a, p.b) if o}) > 1
+    chosen = [p for p in compared if only is None or p.verdict in ONLY[only]]
+    rows, slow = (
+        [_row(p, several) for p in chosen if bool(p.slow_notes) == is_slow] for is_slow in (False, True)
+    )
+    hidden = [f"shown: {len(chosen)} of {count(len(compared), 'case')}, those {only}"] if only else []
+    return Listing(
+        tuple(map(shown, _rests_on(a, b, results, listed, basis))),
+        tuple(map(shown, _broken(listed))),
+        tuple(rows),
+        tuple(slow),
+        tuple(map(shown, [*hidden, *_totals(listed, compared)])),
+        shown(_overall(a, b, listed, basis)),
+    )
+
+
+def _rests_on(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Basis) -> Iterator[str]:
+    yield (
+        f"A {a}, B {b}: B/A above 1 means that B takes longer; noise floor {basis.floor:.1%} ({basis.origin})"
+    )
     floors = {p.floor for p in listed if p.ratio}
     if BETWEEN_RUNS in floors - {basis.floor}:
         yield f"noise floor {BETWEEN_RUNS:.1%} between two runs, whose machine is not in the same state"
@@ -67,43 +109,48 @@ def _slower_machine(a: Side, b: Side, results: Results) -> Iterator[str]:
             yield f"{side}: the machine never ran at full speed, {whose}; at best at {best:.0%} of it"
 
 
-def _pairs(some: Sequence[Pair]) -> Iterator[str]:
-    for p in some:
-        name = _name(p)
-        if p.ratio:
-            ends = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if p.ratio.bounded else "too few rounds"
-            times = " to ".join(digits(comparison.median(o).value * 1e6) for o in (p.a, p.b) if o)
-            notes = "; ".join([name, *_could_show(p), *p.slow_notes])
-            yield f"  {p.verdict:<8} {p.ratio.value:8.3f}x  {ends:<16}  {times + ' µs':<20}  {notes}"
-        else:
-            reason = next((o.reason for o in (p.a, p.b) if o and o.reason), None)
-            yield f"  {p.left_out:<12} {name}" + (f": {cut(reason, tables.REASON_LENGTH)}" if reason else "")
+def _row(p: Pair, several_devices: bool) -> Row:
+    assert p.a and p.b and p.ratio and p.verdict
+    ends = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if p.ratio.bounded else "too few rounds"
+    times = (digits(comparison.median(o).value * 1e6) for o in (p.a, p.b))
+    name = "; ".join([_name(p, several_devices), *p.slow_notes])
+    cells = (name, *times, f"{p.ratio.value:.3f}x", ends, p.verdict)
+    return Row(tuple(map(shown, cells)), p.verdict, not p.ratio.precision <= WIDE)
 
 
-def _name(p: Pair) -> str:
+def _name(p: Pair, several_devices: bool) -> str:
     known = p.b or p.a
     assert known is not None
-    name = f"{known.case} on {known.device}"
-    if not (p.a and p.b):
-        return f"{name}, {known.name}"
-    if p.a.backend != p.b.backend:
+    name = f"{known.case} on {known.device}" if several_devices else str(known.case)
+    if p.a and p.b and p.a.backend != p.b.backend:
         return name
-    return f"{name}, {known.name if p.a.environment == p.b.environment else known.backend}"
+    one_environment = not (p.a and p.b) or p.a.environment == p.b.environment
+    return f"{name}, {known.name if one_environment else known.backend}"
 
 
-def _could_show(p: Pair) -> list[str]:
-    if p.verdict not in UNDECIDED or math.isinf(p.shown_from):
-        return []
-    return [f"shows from {_percent(p.shown_from)}"]
+def _broken(listed: Sequence[Pair]) -> Iterator[str]:
+    """A line for each way in which B fails at what A completed."""
+    failed = Counter(
+        (p.b.name, p.b.status, cut(p.b.reason or "", REASON_LENGTH)) for p in listed if p.broken and p.b
+    )
+    for (name, status, reason), n in failed.items():
+        yield f"{name}: {status} in B on {count(n, 'case')} that A completed: {reason}"
 
 
-def _percent(ratio: float) -> str:
-    return f"{ratio - 1:.1%}"
+def _totals(listed: Sequence[Pair], compared: Sequence[Pair]) -> Iterator[str]:
+    out = Counter(p.left_out for p in listed if p.left_out)
+    if out:
+        why = ", ".join(f"{n} {reason}" for reason, n in sorted(out.items()))
+        yield f"left out: {count(out.total(), 'case')} ({why})"
+    number = Counter(p.verdict for p in compared)
+    yield ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS)
+    if compared:
+        yield _could_show(compared)
 
 
-def _shown(compared: Sequence[Pair]) -> str:
+def _could_show(compared: Sequence[Pair]) -> str:
     """The smallest change that the comparison could have shown; and that it showed none, if it did not."""
-    alike = all(p.verdict in UNDECIDED for p in compared)
+    alike = all(p.verdict in ("SAME", "UNCLEAR") for p in compared)
     able = sorted(p.shown_from for p in compared if math.isfinite(p.shown_from))
     said = "nothing tells them apart; " if alike else ""
     if not able:
@@ -115,13 +162,20 @@ def _shown(compared: Sequence[Pair]) -> str:
     return f"{said}a change shows from {half} in half of the cases, {most}"
 
 
+def _percent(ratio: float) -> str:
+    return f"{ratio - 1:.1%}"
+
+
 def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str:
-    """By what was measured at full speed alone."""
-    ratios = [p.ratio.value for p in listed if p.ratio and not p.slow_notes]
-    relation = sentences.times(stats.geometric_mean(ratios), 0.005) if ratios else "not comparable to"
+    """By what was measured at full speed alone; no difference that most cases do not have by themselves."""
+    fast = [(p, p.ratio) for p in listed if p.ratio and not p.slow_notes]
+    if not fast:
+        return "overall: nothing that both completed at full speed"
     against = f"relative to {basis.relative_to}, " if basis.relative_to else ""
     by = "relative to each one's ceiling, " if basis.normalized else against
-    out = Counter(p.left_out or "not at full speed" for p in listed if p.left_out or p.slow_notes)
-    why = f" ({', '.join(f'{n} {reason}' for reason, n in sorted(out.items()))})" if out else ""
-    mean = f"geometric mean over {count(len(ratios), 'case')} that both completed"
-    return f"overall: {by}{b} is {relation} {a}: {mean}; {sum(out.values())} left out{why}"
+    values = tuple(ratio.value for _, ratio in fast)
+    ratio = fast[0][1] if len(fast) == 1 else stats.over_cases(values)
+    floor = max(p.floor for p, _ in fast)
+    alike = sum(p.verdict == stats.verdict(ratio, floor) for p, _ in fast)
+    standing = Standing(str(b), ratio, values)
+    return f"overall: {by}{standing.words(str(a), floor, in_most=2 * alike > len(fast))}"

@@ -20,7 +20,6 @@ by up to 4 %, of which an interval over the rounds of one knows nothing."""
 BETWEEN_RUNS = 0.02
 """The least between two runs of several passes: of 1,080 pairs of equal results in ten runs intervals alone
 called 5.6 % different, with 1 % 2.2 %, with this 0.8 % (python -m tests.tools.between_runs)."""
-UNDECIDED: tuple[Verdict, ...] = ("SAME", "UNCLEAR")
 
 Key = tuple[object, ...]
 Base = Mapping[tuple[str, object, str | None], Outcome]
@@ -74,11 +73,6 @@ class Pair:
         """That too few rounds of a side were at full speed, so that nothing of the pair is decided."""
         sides = (("A", self.a), ("B", self.b))
         return [f"{name} {o.slow_note}" for name, o in sides if self.ratio and o and o.slow_note]
-
-    @property
-    def converged(self) -> bool:
-        """Whether both sides reached the precision asked for."""
-        return not any(o is not None and o.converged is False for o in (self.a, self.b))
 
     @property
     def broken(self) -> bool:

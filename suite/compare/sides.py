@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.analysis import outcomes
-from suite.analysis.folders import distinct, expand, names
+from suite.analysis.folders import distinct, expand, names, part_name
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.command import BadRequest
 from suite.records.record import Environment
+from suite.records.store import Run
 from suite.text import at_home
 
 MOST_NAMED = 6
@@ -45,6 +46,8 @@ class Side:
 def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     """Read the two runs, each named by ``DIR``, then ``@ENVIRONMENT``, then ``:BACKEND``, both as wanted.
 
+    Of a run that went on in another environment each part is a side of its own: ``DIR@1``, ``DIR@2``.
+
     Raises:
         BadRequest: a folder that is no run, or of several; an environment or a backend that is not in it, or
             that is named for one run only though the other does not say which. StoreError: neither is a run.
@@ -52,13 +55,16 @@ def sides(argument_a: str, argument_b: str) -> tuple[Side, Side, Results]:
     (folder_a, at_a, backend_a), (folder_b, at_b, backend_b) = _split(argument_a), _split(argument_b)
     if (backend_a is None) != (backend_b is None):
         raise BadRequest("backends: named for one run only; give RUN:BACKEND for both or for neither")
-    folders = distinct(_one_run(folder) for folder in (folder_a, folder_b))
+    (folder_a, part_a, at_a), (folder_b, part_b, at_b) = _part(folder_a, at_a), _part(folder_b, at_b)
+    folders = distinct([folder_a, folder_b])
+    known = names(folders)
     results = outcomes.read(folders, together=True)
-    known = list(results.environments)
-    if len({o.run for o in results.outcomes}) < len(folders):
+    run_a = known[0] if part_a is None else part_name(known[0], part_a)
+    run_b = known[-1] if part_b is None else part_name(known[-1], part_b)
+    if not {run_a, run_b} <= {o.run for o in results.outcomes}:
         raise BadRequest("\n".join(results.notes))
-    a = Side(known[0], results.environments[known[0]], at_a, backend_a)
-    b = Side(known[-1], results.environments[known[-1]], at_b, backend_b)
+    a = Side(run_a, results.environments[run_a], at_a, backend_a)
+    b = Side(run_b, results.environments[run_b], at_b, backend_b)
     for side, other in ((a, b), (b, a)):
         _check(side, other, results)
     return a, b, results
@@ -73,6 +79,21 @@ def _one_run(given: Path) -> Path:
         what = f"{len(listed)} runs, {', '.join(listed[:MOST_NAMED])}{others}"
         raise BadRequest(f"{given}: stands for {what}; give one of them, such as {first}")
     return first
+
+
+def _part(given: Path, environment: str | None) -> tuple[Path, int | None, str | None]:
+    """The folder of one run, its part where it went on in another environment, and the Python environment."""
+    before, _, last = given.name.rpartition("@")
+    inner = not given.exists() and before != "" and last.isdecimal()
+    folder = _one_run(given.with_name(before) if inner else given)
+    several = len(Run.parts(folder))
+    if several == 1:
+        return _one_run(given), None, environment
+    number, at = (last, environment) if inner else (environment or "", None)
+    if number not in map(str, range(1, several + 1)):
+        each = " or ".join(part_name(str(folder), k) for k in range(1, several + 1))
+        raise BadRequest(f"{folder}: went on in another environment; give {each}")
+    return folder, int(number), at
 
 
 def _split(argument: str) -> tuple[Path, str | None, str | None]:

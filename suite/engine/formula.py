@@ -31,7 +31,7 @@ _COLUMN = 0x9E3779B1 - 2**32
 
 
 def expected(
-    rows: Array, dim: int, dtype: str, empty: Empty, chunk: int = HOST_CHUNK
+    rows: Array, dim: int, dtype: str, empty: Empty, chunk: int = HOST_CHUNK, first_column: int = 0
 ) -> Iterator[tuple[slice, Array]]:
     """The rows that a lookup of ``rows`` must return, a chunk at a time.
 
@@ -42,6 +42,7 @@ def expected(
     Args:
         rows: (n,) row numbers of any integer type, NumPy or torch.
         empty: makes int32 arrays beside them.
+        first_column: of the ``dim`` columns, where they are not all that the table has.
 
     Yields:
         Where in ``rows`` the chunk stands, and (len(chunk), dim) int32: each element's bits, sign-extended.
@@ -49,15 +50,10 @@ def expected(
     """
     shift = 32 - 8 * DTYPE_BYTES[dtype]
     step = min(max(1, chunk // dim), len(rows))
-    columns, x, t, r, s = (
-        empty((1, dim)),
-        empty((step, dim)),
-        empty((step, dim)),
-        empty((step, 1)),
-        empty((step, 1)),
-    )
+    columns, x, t = empty((1, dim)), empty((step, dim)), empty((step, dim))
+    r, s = empty((step, 1)), empty((step, 1))
     columns[...] = 1
-    columns = columns.cumsum(1) * _COLUMN
+    columns = (columns.cumsum(1) + first_column) * _COLUMN
     for start in range(0, len(rows), step):
         n = min(step, len(rows) - start)
         r[:n] = rows[start : start + n, None]

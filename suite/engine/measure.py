@@ -20,7 +20,9 @@ from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
 from suite.engine.placement.residency import Residency
 from suite.engine.rotation import Flush, Rotation, flush_of, rotation_of, touched_bytes
+from suite.machine import threads
 from suite.records.record import Fact, Record, Traffic
+from suite.telemetry.host import quota_watch
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading
 
@@ -94,7 +96,7 @@ def measure(
     """
     case, settings, observer = setup.case, setup.settings, setup.observer
     rng = np.random.default_rng([settings.seed, settings.pass_number, case.vocab, case.dim, case.batch])
-    counted = observer.watch()
+    watched = _watch(observer)
 
     notice(None, "lay out the operands")
     meter_of(threaded=False)  # made before a backend could put something in its place
@@ -106,7 +108,7 @@ def measure(
 
     turn_s, watch = _turn_s(settings, len(choices) + 1), pages.watch if pages else lambda: None
     backends = [Contender(c, "backend", operands, turn_s, flush, watch=watch()) for c in choices]
-    _prepare_and_check(backends, observer, settings.seed, notice)
+    seen = _prepare_and_check(backends, observer, settings.seed, notice)
     notice(None, "choose the plain copy")
     contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
 
@@ -115,7 +117,7 @@ def measure(
     _sustain(contenders, observer, settings.sustain_s, notice)
 
     traffic, table = _traffic(setup, distinct, rotation), setup.table_memory
-    telemetry = {**setup.telemetry, **counted()}
+    telemetry = {**setup.telemetry, **seen, **watched()}
     shared = Shared(measurement, settings.precision, traffic, table, telemetry, _full_speed_s(contenders))
     return [contender.record(shared) for contender in contenders]
 
@@ -154,7 +156,16 @@ def _traffic(setup: Setup, distinct: int, rotation: Rotation) -> Traffic:
     )
 
 
-def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice) -> None:
+def _watch(observer: Observer) -> Callable[[], dict[str, Fact]]:
+    """Start watching what holds the device or this process up; the returned call says what did."""
+    clocks, quota = observer.watch(), quota_watch()
+    return lambda: {**clocks(), **quota()}
+
+
+def _prepare_and_check(
+    backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice
+) -> dict[str, Fact]:
+    """Make all ready to be timed; returns how many threads the libraries then say they use."""
     for backend in backends:
         notice(backend.name, "prepare")
         backend.prepare(observer)
@@ -164,6 +175,8 @@ def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: 
         if backend.running:
             notice(backend.name, "warm up")
             backend.warm_up()
+    notice(None, "count the threads")
+    return threads.seen()
 
 
 def _time_in_turns(

@@ -1,8 +1,9 @@
-"""Limits of the control groups above this process: processors and memory, the tightest of all levels."""
+"""Limits of the control groups above this process, the tightest of all levels; how often one held it up."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,37 @@ class Limits:
     processors: float | None
     memory_bytes: int | None
     free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """How often a quota of processor time stopped the processes of a group, since the group was made.
+
+    Attributes:
+        periods: in how many periods of the quota. seconds: for how long, of all processors together.
+    """
+
+    periods: int
+    seconds: float
+
+
+def throttled(root: Path = ROOT) -> Throttled | None:
+    """The sum over all levels that have a quota; None where none has."""
+    groups, mounts = _groups(root), _mounts(root)
+    of_2 = _levels(root, groups.get(""), mounts.get("", ("/", "/sys/fs/cgroup")))
+    of_1 = _levels(root, groups.get("cpu"), mounts.get("cpu", ("/", "/sys/fs/cgroup/cpu")))
+    levels = [level for level in of_2 if _quota_2(level)] + [level for level in of_1 if _quota_1(level)]
+    found = [one for level in levels for one in _throttled(level)]
+    return Throttled(sum(one.periods for one in found), sum(one.seconds for one in found)) if found else None
+
+
+def _throttled(level: Path) -> Iterator[Throttled]:
+    """Of one level, if it says: version 2 counts in microseconds, version 1 in nanoseconds."""
+    counts = _words(level, "cpu.stat")
+    periods = as_integer(counts.get("nr_throttled"))
+    in_us, in_ns = (as_integer(counts.get(name)) for name in ("throttled_usec", "throttled_time"))
+    if periods is not None:
+        yield Throttled(periods, (in_us or 0) / 1e6 if in_ns is None else in_ns / 1e9)
 
 
 def limits(root: Path = ROOT) -> Limits:
@@ -125,7 +157,12 @@ def _memory(level: Path, names: tuple[str, ...], usage: str, cache: str) -> list
         return []
     used = integer(level, usage)
     if used is not None:
-        rows = (text(level, "memory.stat") or "").splitlines()
-        droppable = as_integer(table("\n".join(row.replace(" ", "=", 1) for row in rows)).get(cache))
+        droppable = as_integer(_words(level, "memory.stat").get(cache))
         used = max(0, used - max(0, droppable or 0))
     return [(min(bounds), used)]
+
+
+def _words(level: Path, name: str) -> dict[str, str]:
+    """A file of a name and a number a line."""
+    rows = (text(level, name) or "").splitlines()
+    return table("\n".join(row.replace(" ", "=", 1) for row in rows))

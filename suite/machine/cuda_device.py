@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from suite.machine.interpreter import options_of, stated
 from suite.records.device import Device
 
 LIMIT_S = 120.0
@@ -46,14 +46,15 @@ def cuda_device(device: Device) -> CudaDevice | None:
 
 def probe(index: int) -> CudaDevice | str:
     """The GPU that torch calls ``cuda:index``, asked in a child process; or the reason, a line, for none."""
-    command = [sys.executable, "-m", "suite.machine.cuda_device", str(index)]
+    command = [sys.executable, *options_of(sys.executable), "-m", "suite.machine.cuda_device", str(index)]
     try:
         child = subprocess.run(
             command,
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
-            cwd=Path(__file__).resolve().parents[2],
+            stdin=subprocess.DEVNULL,
+            env=stated(),
             check=False,
         )
         answer = json.loads(child.stdout.splitlines()[-1])

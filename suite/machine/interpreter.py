@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from suite.machine import variables
 from suite.machine.privacy import private_names, without_paths
 from suite.records.record import Fact
 
@@ -32,15 +34,14 @@ def facts(python: str, packages: Sequence[str]) -> dict[str, Fact] | str:
     Args:
         packages: distributions; null for those not installed.
     """
-    variables = {**os.environ, "PYTHONPATH": path_of_suite()}
     try:
         done = subprocess.run(
-            [python, "-c", _QUESTION, *packages],
+            [python, *options_of(python), "-c", _QUESTION, *packages],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
             timeout=LIMIT_S,
-            env=variables,
+            env=stated(),
         )
     except subprocess.TimeoutExpired:
         return f"took longer than {LIMIT_S:g} s to start"
@@ -56,6 +57,20 @@ def facts(python: str, packages: Sequence[str]) -> dict[str, Fact] | str:
         return "answers as no Python does"
 
 
-def path_of_suite() -> str:
-    """PYTHONPATH under which an interpreter finds this suite first."""
-    return os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+def stated() -> dict[str, str]:
+    """The variables of every child that is a Python, and under which it finds this suite first."""
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**variables.passed_on(os.environ), "PYTHONPATH": path}
+
+
+def options_of(python: str) -> list[str]:
+    """The interpreter's options: those of this one, for itself, and never the current folder for modules.
+
+    Those that slow Python, -X dev and -X tracemalloc, are left out.
+    """
+    if python != sys.executable:
+        return ["-P"]
+    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-s": sys.flags.no_user_site}
+    chosen = ["-P", *(option for option, on in flags.items() if on), *["-O"] * sys.flags.optimize]
+    kept = {k: v for k, v in sys._xoptions.items() if k not in ("dev", "tracemalloc", "importtime")}
+    return chosen + [w for k, v in kept.items() for w in ("-X", k if v is True else f"{k}={v}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -30,6 +31,8 @@ PACKAGES = (
 )
 """Distributions whose versions are always recorded; null for those not installed."""
 
+SHOWING = ("report", "compare", "claims", "doctor")
+"""Rooms of the suite of which no measurement of a run depends."""
 _HERE = Path(__file__).resolve().parents[2]
 _GIT_LIMIT_S = 5
 _CODE = (
@@ -41,6 +44,22 @@ _CODE = (
     "tests/run/test_benchmarks.py",
 )
 """What measures, and what is measured."""
+
+
+def code_digest(place: Path = _HERE) -> str:
+    """What tells the code that measures from any other, committed or not; backends have digests of their own.
+
+    Raises:
+        OSError: a file of it can't be read.
+    """
+    found = hashlib.sha256()
+    inside = [
+        file for file in (place / "suite").rglob("*.py") if file.relative_to(place).parts[1] not in SHOWING
+    ]
+    for file in sorted([*inside, place / "backends/__init__.py", place / "backends/base.py"]):
+        found.update(f"{file.relative_to(place)}\n".encode())
+        found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:16]
 
 
 def versions(packages: Iterable[str]) -> dict[str, Fact]:

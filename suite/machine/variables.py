@@ -50,6 +50,7 @@ TABLE = (
     Rule("recorded", r"(NPY|NUMPY)_\w+|PYTHON(HASHSEED|OPTIMIZE|_GIL|_JIT)", "how NumPy and Python run"),
     Rule("recorded", r"MALLOC_\w+|(JE_)?MALLOC_CONF|GLIBC_TUNABLES|LD_PRELOAD|LD_BIND_NOW", "memory"),
     Rule("recorded", r"(CUDA|CUBLAS|CUPY|NVIDIA|NVML|NCCL|NVRTC|WARP|HIP|ROCR)_\w+", "how GPUs are used"),
+    Rule("recorded", r"(GLOO|UCX|UCC)_\w+", "how ranks talk"),
     Rule("recorded", r"(JAX|XLA|TF_XLA|ORT|ARROW|FBGEMM)_\w+", "how other libraries run"),
 )
 """The first that matches a name holds. What none matches is taken away: nothing here needs it."""

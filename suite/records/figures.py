@@ -12,9 +12,20 @@ CAUSES = {
     "hardware_power_brake": "the power supply",
 }
 """Why clocks are held down."""
+THREADS = "threads_"
+"""Begins the numbers of threads: what was asked for, and what each library says after the first lookups."""
+QUOTA = "quota_throttled_"
+"""Begins how often and how long a control group's quota of processor time held the process up."""
 TELEMETRY = {
     "memory_before_bytes": "memory in use on the device before this process, by others (GPU)",
     "context_bytes": "memory of the process's context (GPU)",
+    f"{THREADS}asked": "threads that each library was told to use",
+    f"{THREADS}torch": "threads that PyTorch says it uses, after the first lookups of the case",
+    f"{THREADS}numba": "threads of Numba's own pool",
+    f"{THREADS}openmp": "threads of the OpenMP that PyTorch is linked to",
+    f"{THREADS}blas": "threads of the BLAS that NumPy is linked to",
+    f"{QUOTA}periods": "periods in which a quota of processor time held the process up, in the case",
+    f"{QUOTA}s": "time of its processors for which it did",
     **{
         f"{CASE_THROTTLED}{name}_s": f"clocks held down by {why}, all rounds of the case"
         for name, why in CAUSES.items()

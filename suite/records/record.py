@@ -130,7 +130,8 @@ class Record:
         schema: version of these fields.
         method: version of how times are measured.
         pass_number: which pass over the cases of the run it is of, from 1; each has new processes and tables.
-        environment: name of the Python environment, where several took turns; null for the run's own.
+        environment: name of the Python environment, where several took turns; null for the run's own; of one
+            in ``environment-2.json``, ``NAME+2`` or ``2``.
     """
 
     backend: str
@@ -190,6 +191,9 @@ class Environment:
         environments: of each Python environment that took turns: its interpreter and versions of packages.
         whose: of each backend, whose code a lookup is: a call of a ``library``, a kernel of this ``suite``,
             or ``other``.
+        digests: what tells the contents of its inputs from others: of the ``suite``'s code, of ``ids NAME``
+            and ``ids text``, of each ``backend NAME`` and what it imports from beside it.
+        requires: of each backend, the distributions it needs, as it names them.
     """
 
     created: str
@@ -211,6 +215,8 @@ class Environment:
     full_speed_s: dict[str, Fact] = field(default_factory=dict)
     environments: dict[str, dict[str, Fact]] = field(default_factory=dict)
     whose: dict[str, Fact] = field(default_factory=dict)
+    digests: dict[str, Fact] = field(default_factory=dict)
+    requires: dict[str, Fact] = field(default_factory=dict)
 
 
 T = TypeVar("T", Record, Environment)

@@ -1,4 +1,4 @@
-"""A run on disk: one environment, and its records, appended a measurement at a time."""
+"""A run on disk: its environment, or several it went on in, and records, appended a measurement at a time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import dataclasses
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from suite.records.record import Environment, Record, from_json, to_json
+from suite.text import plain
 
 MAX_LINE_BYTES = 8 * 2**20
 """The longest record; a longer line is none."""
 READ_BYTES = 2**20
 
 _ENVIRONMENT = "environment.json"
+_LATER = re.compile(r"environment-([2-9]|[1-9][0-9]{1,3})\.json")
 _RECORDS = "records.jsonl"
 _Kind = TypeVar("_Kind", Record, Environment)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,15 +40,25 @@ class Refused:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line_number}: {self.why}; the line is left out"
+        return plain(f"{self.path}:{self.line_number}: {self.why}; the line is left out")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run on disk: ``environment.json``, replaced as a whole, and ``records.jsonl``, only appended to."""
+    """One run on disk: ``environment.json``, replaced as a whole, and ``records.jsonl``, only appended to.
+
+    A run that went on in another environment has ``environment-2.json`` too. On disk its records from then on
+    name that one by its number, ``2`` or ``NAME+2``; each part of the run reads and writes its own records,
+    under their names without the number.
+
+    Attributes:
+        number: of the environment, from 1. others: what the records of the other parts name, on disk.
+    """
 
     path: Path
     environment: Environment
+    number: int = 1
+    others: frozenset[str | None] = frozenset()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], environment: Environment) -> Run:
@@ -71,23 +84,47 @@ class Run:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
-        """The run in a folder; its records are read later.
+        """The run in a folder, in its first environment; its records are read later.
 
         Raises:
             StoreError: no such folder, no run in it, or an environment that this version can't read.
         """
+        return cls.parts(path)[0]
+
+    @classmethod
+    def parts(cls, path: str | os.PathLike[str]) -> list[Run]:
+        """The run in a folder, once for each environment that it went on in, in order.
+
+        Raises:
+            StoreError: as ``open``.
+        """
         folder = Path(path)
         try:
             _check_run(folder)
-            with (folder / _ENVIRONMENT).open("rb") as file:
-                text = file.read(MAX_LINE_BYTES + 1)
+            later = [int(match[1]) for file in folder.iterdir() if (match := _LATER.fullmatch(file.name))]
+            found = [cls(folder, _environment(folder, number), number) for number in (1, *sorted(later))]
         except OSError as error:
             raise StoreError(f"{folder}: can't be read ({_why(error)}); check its permissions") from None
-        try:
-            return cls(folder, _decode(Environment, text))
-        except ValueError as error:
-            action = "read it with the version of the suite that wrote it"
-            raise StoreError(f"{folder / _ENVIRONMENT}: {error}; {action}") from None
+        names = [set(part.names) for part in found]
+        return [
+            replace(part, others=frozenset().union(*names) - own)
+            for part, own in zip(found, names, strict=True)
+        ]
+
+    def gone_on(self, environment: Environment) -> Run:
+        """The same run in another environment, which is written down beside those that it has.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        last = Run.parts(self.path)[-1]
+        begun = Run(self.path, environment, last.number + 1, last.others | {*last.names})
+        return begun.amended()
+
+    @property
+    def names(self) -> dict[str | None, str | None]:
+        """The Python environments of this part by what its records name on disk; null for the run's own."""
+        return {_on_disk(name, self.number): name for name in self.environment.environments or (None,)}
 
     def amended(self, **fields: Any) -> Run:
         """Write these fields into the environment; returns the run with them.
@@ -97,10 +134,10 @@ class Run:
         """
         environment = replace(self.environment, **fields)
         try:
-            _write_whole(self.path / _ENVIRONMENT, _pretty(environment))
+            _write_whole(self.path / _file(self.number), _pretty(environment))
         except OSError as error:
             raise self._unwritten(error) from None
-        return Run(self.path, environment)
+        return replace(self, environment=environment)
 
     def append(self, records: Iterable[Record]) -> None:
         """Write the records of a measurement to disk: all of them, synced when this returns, or none.
@@ -109,7 +146,8 @@ class Run:
             StoreError: the disk is full or broken; the file is as it was before.
             ValueError: a record holds NaN or infinity.
         """
-        block = b"".join(_line(record) for record in records)
+        named = (replace(r, environment=_on_disk(r.environment, self.number)) for r in records)
+        block = b"".join(map(_line, named))
         try:
             with (self.path / _RECORDS).open("a+b", buffering=0) as file:
                 _append(file.fileno(), block)
@@ -122,26 +160,66 @@ class Run:
     def read(self) -> Iterator[Record | Refused]:
         """Read every line in order, one in memory at a time: a record, or why it is none. No line raises.
 
+        A record that names no environment of the run, or was measured by another method than its
+        environment's, is none. A line of which it can't be said to which part it belongs is the first's.
+
         Raises:
             StoreError: the file itself can't be read.
         """
-        path = self.path / _RECORDS
+        path, names = self.path / _RECORDS, self.names
         try:
             with path.open("rb", buffering=READ_BYTES) as file:
                 for number, line in enumerate(_lines(file), 1):
-                    try:
-                        yield _decode(Record, line)
-                    except ValueError as error:
-                        torn = not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES
-                        why = "cut short by an interrupted write" if torn else str(error)
-                        yield Refused(path, number, why)
+                    item = self._item(line, names)
+                    if isinstance(item, str):
+                        yield Refused(path, number, item)
+                    elif item:
+                        yield item
         except OSError as error:
             raise StoreError(f"{path}: can't be read ({_why(error)}); check its permissions") from None
+
+    def _item(self, line: bytes, names: Mapping[str | None, str | None]) -> Record | str | None:
+        """A record of this part, or why a line is none; null for what another part has to tell."""
+        try:
+            record = _decode(Record, line)
+        except ValueError as error:
+            torn = not line.endswith(b"\n") and len(line) <= MAX_LINE_BYTES
+            why = "cut short by an interrupted write" if torn else str(error)
+            return why if self.number == 1 else None
+        if record.environment not in names:
+            why = f"names the environment {record.environment}, which the run has not"
+            return why if self.number == 1 and record.environment not in self.others else None
+        if record.method != self.environment.method:
+            return f"measured by method {record.method}, its environment has {self.environment.method}"
+        name = names[record.environment]
+        return record if name == record.environment else replace(record, environment=name)
 
     def records(self) -> tuple[list[Record], list[Refused]]:
         """The whole run in memory: the records in order, and the lines that are no records."""
         items = list(self.read())
         return [i for i in items if isinstance(i, Record)], [i for i in items if isinstance(i, Refused)]
+
+
+def _file(number: int) -> str:
+    return _ENVIRONMENT if number == 1 else f"environment-{number}.json"
+
+
+def _on_disk(name: str | None, number: int) -> str | None:
+    """What records name a Python environment of that part of a run."""
+    return name if number == 1 else str(number) if name is None else f"{name}+{number}"
+
+
+def _environment(folder: Path, number: int) -> Environment:
+    file = folder / _file(number)
+    if not file.is_file():
+        raise StoreError(f"{file}: is no file; give a folder that suite.run made")
+    with file.open("rb") as opened:
+        text = opened.read(MAX_LINE_BYTES + 1)
+    try:
+        return _decode(Environment, text)
+    except ValueError as error:
+        what = f"{file}: {error}; read it with the version of the suite that wrote it"
+        raise StoreError(plain(what)) from None
 
 
 def _check_empty(folder: Path) -> None:

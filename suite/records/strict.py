@@ -18,7 +18,7 @@ ABSENT_BEFORE = {
     "Samples": {"began_s", "meter_s", "meter_threads"},
     "Traffic": {"huge_pages"},
     "Record": {"pass_number", "environment"},
-    "Environment": {"full_speed_s", "environments", "whose"},
+    "Environment": {"full_speed_s", "environments", "whose", "digests", "requires"},
 }
 """Fields that records of earlier versions lack; they are read as having the default."""
 GONE = {"Samples": {"processes"}}

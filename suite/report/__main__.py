@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from suite.analysis import outcomes
+from suite.analysis.columns import with_mixture
 from suite.analysis.outcomes import Results
 from suite.command import DONE, BadRequest, Parser, execute, path_of, refuse
 from suite.records.store import StoreError
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         paths = _check_files(given)
-        results = outcomes.read(given.run)
+        results = with_mixture(outcomes.read(given.run))
         _write(results, given)
         if files.STDOUT not in paths:
             show(results, sys.stdout, given.baseline)

@@ -24,13 +24,17 @@ Location = str | os.PathLike[str]
 STDOUT = "-"
 
 
-def csv(results: Results, path: Location) -> None:
+def csv(results: Results, path: Location, instead: str = "give another file") -> None:
     """Write one row a record; floats to seven digits, no cell that a spreadsheet reads as a formula.
+
+    Args:
+        instead: what to do where it can't be written.
 
     Raises:
         BadRequest: it can't be written.
     """
-    write(path, _table(results, csv_cell).to_csv(index=False, lineterminator="\n", float_format="%.7g"))
+    text = _table(results, csv_cell).to_csv(index=False, lineterminator="\n", float_format="%.7g")
+    write(path, text, instead)
 
 
 def parquet(results: Results, path: Location) -> None:
@@ -70,7 +74,7 @@ def exported(results: Results, format_name: str, path: Location) -> None:
         write(file, text)
 
 
-def write(path: Location, data: str | bytes) -> None:
+def write(path: Location, data: str | bytes, instead: str = "give another file") -> None:
     """Write text, as UTF-8, or bytes to a file; ``-`` is standard output.
 
     Raises:
@@ -81,17 +85,17 @@ def write(path: Location, data: str | bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         return
-    with _written(path):
+    with _written(path, instead):
         Path(path).write_bytes(data)
 
 
 @contextlib.contextmanager
-def _written(path: Location) -> Iterator[None]:
+def _written(path: Location, instead: str = "give another file") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         why = str(error.strerror or error).lower()
-        raise BadRequest(f"{os.fspath(path)}: can't be written ({why}); give another file") from None
+        raise BadRequest(f"{os.fspath(path)}: can't be written ({why}); {instead}") from None
 
 
 def _table(results: Results, cell: Callable[[str], str]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ def markdown(results: Results, baseline: str | None = None) -> str:
         lines += [f"#### {markdown_cell(section.title)}", "", _markdown_row(table.headings)]
         lines += ["|" + " --- |" * len(table.headings), *map(_markdown_row, section.rows), ""]
     lines += [f"- {markdown_cell(line)}" for line in sentences.sentences(results, baseline)]
+    lines += [f"- {markdown_cell(line)}" for line in sentences.origins(results)]
     lines += [f"- {markdown_cell(note)}" for note in results.notes]
     return "\n".join([*lines, "", markdown_cell(tables.LEGEND), ""])
 

@@ -7,16 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from suite.analysis import comparison
+from suite.analysis.columns import device_name, packages_of
 from suite.analysis.comparison import noise_floor
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
-from suite.records.figures import CASE_THROTTLED
+from suite.records.figures import CASE_THROTTLED, QUOTA, THREADS
 from suite.records.record import Environment, Fact
 from suite.report import placements, verdict
 from suite.report.tables import REASON_LENGTH, places
-from suite.stats import ASSUMED_NOISE_FLOOR
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
 
@@ -114,10 +114,6 @@ def _positive(fact: Fact) -> float | None:
     return float(fact)
 
 
-SAME = ASSUMED_NOISE_FLOOR
-"""Medians closer than this are called equal in a sentence."""
-
-
 def sentences(results: Results, baseline: str | None) -> list[str]:
     """The fastest and by how much, what is open and what failed: for each run and device."""
     lines: list[str] = []
@@ -132,6 +128,8 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
             *_environments(here, noise_floor(environment)),
             *(line for group in _by_environment(here) for line in _compared(group, environment, baseline)),
             *_variables(environment),
+            *_threads(here),
+            *_quota(here),
             *_speed(here, results.speeds.get(place[0], ())),
             *counter_sentences(here),
             *placements.sentences(here, noise_floor(environment)),
@@ -144,10 +142,62 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
     return [shown(line) for line in lines]
 
 
+def origins(results: Results) -> list[str]:
+    """Where, when and with what each device of each run was measured: one line each."""
+    lines = []
+    for (run, device), here in places(results).items():
+        where = results.environments[run]
+        packages = dict.fromkeys(package for o in here for package in packages_of(o, where))
+        whose = {True: " and changes not committed", False: "", None: " and changes unknown"}[where.dirty]
+        threads = where.settings.get("threads")
+        words = (
+            f"{run} on {device}: " if len(places(results)) > 1 else "",
+            f"measured on {device_name(device, where) or 'an unknown device'}",
+            f" with {count(threads, 'thread')}" if type(threads) is int else "",
+            f", machine {where.machine}, {where.created[:10]}, commit {where.commit[:8]}{whose}",
+            f", method {where.method}",
+            f"; {', '.join(packages)}" if packages else "",
+        )
+        lines.append(shown("".join(words)))
+    return lines
+
+
 def _variables(environment: Environment) -> list[str]:
     """The user's variables that can change a time or its meaning."""
     set_here = [f"{name}={fact}" for name, fact in environment.system.items() if name.isupper()]
     return [f"measured with {', '.join(set_here)}"] if set_here else []
+
+
+def _threads(here: Sequence[Outcome]) -> list[str]:
+    """The libraries that did not use as many threads as they were told to."""
+    done = [o.telemetry for o in here if o.completed]
+    other = Counter(
+        (seen[f"{THREADS}asked"], name.removeprefix(THREADS), number)
+        for seen in done
+        for name, number in seen.items()
+        if name.startswith(THREADS) and number != seen.get(f"{THREADS}asked", number)
+    )
+    of = count(len(done), "result")
+    return [
+        f"{asked} threads were asked for, {library} had {number} in {n} of {of}"
+        for (asked, library, number), n in other.items()
+    ]
+
+
+def _quota(here: Sequence[Outcome]) -> list[str]:
+    """That a quota of processor time held the process up, for how long; a case's backends count together."""
+    done = [o for o in here if o.completed]
+    held = [o for o in done if _positive(o.telemetry.get(f"{QUOTA}periods"))]
+    if not held:
+        return []
+    by_case = {(o.case, o.environment): o.telemetry for o in held}.values()
+    periods, seconds = (
+        sum(_positive(seen.get(QUOTA + end)) or 0 for seen in by_case) for end in ("periods", "s")
+    )
+    what = f"held the process up in {periods:,.0f} periods, for {digits(seconds)} s of processor time"
+    return [
+        f"a quota of processor time {what}, while {len(held)} of {count(len(done), 'result')} were measured"
+    ]
 
 
 def _by_environment(here: Sequence[Outcome]) -> list[list[Outcome]]:
@@ -194,13 +244,6 @@ def _compared(here: Sequence[Outcome], environment: Environment, baseline: str |
         *(one.words(base, floor) for one in own),
         *(f"{name} shares no completed case{how} with {base}" for name in apart),
     ]
-
-
-def times(ratio: float, same: float = SAME) -> str:
-    """A ratio of times in words that a name follows."""
-    if 1 / (1 + same) <= ratio <= 1 + same:
-        return "as fast as"
-    return f"{digits(1 / ratio)}x faster than" if ratio < 1 else f"{digits(ratio)}x slower than"
 
 
 def _speed(here: Sequence[Outcome], moments: Sequence[Moment]) -> list[str]:

@@ -27,31 +27,55 @@ MIN_NOTE = 10
 """Remarks are left out below this width."""
 
 
+class Screen:
+    """Output in colour and to the width of a terminal, folded between words; plain, a line a text, elsewhere.
+
+    Attributes:
+        console: where tables are printed.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        from rich.console import Console
+
+        self._file = file
+        self._text = io.StringIO()  # not to the file at once: where a pipe is closed, rich ends the process
+        self._folds = file.isatty() or "COLUMNS" in os.environ
+        width = None if self._folds else PLAIN_WIDTH
+        terminal = file.isatty()
+        self.console = Console(file=self._text, width=width, highlight=False, force_terminal=terminal)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Print a text of visible characters."""
+        from rich.text import Text
+
+        self.console.print(Text(text, style=style), soft_wrap=not self._folds)
+
+    def close(self) -> None:
+        """Write all of it to the file."""
+        self._file.writelines(line.rstrip() + "\n" for line in self._text.getvalue().splitlines())
+
+
 def show(results: Results, file: TextIO, baseline: str | None) -> None:
-    """Print the report, in colour and to the width of a terminal, plainly elsewhere.
+    """Print the report.
 
     Args:
         baseline: the backend that others are compared with.
     """
-    from rich.console import Console
-    from rich.text import Text
-
-    text = io.StringIO()  # not to the file at once: where a pipe is closed, rich ends the process itself
-    width = None if file.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    console = Console(file=text, width=width, highlight=False, force_terminal=file.isatty())
+    screen = Screen(file)
     if len(results.outcomes) > MAX_TERMINAL_ROWS:
-        lines = [f"{len(results.outcomes):,} rows are too many to print; --csv and --markdown have them"]
+        rows = f"{len(results.outcomes):,} rows"
+        screen.line(f"{rows} are too many to print; --csv and --markdown have them", "dim")
     else:
-        _print_table(tables.table(results), console)
-        lines = [tables.LEGEND]
-    for line in lines:
-        console.print(Text(line, style="dim"), soft_wrap=True)
-    console.print()
+        _print_table(tables.table(results), screen.console)
+        screen.line(tables.LEGEND, "dim")
+    screen.line("")
     for number, line in enumerate(sentences.sentences(results, baseline)):
-        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+        screen.line(line, "" if number else "bold")
+    for line in sentences.origins(results):
+        screen.line(line, "dim")
     for note in results.notes:
-        console.print(Text(plain(note), style="yellow"), soft_wrap=True)
-    file.writelines(line.rstrip() + "\n" for line in text.getvalue().splitlines())
+        screen.line(plain(note), "yellow")
+    screen.close()
 
 
 def _print_table(table: tables.Table, console: Console) -> None:

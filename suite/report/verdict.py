@@ -36,8 +36,12 @@ class Standing:
     ratio: Estimate
     ratios: tuple[float, ...]
 
-    def words(self, base: str, floor: float) -> str:
-        """How long it takes, as a multiple of what the other takes; that it may be as long, where it may."""
+    def words(self, base: str, floor: float, in_most: bool = True) -> str:
+        """How long it takes, as a multiple of what the other takes; that it may be as long, where it may.
+
+        Args:
+            in_most: whether most cases differ by themselves.
+        """
         if len(self.ratios) == 2:  # too few for an average that says anything
             each = " and ".join(f"{digits(ratio)}x" for ratio in self.ratios)
             return f"{self.name} takes {each} as long as {base} in 2 cases"
@@ -46,9 +50,10 @@ class Standing:
         if many:
             within += f", {digits(min(self.ratios))}x to {digits(max(self.ratios))}x in one"
         ratio = f"{digits(self.ratio.value)}x as long"
-        if self.clear(floor):
+        if self.clear(floor) and in_most:
             return f"{self.name} takes {ratio} as {base} ({within})"
-        return f"{self.name}: no clear difference from {base} (takes {ratio}; {within})"
+        where = " in most cases" if self.clear(floor) else ""
+        return f"{self.name}: no clear difference from {base}{where} (takes {ratio}; {within})"
 
     def clear(self, floor: float) -> bool:
         """Whether it differs from the baseline over these cases."""

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
+from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
 from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
 from suite.run.tables import table_files
 from suite.text import plain
-from suite.units import count
 from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
+
+
+BESIDE = ("--insist", "--anyway")
+"""Options that ``--resume RUN`` alone may have beside it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print_backends(request)
             return DONE
+        request, notes = with_ids(request)
+        _say(notes)
         tasks = tasks_of(request)
         if request.dry_run:
             _print_plan(request, tasks)
@@ -57,7 +63,7 @@ def _with_its_options(request: Request, argv: Sequence[str]) -> Request:
     Raises:
         BadRequest: they name a file by a path that the run's records keep for themselves.
     """
-    if request.resume is None or without_option("--resume", [w for w in argv if w != "--insist"]):
+    if request.resume is None or without_option("--resume", [w for w in argv if w not in BESIDE]):
         return request
     from suite.records.store import Run, StoreError
 
@@ -68,7 +74,12 @@ def _with_its_options(request: Request, argv: Sequence[str]) -> Request:
         raise BadRequest(str(error)) from None
     except BadRequest as error:
         said = f"{request.resume}: its own options no longer do ({error}); repeat them"
-        raise BadRequest(f"{said}: {' '.join(began)}") from None
+        raise BadRequest(plain(f"{said}: {' '.join(began)}")) from None
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(plain(line), file=sys.stderr)
 
 
 def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
@@ -88,9 +99,8 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
     from suite.run.passes import Passes
 
     if gone := taken_away(os.environ):
-        print(plain(f"run: measured without {', '.join(gone)}; suite.doctor says why"), file=sys.stderr)
+        _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
     budget = _budget(request, len(tasks))
-    _check_ids(request)
     launch = Launch(request, tasks, _gpu(request))
     crew = launch.crew()
     try:
@@ -120,12 +130,19 @@ def _report(run: Run, request: Request) -> int:
     from suite.run.ending import finished, shortfall
 
     results = finished(run)
-    files.csv(results, run.path / "records.csv")
+    elsewhere = f"python -m suite.report {shlex.quote(str(run.path))} --csv F writes it elsewhere"
+    refused: BadRequest | None = None
+    try:
+        files.csv(results, run.path / "records.csv", elsewhere)
+    except BadRequest as error:  # what was measured is shown all the same
+        refused = error
     terminal.show(results, sys.stdout, None)
     print(f"\n{run.path}")
+    if refused:
+        raise refused
     short = shortfall(results, [backend.name for backend in request.backends], request.interpreters)
     if short:
-        print(plain(short), file=sys.stderr)
+        _say([short])
     wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
     return CHECK_FAILED if wrong or short else DONE
 
@@ -137,28 +154,6 @@ def _budget(request: Request, tasks: int) -> Budget:
     total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
     least_s = LEAST_S * len(request.interpreters)
     return Budget(total_s, tasks, limit_s, most_s, passes=request.passes, least_s=least_s)
-
-
-def _check_ids(request: Request) -> None:
-    """The user's ids must be ids, and fit every table they will be looked up in."""
-    from suite.cases import formats, ids
-
-    if request.ids_file is None:
-        return
-    try:
-        given = ids.read_file(request.ids_file)
-    except ValueError as error:
-        raise BadRequest(str(error)) from None
-    for vocab in sorted({case.vocab for case in request.cases}):
-        reason = ids.out_of_range(given, vocab)
-        if reason:
-            raise BadRequest(f"{request.ids_file}: {reason}; give ids of that table, or its --vocab")
-    if others := formats.beside(request.ids_file):
-        what = f"{', '.join(others)} not used; its ids are looked up one by one, as no bags are measured"
-        print(plain(f"{request.ids_file}: {what}"), file=sys.stderr)
-    if longer := sorted({case.batch for case in request.cases if case.batch > len(given)}):
-        batches = f"a batch of {', '.join(map(str, longer))} repeats them"
-        print(plain(f"{request.ids_file}: holds {count(len(given), 'id')}; {batches}"), file=sys.stderr)
 
 
 def _gpu(request: Request) -> CudaDevice | None:
@@ -176,48 +171,26 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     """The run to go on with, or a new one.
 
     Raises:
-        BadRequest: what is to be resumed was planned otherwise, or on another machine.
+        BadRequest: what is to be resumed was begun with something else.
         StoreError: the folder can't be read or written.
     """
     from suite.machine.software import why_unknown
     from suite.records.store import Run
+    from suite.run.resume import going_on
 
     request, now = launch.request, launch.environment(argv)
     missing = now.gpu.get("nvml_missing")
     if missing:
         message = f"gpu {request.gpu}: NVML does not report {missing}; timings are unaffected"
-        print(plain(message), file=sys.stderr)
+        _say([message])
     if request.resume is None:
         run = Run.create(request.out or _folder(now, launch.gpu), now)
         if now.commit == "unknown":
-            print(plain(f"run: its commit is unknown: {why_unknown()}"), file=sys.stderr)
+            _say([f"run: its commit is unknown: {why_unknown()}"])
         return run
-    run = Run.open(request.resume)
-    if run.environment.machine != now.machine or run.environment.devices != now.devices:
-        raise BadRequest(f"{request.resume}: measured on another machine; start a new run with --out")
-    if run.environment.environments != now.environments:
-        what = "its environments held other packages or interpreters"
-        raise BadRequest(f"{request.resume}: {what}; start a new run with --out")
-    if run.environment.plan != now.plan:
-        raise BadRequest(
-            f"{request.resume}: planned otherwise; repeat its options: {' '.join(run.environment.argv)}"
-        )
-    if changed := list(_changed(run.environment, now)):
-        raise BadRequest(f"{request.resume}: begun with {', '.join(changed)}; start a new run with --out")
+    run, why_apart = going_on(request.resume, now, request.anyway)
+    _say(filter(None, [why_apart]))
     return run
-
-
-def _changed(was: Environment, now: Environment) -> Iterator[str]:
-    """What a run began with and what is there now, where times or their meaning may be others by it."""
-    sides = []
-    for each in (was, now):
-        variables = {name: fact for name, fact in each.system.items() if name.isupper()}
-        own = {"commit": each.commit[:12], "dirty": each.dirty, "method": each.method}
-        sides.append({**own, **each.packages, **variables})
-    before, after = sides
-    for name in sorted({*before, *after}, key=[*before, *after].index):
-        if before.get(name) != after.get(name):
-            yield f"{name} {before.get(name)}, now {after.get(name)}"
 
 
 def _folder(now: Environment, gpu: CudaDevice | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,20 +15,24 @@ from suite.records.store import Run, StoreError
 def finished(run: Run) -> Results:
     """The run read back, after what it showed was written down: full speed, and the noise floor.
 
+    All of it, with what it showed in environments before this one.
+
     Full speed is what this machine showed at its best, in this run or in those that lie beside it.
 
     Raises:
         StoreError: the run holds no records, or can't be read or written.
     """
-    results = outcomes.read([run.path])
+    results = outcomes.read_part(run)
+    if not results.outcomes:  # it may have been done in another environment
+        return outcomes.read([run.path])
     (name,) = results.environments
     own: dict[str, Fact] = {str(threads): s for threads, s in results.full_speed_s[name].items()}
     best = _best(own, run)
     run = run.amended(full_speed_s=best)
     if best != own:  # other rounds are at full speed then
-        results = outcomes.read([run.path])
+        results = outcomes.read_part(run)
     run = run.amended(noise_floor=floor.of_run(results))
-    return replace(results, environments={name: run.environment})
+    return outcomes.read([run.path]) if run.others else replace(results, environments={name: run.environment})
 
 
 def shortfall(results: Results, named: Sequence[str], environments: Iterable[str | None]) -> str | None:
@@ -55,11 +60,10 @@ def _best(own: dict[str, Fact], run: Run) -> dict[str, Fact]:
 
 
 def _beside(run: Run) -> Iterator[Environment]:
-    """The environments of the runs in the same folder, of whatever machine."""
+    """The environments of the runs in the same folder, of whatever machine, and the run's own others."""
     own = run.path.absolute()
     for file in sorted(own.parent.glob("*/environment.json")):
-        if file.parent != own:
-            try:
-                yield Run.open(file.parent).environment
-            except StoreError:
-                continue
+        with contextlib.suppress(StoreError):
+            for part in Run.parts(file.parent):
+                if file.parent != own or part.number != run.number:
+                    yield part.environment

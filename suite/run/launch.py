@@ -15,6 +15,7 @@ from suite.machine import cpu, environment
 from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.environments import facts_of
+from suite.run.inputs import digests
 from suite.run.schedule import digest
 from suite.telemetry import observer
 from suite.worker.crew import Crew
@@ -92,19 +93,7 @@ class Launch:
             BadRequest: an environment that was given can't run the suite's workers.
         """
         request = self.request
-        settings: dict[str, Fact] = {
-            "preset": request.preset,
-            "scaled": request.scaled,
-            "precision": request.precision,
-            "time_budget_s": request.time_budget_s,
-            "timeout_s": request.timeout_s,
-            "threads": request.threads,
-            "passes": request.passes,
-            "sustain_s": request.sustain_s,
-            "threads_bound": binding.wanted(os.environ),
-            "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
-            **more,
-        }
+        settings = {**self._settings(), **more}
         backends = {backend for task in self.tasks for backend in task.backends}
         packages = [package for backend in backends for package in describe(backend).packages]
         where = environment.collect(
@@ -116,5 +105,26 @@ class Launch:
             packages=packages,
             gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )
-        whose: dict[str, Fact] = {b.name: describe(b).whose for b in sorted(backends, key=lambda b: b.name)}
-        return replace(where, environments=facts_of(request, packages), whose=whose)
+        known = {b.name: describe(b) for b in sorted(backends, key=lambda b: b.name)}
+        return replace(
+            where,
+            environments=facts_of(request, packages),
+            whose={name: described.whose for name, described in known.items()},
+            digests=digests(request.cases, backends),
+            requires={name: " ".join(described.packages) for name, described in known.items()},
+        )
+
+    def _settings(self) -> dict[str, Fact]:
+        request = self.request
+        return {
+            "preset": request.preset,
+            "scaled": request.scaled,
+            "precision": request.precision,
+            "time_budget_s": request.time_budget_s,
+            "timeout_s": request.timeout_s,
+            "threads": request.threads,
+            "passes": request.passes,
+            "sustain_s": request.sustain_s,
+            "threads_bound": binding.wanted(os.environ),
+            "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
+        }

@@ -63,6 +63,7 @@ class Request:
     tables: str = FOLDER
     keep_tables: bool = False
     scaled: str | None = None
+    anyway: bool = False
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -95,6 +96,8 @@ def parse(argv: Sequence[str]) -> Request:
         if getattr(given, one) and getattr(given, other):
             flag = "indices" if one == "ids_file" else one
             raise BadRequest(f"--{flag}: given together with --{other}; give one of them")
+    if given.anyway and not given.resume:
+        raise BadRequest("--anyway: is about a run that was begun; give it with --resume RUN")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
     if given.sustain_s is None:
@@ -253,6 +256,8 @@ def _add_settings(group: Group) -> None:
     add("--passes", type=whole_of("passes", 1, MOST_PASSES), metavar="N", help=passes)
     insist = "measure on what timed out or crashed in two cases, which is left out of the others"
     add("--insist", action="store_true", help=insist)
+    anyway = "with --resume: in another environment than it began in, beside which its records are kept"
+    add("--anyway", action="store_true", help=anyway)
     seed = "of ids and orders (default: 0)"
     tables = f"folder of table files, for the placement file (default: {FOLDER})"
     add("--tables", type=path_of, default=FOLDER, metavar="DIR", help=tables)

@@ -13,12 +13,14 @@ from suite import stats
 from suite.analysis import comparison, floor, outcomes
 from suite.analysis.outcome import Outcome
 from suite.cases.case import Case
+from suite.command import BadRequest
+from suite.machine.software import code_digest
 from suite.records.record import Record, Status
+from suite.records.store import Run
 from suite.run.progress import Progress
 from suite.worker.budget import MOST_PASSES, Budget
 
 if TYPE_CHECKING:
-    from suite.records.store import Run
     from suite.run.launch import Launch
     from suite.run.schedule import Parts, Task
     from suite.worker.crew import Crew
@@ -52,9 +54,10 @@ class Passes:
         self.failed: Keys = defaultdict(set)
         self.ended: dict[Contender, dict[Case, Status]] = defaultdict(dict)
         self.copies: dict[tuple[Case, str], dict[str | None, str]] = defaultdict(dict)
-        for item in run.read():
-            if isinstance(item, Record) and not (item.status == "left_out" and launch.request.insist):
-                self._note(item)
+        for part in Run.parts(run.path):
+            for item in part.read():
+                if isinstance(item, Record) and not (item.status == "left_out" and launch.request.insist):
+                    self._note(item, own=part.number == run.number)
 
     def measure(self) -> None:
         """All passes that were asked for, and those that time is left for, in order."""
@@ -107,6 +110,7 @@ class Passes:
         for place, parts in left.items():
             task = self.launch.tasks[place]
             progress.start(str(task))
+            self._check_code()
             copies = self.copies[task.case, str(task.device)]
             limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
             measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []
@@ -120,6 +124,15 @@ class Passes:
             for who, why in self._given_up().items():
                 if who not in before:
                     progress.left_out(_named(who), why)
+
+    def _check_code(self) -> None:
+        """Raise BadRequest where a worker started now would run other code than those before."""
+        began = self.run.environment.digests.get("suite")
+        if began is not None and began != code_digest():
+            what = "the suite's code is not what it was when the run began"
+            raise BadRequest(
+                f"{self.run.path}: {what}; restore it and --resume, or go on apart with --anyway"
+            )
 
     def _given_up(self) -> dict[Contender, str]:
         """What is not measured any more, and why."""
@@ -146,7 +159,10 @@ class Passes:
             if of == name and device == str(task.device) and who in {b.name for b in task.backends}
         ]
 
-    def _note(self, record: Record) -> None:
+    def _note(self, record: Record, own: bool = True) -> None:
+        """One more record; of what another environment showed, only what has a result there counts."""
+        if not own and (record.role == "ceiling" or record.status != "ok"):
+            return
         if record.role == "ceiling":
             self.copies[record.case, record.device][record.environment] = record.backend
         else:
@@ -193,7 +209,7 @@ def _most_first(tasks: Mapping[Task, float]) -> list[Task]:
 
 def _groups(tasks: Sequence[Task], run: Run) -> tuple[dict[Task, list[Outcome]], float]:
     """What is known of each task, and the noise floor so far."""
-    results = outcomes.read([run.path])
+    results = outcomes.read_part(run)
     known = floor.of_run(results)
     bound = stats.ASSUMED_NOISE_FLOOR if known is None else known
     groups: dict[tuple[Case, str], list[Outcome]] = {}

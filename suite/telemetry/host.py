@@ -8,12 +8,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backends import Lookup
+from suite.machine.cgroup import throttled
 from suite.machine.procfs import ROOT, mapped_bytes
+from suite.records.figures import QUOTA
 from suite.records.record import Fact
 from suite.telemetry.reading import Reading, facts
 from suite.telemetry.sustained import OFF, PER_ENERGY, burst
 
 _PACKAGE = re.compile(r"intel-rapl:[0-9]+")
+
+
+def quota_watch(root: Path = ROOT) -> Callable[[], dict[str, Fact]]:
+    """Start watching the quota of processor time; the returned call says how it held the process up since.
+
+    It says nothing where there is no quota.
+    """
+    before = throttled(root)
+
+    def since() -> dict[str, Fact]:
+        after = throttled(root)
+        if before is None or after is None:
+            return {}
+        seconds = round(after.seconds - before.seconds, 6)
+        return {f"{QUOTA}periods": after.periods - before.periods, f"{QUOTA}s": seconds}
+
+    return since
 
 
 class HostObserver:

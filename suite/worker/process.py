@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from suite.machine import variables
-from suite.machine.interpreter import path_of_suite
+from suite.machine.interpreter import options_of, stated
 from suite.records.record import Record, Status, from_json
 from suite.worker.messages import (
     ANSWER,
@@ -44,6 +44,7 @@ SPINS = 20_000
 """How often an idle OpenMP thread looks for work before it sleeps: some 0.5 ms. Its own 300,000 keep
 a processor for 8 ms from a thread that was put on the same one."""
 KILLED = "ended by SIGKILL, not by the suite: most likely the system ran out of memory"
+_START = Step(None, "start")
 _GRACE_S = 2.0
 _DRAIN_S = 0.2
 _TAIL_BYTES = 2**14
@@ -187,27 +188,13 @@ def belong_to(parent: int) -> None:
 def environ_of(threads: int) -> dict[str, str]:
     """The variables a measuring process is started with."""
     return {
-        **variables.passed_on(os.environ),
+        **stated(),
         **{name: str(threads) for name in variables.THREADS},
-        "PYTHONPATH": path_of_suite(),
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
         "PYTHONFAULTHANDLER": "1",
         "CUDA_MODULE_LOADING": "EAGER",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-
-
-def options_of(python: str) -> list[str]:
-    """The interpreter's options: those of this one, for itself, and never the current folder for modules.
-
-    Those that slow Python, -X dev and -X tracemalloc, are left out.
-    """
-    if python != sys.executable:
-        return ["-P"]
-    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-s": sys.flags.no_user_site}
-    chosen = ["-P", *(option for option, on in flags.items() if on), *["-O"] * sys.flags.optimize]
-    kept = {k: v for k, v in sys._xoptions.items() if k not in ("dev", "tracemalloc", "importtime")}
-    return chosen + [w for k, v in kept.items() for w in ("-X", k if v is True else f"{k}={v}")]
 
 
 def untraced() -> None:
@@ -240,7 +227,7 @@ class Child:
         status = os.memfd_create("status")
         os.ftruncate(status, STATUS_BYTES)
         self.status = StatusPage(status)
-        self.status.write(Step(None, "start"))
+        self.status.write(_START)
         self.gate, gate = socket.socketpair()
         self.gate.setblocking(False)
         self.process = Process("suite.worker.serve", threads, (status, gate.fileno()), python=python)
@@ -286,6 +273,11 @@ class Child:
             if death := self._outgrown(memory_bytes, job.case.placement != "file"):
                 return death
         return self._death(*self._closed())
+
+    @property
+    def began(self) -> bool:
+        """Whether it has come so far as to take a job."""
+        return self.status.read()[1] != _START
 
     def _asked(self) -> bytes:
         """What came at its gate; empty if nothing did, or nothing more can."""

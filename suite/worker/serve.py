@@ -14,6 +14,7 @@ from suite.engine import binding, check
 from suite.engine.measure import Setup, measure
 from suite.engine.placement import residency
 from suite.engine.placement.table_file import NO_ROOM
+from suite.machine import threads
 from suite.records.record import Record, Status, to_json
 from suite.worker.devices import Tables
 from suite.worker.messages import (
@@ -39,6 +40,7 @@ class Worker:
         self.gate = gate
         self.pipe = _identity(results)
         self.tables = Tables()
+        self.asked = threads.asked()
         self.ids: dict[str, ids.Ids] = {}
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
@@ -65,9 +67,11 @@ class Worker:
     def perform(self, job: Job) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit."""
         self.of_files = job.case.placement != "file"  # its pages are no memory that somebody took
-        if job.ids_file is not None and job.ids_file not in self.ids:
-            self.notice(None, "read the ids")
-            self.ids = {job.ids_file: ids.read_file(job.ids_file)}
+        self.notice(None, "read the ids")
+        try:
+            file_ids = self._ids_of(job)
+        except ValueError as error:
+            return [failed(job, backend, "error", str(error)) for backend in job.backends]
         self.notice(None, f"build the table {job.case.table}")
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
@@ -85,7 +89,6 @@ class Worker:
             return [failed(job, backend, status, why) for backend in job.backends]
         if why_not:
             return [failed(job, backend, "unsupported", why_not) for backend in job.backends]
-        file_ids = self.ids[job.ids_file] if job.ids_file else None
         setup = Setup(
             case=job.case,
             arrays=opened.arrays,
@@ -93,12 +96,22 @@ class Worker:
             table_memory=table.memory,
             observer=opened.observer,
             settings=job.settings,
-            telemetry=opened.facts(),
+            telemetry={**opened.facts(), **self.asked},
             file_ids=file_ids,
         )
         if not job.gated:
             return measure(setup, job.backends, job.measurement, self.notice)
         return measure(setup, job.backends, job.measurement, self.notice, gate=self.turn)
+
+    def _ids_of(self, job: Job) -> ids.Ids | None:
+        """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
+        if job.ids_file is None:
+            if job.case.distribution.startswith("text"):
+                ids.check_text()
+            return None
+        if job.ids_file not in self.ids:
+            self.ids = {job.ids_file: ids.of_file(job.case, job.ids_file)}
+        return self.ids[job.ids_file]
 
     def turn(self) -> bool:
         """Wait until the next round may begin; whether there is to be one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -57,50 +58,72 @@ class Supervisor:
         It is sent whether there is to be that round. After a death that cost rounds the others are measured
         under another name: their rounds are not those that were shared any more.
         """
-        deaths: list[Record] = []
-        left, tries = list(job.backends), 0
+        found: list[Record] = []
+        left, suspected, tries = list(job.backends), dict[Choice, Death](), 0
         while left:
             answer = yield from self._ask(replace(job, backends=tuple(left)))
             if not isinstance(answer, Death):
                 if any(record.status == "wrong" for record in answer):
                     self.close()  # one that returned wrong rows may have left wrong ones in the shared table
-                return deaths + answer
-            guilty = self._guilty(job, left, answer)
-            tries += not guilty
+                return found + self._convicted(job, suspected) + answer
             if answer.rounds:
                 job = replace(job, measurement=uuid.uuid4().hex[:12])
+            accused = {backend: answer for backend in left if backend.name == answer.backend}
+            guilty = self._plainly(left, accused, answer)
+            if not guilty and accused and not suspected:
+                suspected = accused  # if the others come to an end without it, it was it
+            elif not guilty:
+                guilty = self._by_trial(job, left, suspected, accused)
+                left, suspected = [*left, *suspected], {}
+            tries += not (guilty or suspected)
             if tries == 2 and len(left) > 1:  # together they come to nothing: each by itself then
                 for backend in left:
-                    deaths += yield from self._measuring_alone(job, backend)
-                return deaths
-            deaths += [failed(job, backend, death.status, death.reason) for backend, death in guilty.items()]
-            left = [backend for backend in left if backend not in guilty]
-        return deaths
+                    found += yield from self._measuring_alone(job, backend)
+                return found
+            found += self._convicted(job, guilty)
+            left = [b for b in job.backends if b in left and b not in guilty and b not in suspected]
+            if not left:
+                left, suspected = list(suspected), {}
+        return found
 
     def _measuring_alone(self, job: Job, backend: Choice) -> Rounds[list[Record]]:
         self.close()
         measurement = f"{job.measurement}-{backend.name}"  # no other backend shares its rounds
         return (yield from self.measuring(replace(job, backends=(backend,), measurement=measurement)))
 
-    def _guilty(self, job: Job, left: Sequence[Choice], death: Death) -> dict[Choice, Death]:
-        """The backends that end a worker: the one whose step it was, if it does so alone; else all that do.
+    def _plainly(
+        self, left: Sequence[Choice], accused: Mapping[Choice, Death], death: Death
+    ) -> dict[Choice, Death]:
+        """Who ended a worker beyond doubt: was alone in it, did so before, or would take long to do it again.
 
-        A backend can leave a thread, a signal or a broken table behind that strikes in another's step. What
-        ended a worker alone in an earlier case needs no second trial.
+        Else nobody: a backend can leave a thread, a signal or a broken table behind that strikes in another's
+        step.
         """
-        accused = [backend for backend in left if backend.name == death.backend]
         if len(left) == 1:
             return dict.fromkeys(left, death)
-        # Not to be had again quickly, or had before.
-        if accused and (death.status in ("timed_out", "out_of_memory") or accused[0].name in self.convicted):
-            return {accused[0]: death}
-        for suspects in (accused, [backend for backend in left if backend not in accused]):
-            trials = {backend: self._try(job, backend) for backend in suspects}
+        quick = death.status not in ("timed_out", "out_of_memory")
+        return {backend: death for backend in accused if not quick or backend.name in self.convicted}
+
+    def _by_trial(
+        self,
+        job: Job,
+        left: Sequence[Choice],
+        suspected: Mapping[Choice, Death],
+        accused: Mapping[Choice, Death],
+    ) -> dict[Choice, Death]:
+        """Who of those in whose steps workers ended does so alone, or who of the others; else the accused."""
+        first = [*suspected, *accused]
+        for some in (first, [backend for backend in left if backend not in first]):
+            trials = {backend: self._try(job, backend) for backend in some}
             guilty = {backend: again for backend, again in trials.items() if again is not None}
             if guilty:
-                self.convicted |= {backend.name for backend in guilty}
                 return guilty
-        return dict.fromkeys(accused, death)
+        return dict(accused)
+
+    def _convicted(self, job: Job, guilty: Mapping[Choice, Death]) -> list[Record]:
+        """The records of those who ended a worker; what they do again needs no proof."""
+        self.convicted |= {backend.name for backend in guilty}
+        return [failed(job, backend, death.status, death.reason) for backend, death in guilty.items()]
 
     def _try(self, job: Job, backend: Choice) -> Death | None:
         """Measure one backend alone, for a moment, in a worker of its own: how that ended it, if it did."""
@@ -117,12 +140,21 @@ class Supervisor:
             self.worker = None
 
     def _ask(self, job: Job) -> Rounds[list[Record] | Death]:
-        if self.worker is None:
-            self.worker = Child(self.threads, self.python)
-        answer = yield from self.worker.ask(job, self.timeout_s, self.memory_bytes)
-        if isinstance(answer, Death):
-            self.close()
-        return answer
+        """Its records, or how the worker ended.
+
+        Raises:
+            ChildProcessError: a worker does not come to its first job, twice; no backend has to do with that.
+        """
+        reason = ""
+        for _ in range(2):
+            worker = self.worker = self.worker or Child(self.threads, self.python)
+            answer = yield from worker.ask(job, self.timeout_s, self.memory_bytes)
+            if isinstance(answer, Death):
+                self.close()
+            if not isinstance(answer, Death) or worker.began:
+                return answer
+            reason = answer.reason
+        raise ChildProcessError(errno.ECHILD, f"does not start: {reason}")
 
 
 def _end_of(rounds: Rounds[_T]) -> _T:

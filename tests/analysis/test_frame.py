@@ -217,11 +217,19 @@ def test_samples_of_many_runs_are_read_whatever_is_amiss_with_some(folder: Path,
     with pytest.warns(UserWarning) as warned:
         table = suite.samples(folder, tmp_path / "bad" / "run one", tmp_path / "missing")
     said = [str(one.message) for one in warned]
-    assert ["records.jsonl:13" in said[0], "no such folder" in said[1], len(said)] == [True, True, 2]
+    assert ["no such folder" in said[0], "records.jsonl:13" in said[1], len(said)] == [True, True, 2]
     assert set(table.run) == {str(folder), str(tmp_path / "bad" / "run one")}
     assert set(map(str, table.dtypes)) == {"string", "Int64", "float64", "boolean"}
     with pytest.raises(StoreError, match="no such folder"):
         suite.samples(tmp_path / "missing")
+
+
+def test_a_run_of_failures_has_no_samples_and_says_so(tmp_path: Path) -> None:
+    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([fabricate.failure("x", fabricate.CASE, "m")])
+    with pytest.raises(
+        StoreError, match=r"r: no backend completed a case, so there are no samples; suite.load"
+    ):
+        suite.samples(tmp_path / "r")
 
 
 @pytest.mark.parametrize(
@@ -288,3 +296,33 @@ def test_a_thousand_records_are_quick(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(suite.load(run.path)) == 900
+
+
+@pytest.mark.parametrize("read", [suite.load, suite.samples])
+def test_what_a_file_holds_does_not_break_the_line_that_refuses_it(tmp_path: Path, read: Any) -> None:
+    run = fabricate.run(tmp_path / "r", [fabricate.CASE])
+    lines = (run.path / "records.jsonl").read_text().splitlines()
+    spoiled = lines[1].replace('"float32"', '"x\\ny\\u001b[31m"')
+    (run.path / "records.jsonl").write_text("\n".join([lines[0], spoiled, *lines[2:]]))
+    with pytest.warns(UserWarning, match="dtype x y: unknown") as warned:
+        read(run.path)
+    assert all(str(one.message).isprintable() for one in warned)
+    (run.path / "environment.json").write_text('{"schema": "a\\u2028b"}')
+    with pytest.raises(StoreError) as error:
+        read(run.path)
+    assert "schema" in str(error.value) and str(error.value).isprintable()
+
+
+def test_samples_leave_out_what_no_machine_can_have_produced(tmp_path: Path) -> None:
+    """As the table of records does, with the same line."""
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], 1)
+    *kept, standing, late = run.records()[0]
+    still = replace(standing.samples, meter_s=tuple((0.0, 0.0) for _ in standing.samples.meter_s))
+    (run.path / "records.jsonl").write_text("")
+    run.append([*kept, replace(standing, samples=still), replace(late, pass_number=2**70)])
+    for read in (suite.load, suite.samples):
+        with pytest.warns(UserWarning) as warned:
+            table = read(run.path)
+        said = "".join(str(one.message) for one in warned)
+        assert "a reading of the meter that can't be" in said and "a number of a pass that can't be" in said
+        assert not {standing.backend, late.backend} & set(table.backend)

@@ -36,7 +36,8 @@ def measured(factors: Sequence[float], slow: Any = None, **options: Any) -> list
 
 def read(folder: Path, records: Sequence[Record]) -> Results:
     """The results of a run of these records."""
-    run = Run.create(folder, fabricate.ENVIRONMENT)
+    names = dict.fromkeys(record.environment for record in records)
+    run = Run.create(folder, fabricate.holding(names))
     run.append(records)
     return outcomes.read([run.path])
 
@@ -66,6 +67,21 @@ def test_a_result_is_the_mean_of_its_passes_with_an_interval_of_their_scatter() 
     assert time.value == pytest.approx(math.prod(values) ** (1 / 3))
     assert time.low < 0.9 * time.value and time.high > 1.1 * time.value, "the rounds alone would say 0"
     assert found.converged is None or isinstance(found.converged, bool)
+
+
+@pytest.mark.parametrize(
+    ("factors", "reached"), [((1.0, 1.2, 0.8, 1.1, 0.9, 1.0), False), ((1.0,) * 6, True)]
+)
+def test_passes_that_agree_within_and_differ_between_have_not_the_precision(
+    tmp_path: Path, factors: tuple[float, ...], reached: bool
+) -> None:
+    """Of each pass alone the record says that it had."""
+    asked = replace(fabricate.ENVIRONMENT, settings={"precision": 0.05})
+    made = Run.create(tmp_path / "r", asked)
+    records = measured(factors)
+    assert all(record.converged for record in records)
+    made.append(records)
+    assert [o.converged for o in outcomes.read([made.path]).outcomes] == [reached] * 2
 
 
 def test_a_run_of_one_pass_has_its_interval_over_rounds() -> None:
@@ -242,3 +258,31 @@ def test_one_backend_in_two_environments_has_a_spread_of_its_own(tmp_path: Path)
     still = {o.name: o for o in found if o.case == CASE}
     assert comparison.slowdown(still["y @base"], still["x @base"]).precision < 0.005
     assert comparison.slowdown(still["x @head"], still["x @base"]).precision > 0.01
+
+
+def test_what_a_quota_held_up_is_of_all_passes_together_and_other_figures_of_the_first() -> None:
+    made = [
+        replace(r, telemetry={"quota_throttled_periods": 10**r.pass_number, "energy_j": r.pass_number})
+        for r in measured((1.0, 1.1, 0.9))
+    ]
+    assert outcome(made).telemetry == {"quota_throttled_periods": 1110, "energy_j": 1}
+
+
+def test_of_one_pass_the_precision_is_that_over_its_rounds(tmp_path: Path) -> None:
+    made = Run.create(tmp_path / "r", replace(fabricate.ENVIRONMENT, settings={"precision": 0.05}))
+    for number, converged in enumerate((True, False)):
+        case = Case(1000 + number, 64)
+        made.append(
+            [
+                replace(r, converged=converged)
+                for r in metered.measurement(case, {"x": 1.0}, (1.0,), seed=number)
+            ]
+        )
+    assert [o.converged for o in outcomes.read([made.path]).outcomes] == [True, False]
+
+
+def test_a_failure_that_takes_a_results_place_has_no_rounds_at_full_speed() -> None:
+    made = measured((1.0,), [FAST])
+    failed = fabricate.failure("x", CASE, made[0].measurement)
+    found = outcome([*made, failed])
+    assert not found.completed and found.full_speed is None

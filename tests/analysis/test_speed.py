@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from suite.analysis import speed
-from suite.analysis.speed import Metered
+from suite.analysis.speed import FULL_SPEED, Metered, Moment
 from suite.stats import FULL_SPEED_TOLERANCE
 from tests.support import fabricate, metered
 
@@ -188,3 +189,12 @@ def test_turns_are_those_of_a_record_whose_every_round_was_metered() -> None:
     ):
         assert Metered.of(replace(whole, samples=part)) is None
     assert Metered.of(fabricate.failure("x", fabricate.CASE, "m")) is None
+
+
+@pytest.mark.parametrize(
+    ("speeds", "share"),
+    [((1.0, 0.99, FULL_SPEED, FULL_SPEED - 1e-9, 0.5), 3 / 5), ((1.02,), 1.0), ((0.9,), 0.0)],
+)
+def test_the_share_at_full_speed_is_of_all_turns(speeds: Sequence[float], share: float) -> None:
+    assert speed.full_speed_share([Moment(0.0, one) for one in speeds]) == share
+    assert math.isnan(speed.full_speed_share([]))

@@ -120,8 +120,44 @@ def test_torch_compile_compiles_once_a_table_and_for_many_tables() -> None:
         assert graphs((4,), (1, 1)) == 1, "one id is a shape of its own"
 
 
+def test_torch_compile_that_does_not_compile_is_no_lookup() -> None:
+    import torch._dynamo.config
+
+    table, ids = np.arange(50 * 7, dtype=np.int32).reshape(50, 7), shifted(3, "int64", 0)
+    out = shifted(21, "int32", 0).reshape(3, 7)
+    lookup = prepared("torch_compile", table, ids, out)
+    for off in (torch._dynamo.config.patch(disable=True), torch.compiler.set_stance("force_eager")):
+        with off:
+            with pytest.raises(BackendUnavailable, match="does not compile here: switched off"):
+                lookup()
+            with pytest.raises(BackendUnavailable, match="does not compile here: switched off"):
+                load("torch_compile")().prepare(*map(torch.from_numpy, (table, ids, out)))
+    assert np.array_equal(np.asarray(lookup()), table[ids])
+
+
+BROKEN_COMPILER = """#!/bin/sh
+case "$*" in *--version*) echo "g++ (GCC) 12.2.0"; exit 0;; esac
+exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"TORCHDYNAMO_DISABLE": "1"}, "torch.compile does not compile here"),
+        ({"TORCH_COMPILE_DISABLE": "1"}, "torch.compile does not compile here"),
+        ({}, "InvalidCxxCompiler: No working C++ compiler found"),
+        ({"CXX": "broken"}, "CppCompileError"),
+        ({"CXX": "broken", "TORCHDYNAMO_SUPPRESS_ERRORS": "1"}, "CppCompileError"),
+    ],
+    ids=lambda value: " ".join(value) or "none" if isinstance(value, dict) else "",
+)
 @pytest.mark.slow
-def test_torch_compile_without_a_compiler_is_unavailable(tmp_path: Path) -> None:
+def test_torch_compile_without_compiling_is_unavailable(
+    tmp_path: Path, variables: dict[str, str], reason: str
+) -> None:
+    (tmp_path / "broken").write_text(BROKEN_COMPILER)
+    (tmp_path / "broken").chmod(0o755)
     code = (
         "import torch, backends\n"
         "table, ids = torch.zeros(50, 4), torch.arange(3)\n"
@@ -130,10 +166,11 @@ def test_torch_compile_without_a_compiler_is_unavailable(tmp_path: Path) -> None
     )
     environment = {k: v for k, v in os.environ.items() if k != "CXX"}
     environment |= {"PATH": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-c", code]
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=200
+        line, cwd=tmp_path, env=environment | variables, capture_output=True, text=True, timeout=200
     )
-    assert "unavailable: InvalidCxxCompiler: No working C++ compiler found" in done.stdout, done.stderr
+    assert f"unavailable: {reason}" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])

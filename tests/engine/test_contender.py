@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from backends import choose
 from suite.cases.case import Case
-from suite.engine.contender import Contender, Shared
+from suite.engine.contender import Contender, Shared, _samples
 from suite.records.device import Device
 from suite.records.record import Memory, Record, Traffic
 from suite.telemetry.reading import Reading
@@ -44,3 +46,12 @@ def test_a_librarys_own_out_of_memory_is_told_as_such() -> None:
         with contender.failures_of("the lookup"):
             raise error
         assert contender.failure is not None and contender.failure[0] == status
+
+
+@pytest.mark.parametrize("held", [(True, True, True), (False, True, True), (True, True, False)])
+def test_a_queue_that_ran_dry_in_one_turn_did(held: tuple[bool, ...]) -> None:
+    turn = {"call_s": [1.0], "kernel_s": [1.0], "enqueue_s": [1.0], "settling_s": [], "meter_s": []}
+    past = [SimpleNamespace(**turn, began_s=0.0, held=one) for one in held]
+    clock = SimpleNamespace(name="kernel", overhead_s=None, meter_threads=None)
+    turns: Any = SimpleNamespace(past=past, repeat=1, clock=clock)
+    assert _samples(turns).held == all(held)

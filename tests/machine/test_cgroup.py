@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from suite.machine import environment
-from suite.machine.cgroup import limits
+from suite.machine.cgroup import Throttled, limits, throttled
 from tests.support.machines import GIB, MIB, machine
 
 
@@ -127,3 +127,36 @@ def test_of_two_quotas_the_tighter_holds_wherever_it_stands(tmp_path: Path) -> N
             "sys/fs/cgroup/outer/inner/cpu.max": f"{inner} 100000\n",
         }
         assert limits(machine(tmp_path / name, files)).processors == 1.5
+
+
+STAT_2 = "usage_usec 1\nnr_periods 9\nnr_throttled {}\nthrottled_usec {}\n"
+
+
+def test_every_level_with_a_quota_holds_up(tmp_path: Path) -> None:
+    top = "sys/fs/cgroup"
+    files = {
+        "proc/self/cgroup": "0::/outer/inner\n",
+        f"{top}/cpu.stat": STAT_2.format(500, 500),
+        f"{top}/outer/cpu.max": "150000 100000\n",
+        f"{top}/outer/cpu.stat": STAT_2.format(3, 1_500_000),
+        f"{top}/outer/inner/cpu.max": "100000 100000\n",
+        f"{top}/outer/inner/cpu.stat": STAT_2.format(4, 250_000),
+    }
+    assert throttled(machine(tmp_path, files)) == Throttled(7, 1.75)
+
+
+def test_version_1_counts_in_nanoseconds(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": "4:cpu,cpuacct:/job\n",
+        "proc/self/mountinfo": mounted(where="/sys/fs/cgroup/cpu", controllers="cpu"),
+        "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us": "250000",
+        "sys/fs/cgroup/cpu/job/cpu.cfs_period_us": "100000",
+        "sys/fs/cgroup/cpu/job/cpu.stat": "nr_periods 9\nnr_throttled 2\nthrottled_time 3000000000\n",
+    }
+    assert throttled(machine(tmp_path, files)) == Throttled(2, 3.0)
+
+
+@pytest.mark.parametrize(("quota", "stat"), [("max 100000", STAT_2.format(1, 1)), ("1 1", "nr_periods x\n")])
+def test_without_a_quota_or_its_counts_nothing_is_known(tmp_path: Path, quota: str, stat: str) -> None:
+    files = {"sys/fs/cgroup/cpu.max": quota, "sys/fs/cgroup/cpu.stat": stat}
+    assert throttled(machine(tmp_path, files)) is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from suite.machine import cuda_device
 from suite.machine.cuda_device import CudaDevice, probe
+from suite.machine.interpreter import stated
 from suite.records.device import CPU, Device
 
 PROPERTIES = SimpleNamespace(name="H100", uuid="ab-cd", L2_cache_size=50, total_memory=80)
@@ -71,9 +71,8 @@ def test_what_is_made_of_the_childs_answer(
     run = subprocess.run
 
     def stand_in(command: list[str], **options: Any) -> Any:
-        assert (
-            command[1:] == ["-m", "suite.machine.cuda_device", "3"] and Path(options["cwd"], "suite").is_dir()
-        )
+        assert command[1] == "-P" and command[-3:] == ["-m", "suite.machine.cuda_device", "3"]
+        assert options["env"] == stated()
         return run([sys.executable, "-c", f"import json, time; H100 = {asdict(H100)}; {program}"], **options)
 
     monkeypatch.setattr(subprocess, "run", stand_in)

@@ -234,3 +234,12 @@ def test_a_whole_number_beyond_64_bits_is_read_as_the_strict_reader_does(number:
     line = to_json(replace(fabricate.measurement(fabricate.CASE)[0], telemetry={"fact": number})).encode()
     assert from_json(Record, line).telemetry == {"fact": number}
     assert type(from_json(Record, line).telemetry["fact"]) is int
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_float_that_may_have_been_a_whole_number_is_left_to_the_strict_reader(sign: int) -> None:
+    """Versions of the library differ in what they make of whole numbers beyond 64 bits."""
+    for number, quickly in ((2.0**53 - 1, True), (2.0**53, False), (1e300, False)):
+        line = to_json(replace(OK, telemetry={"fact": sign * number})).encode()
+        assert (fast.read(Record, line) is not None) == quickly
+        assert from_json(Record, line).telemetry == {"fact": sign * number}

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.records.record import to_json
+from suite.cases.case import Case
+from suite.records.record import Environment, Memory, Record, Samples, Traffic, to_json
 from suite.records.store import Run, StoreError
 from tests.support import ROOT, fabricate
 from tests.support.stored import QUICK, block, one_line
@@ -197,3 +198,8 @@ def test_fabricated_runs_depend_on_nothing_but_their_seed() -> None:
         == fabricate.measurement(CASE, seed=1)
         != fabricate.measurement(CASE)
     )
+
+
+@pytest.mark.parametrize("kind", [Case, Samples, Memory, Traffic, Record, Environment])
+def test_what_is_written_down_is_not_changed(kind: type) -> None:
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -373,7 +373,7 @@ print([name for name in ("pandas", "torch", "pyarrow") if name in sys.modules])
 
 
 def test_an_environment_of_which_nothing_is_known_has_no_version(tmp_path: Path) -> None:
-    made = [replace(r, environment="lost") for r in fabricate.measurement(CASE)]
-    run = fabricate.run(tmp_path / "r", [])
-    run.append(made)
+    where = replace(fabricate.ENVIRONMENT, environments={"lost": {}})
+    run = Run.create(tmp_path / "r", where)
+    run.append(replace(r, environment="lost") for r in fabricate.measurement(CASE))
     assert export.texts(outcomes.read([run.path]), "asv")

@@ -422,3 +422,29 @@ def test_a_backend_whose_energy_is_known_in_few_cases_is_left_out_of_the_line(tm
     known = [one("a", case, k, joules_per_gb=0.1) for k, case in enumerate(cases)]
     lines = sentences(gpu_run(tmp_path / "r", *known, one("b", cases[0], 0, joules_per_gb=0.05)))
     assert "energy for a GB of payload at the median over 3 cases: a 0.100 J" in lines
+
+
+def test_a_library_that_uses_other_threads_than_it_was_told_is_named(tmp_path: Path) -> None:
+    asked = {"threads_asked": 2, "threads_openmp": 2}
+    records = (
+        one("a", CASE, **asked, threads_torch=1, threads_numba=2),
+        one("b", CASE, **asked, threads_torch=1, threads_numba=8),
+        one("c", CASE, **asked, threads_torch=2),
+        one("d", CASE, threads_torch=5),
+    )
+    said = [line for line in sentences(gpu_run(tmp_path / "r", *records)) if "asked for" in line]
+    assert said == [
+        "2 threads were asked for, torch had 1 in 2 of 4 results",
+        "2 threads were asked for, numba had 8 in 1 of 4 results",
+    ]
+
+
+def test_a_quota_that_held_the_process_up_is_said_once_a_case(tmp_path: Path) -> None:
+    held = {"quota_throttled_periods": 120, "quota_throttled_s": 2.5}
+    free = {"quota_throttled_periods": 0, "quota_throttled_s": 0.0}
+    records = (*(one(name, CASE, **held) for name in "ab"), one("c", CASES[1], 1, **free))
+    said = [line for line in sentences(gpu_run(tmp_path / "r", *records)) if "quota" in line]
+    assert said == [
+        "a quota of processor time held the process up in 120 periods, for 2.50 s of processor time, "
+        "while 2 of 3 results were measured"
+    ]

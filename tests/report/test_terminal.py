@@ -39,7 +39,10 @@ def test_a_narrow_terminal_has_a_line_a_row(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "40")
     text = printed(run.path)
     grid = text.split("\n\n")[0].splitlines()
-    assert len(grid) == 2 + len(fabricate.SPEED) + 1 + 1  # headings, the case, its backends, the legend
+    legend = next(k for k, line in enumerate(grid) if line.startswith("* fastest, or"))
+    title = next(k for k, line in enumerate(grid) if line.startswith(str(fabricate.CASE)[:20]))
+    assert legend - title == 1 + len(fabricate.SPEED) + 1
+    assert all(len(line) <= 40 for line in grid[legend:]), "sentences are folded"
     assert "broken: crashed on 1 case: a segfault" in text
 
 

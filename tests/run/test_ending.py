@@ -12,9 +12,13 @@ import pytest
 from suite.analysis import outcomes
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
+from suite.command import BadRequest
 from suite.records.store import Run
 from suite.run import ending
+from suite.run.__main__ import _report
+from suite.run.options import parse
 from tests.support import fabricate
+from tests.support.commands import SMALL
 
 OWN = replace(fabricate.ENVIRONMENT, packages={"numba": "0.62"}, noise_floor=None)
 PASSES = 4
@@ -40,13 +44,13 @@ CASES = [Case(1000 + k, 64) for k in range(12)]
 
 def read(speeds: Mapping[int, float], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the meter of a run have read so at full speed."""
-    real = outcomes.read
+    real = outcomes.read_part
 
-    def with_speeds(paths: Any) -> Results:
-        found = real(paths)
+    def with_speeds(run: Run) -> Results:
+        found = real(run)
         return replace(found, full_speed_s=dict.fromkeys(found.environments, speeds))
 
-    monkeypatch.setattr(ending.outcomes, "read", with_speeds)
+    monkeypatch.setattr(ending.outcomes, "read_part", with_speeds)
 
 
 def test_full_speed_is_the_best_of_this_run_and_of_the_same_machine_before(
@@ -99,3 +103,15 @@ def test_a_run_of_which_nothing_completed_is_no_success(tmp_path: Path) -> None:
     made.append([fabricate.failure("broken", CASES[0], "m", status="unavailable", reason="needs x")])
     line = ending.shortfall(outcomes.read([made.path]), [], [None])
     assert line == "run: no case completed; the reasons are above"
+
+
+def test_a_table_that_can_not_be_written_into_the_run_is_shown_and_can_be_had_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = fabricate.run(tmp_path / "r")
+    (made.path / "records.csv").mkdir()
+    with pytest.raises(
+        BadRequest, match=r"records.csv: can't be written .*; python -m suite.report .*/r --csv F"
+    ):
+        _report(made, parse([*SMALL]))
+    assert "numba_cpu" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from suite.cases import formats, ids
-from suite.run.__main__ import _check_ids
+from suite.run.inputs import with_ids
 from suite.run.options import parse
 from tests.support.commands import SMALL, nothing_left, refused
 
@@ -66,6 +66,9 @@ IDS: dict[str, tuple[str, bytes, str]] = {
         b"0\n99999999999999999999",
         ":2: '99999999999999999999' does not fit 64 bits",
     ),
+    "just over 64 bits": ("ids.txt", b"9223372036854775808", "does not fit 64 bits"),
+    "just below 64 bits": ("ids.txt", b"-9223372036854775809", "does not fit 64 bits"),
+    "the least of 64 bits": ("ids.txt", b"-9223372036854775808", "reach from -9223372036854775808"),
     "out of range": ("ids.txt", b"0 99 100", "reach from 0 to 100, the table has rows 0 to 99"),
     "negative": ("ids.txt", b"-1 3", "reach from -1"),
     "not an npy": ("ids.npy", b"1 2 3", "no array of numbers"),
@@ -252,13 +255,12 @@ TRACE = {"offsets": np.array([0, 2, 3]), "indices": np.array([3, 1, 4], np.int32
 
 
 def test_of_a_trace_the_indices_are_taken_and_the_rest_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "trace.npz"
     np.savez(path, **TRACE)
     assert ids.read_file(str(path)).tolist() == [3, 1, 4]
-    _check_ids(parse([*SMALL, "--batch", "2,4,8", "--indices", str(path)]))
-    said = capsys.readouterr().err.splitlines()
+    _, said = with_ids(parse([*SMALL, "--batch", "2,4,8", "--indices", str(path)]))
     assert (
         f"{path}: offsets, weights not used; its ids are looked up one by one, as no bags are measured"
         in said
@@ -266,12 +268,11 @@ def test_of_a_trace_the_indices_are_taken_and_the_rest_is_named(
     assert f"{path}: holds 3 ids; a batch of 4, 8 repeats them" in said
 
 
-def test_ids_enough_for_every_batch_are_no_news(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ids_enough_for_every_batch_are_no_news(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_text("3 1 4 1")
     request = parse([*SMALL, "--batch", "2,4", "--indices", str(path)])
-    _check_ids(request)
-    assert capsys.readouterr().err == ""
+    assert with_ids(request)[1] == []
 
 
 ARCHIVES = {

@@ -233,6 +233,7 @@ def test_what_ends_one_environments_worker_is_measured_in_the_other(run: Run) ->
             return good + super().measure({"b": jobs["b"]})
 
     two = ("--environment", f"a={sys.executable}", "--environment", f"b={sys.executable}")
+    run = run.amended(environments=fabricate.holding(["a", "b"]).environments)
     asked = gone_over(run, OneFails(), *MANY, "--passes", "1", *two)
     assert asked[-2:] == [(4, *fabricate.SPEED), (4, *REST)]
     assert {r.environment for r in run.records()[0] if r.status == "left_out"} == {"b"}

@@ -141,6 +141,12 @@ def measurement(
     ]
 
 
+def holding(names: Iterable[str | None], environment: Environment = ENVIRONMENT) -> Environment:
+    """An environment in which Python environments of these names take turns."""
+    known = {name: {"version": "3.13.1"} for name in names if name is not None}
+    return replace(environment, environments={**known, **environment.environments})
+
+
 def steady(at_s: float) -> float:
     """How many times slower than at full speed a machine is that never changes."""
     return 1.0
@@ -197,7 +203,7 @@ def passes(
     Args:
         environments: by name, how many times longer the backends take in it. slowness: as in ``metered``.
     """
-    made, at_s = Run.create(path, environment), 0.0
+    made, at_s = Run.create(path, holding(environments, environment)), 0.0
     for number in range(1, count + 1):
         for place, case in enumerate(cases):
             some = [
@@ -221,6 +227,7 @@ def run(
 ) -> Run:
     """A run on disk: a measurement a case, then ``extra`` records."""
     made = Run.create(path, environment)
+    options = {"method": environment.method, **options}
     for number, case in enumerate(cases):
         made.append(measurement(case, number, **options))
     made.append(extra)

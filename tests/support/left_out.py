@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-HARDWARE = ("no GPU", "the kernel gives no huge pages")
+HARDWARE = ("no GPU", "the kernel gives no huge pages", "no network namespaces may be made")
 """How the reasons begin that CI puts up with."""
 
 

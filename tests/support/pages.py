@@ -111,10 +111,13 @@ def evil_run(path: Path) -> None:
     environment = replace(
         fabricate.ENVIRONMENT, argv=EVIL, commit=EVIL[1], packages=facts, cpu={**facts, "model": EVIL[0]}
     )
-    environment = replace(environment, environments={EVIL[0]: facts}, full_speed_s=facts)
+    environment = replace(environment, environments={EVIL[0]: facts, EVIL[1]: facts}, full_speed_s=facts)
     run = Run.create(path, replace(environment, gpu={"name": EVIL[2]}, created=EVIL[1], machine=EVIL[0]))
     case = replace(CASES[0], distribution="file:" + EVIL[2])
     speed = {text: 1.0 + k for k, text in enumerate(EVIL)}
     made = fabricate.measurement(case, speed=speed, device="cuda" + EVIL[0], environment=EVIL[1])
     run.append(fabricate.metered(made))
-    run.append(fabricate.failure(text, CASES[1], "m1", status="crashed", reason=text) for text in EVIL)
+    run.append(
+        replace(fabricate.failure(text, CASES[1], "m1", status="crashed", reason=text), environment=EVIL[1])
+        for text in EVIL
+    )

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from suite.telemetry.host import HostObserver
+from suite.telemetry.host import HostObserver, quota_watch
 from suite.telemetry.reading import Reading
 from suite.telemetry.sustained import OFF
 from tests.support import fabricate
+from tests.support.machines import machine
 
 CASE = fabricate.CASES[0]
 ENERGY = ("energy_j", "joules_per_lookup", "joules_per_gb", "mean_power_w")
@@ -132,3 +133,16 @@ def test_a_peak_that_is_not_told_does_not_keep_the_call_from_being_made(tmp_path
     (process / "status").unlink()
     reason = "/proc/self/status can't be read (No such file or directory)"
     assert HostObserver(tmp_path).held_bytes() == Reading(None, reason)
+
+
+def test_a_quota_holds_up_by_as_much_as_it_did_since(tmp_path: Path) -> None:
+    def stat(periods: int, microseconds: int) -> dict[str, str | bytes | None]:
+        return {"sys/fs/cgroup/cpu.stat": f"nr_throttled {periods}\nthrottled_usec {microseconds}\n"}
+
+    since = quota_watch(machine(tmp_path / "none", stat(1, 1)))
+    assert since() == {}, "without a quota"
+    root = machine(tmp_path / "some", {"sys/fs/cgroup/cpu.max": "100000 100000", **stat(10, 500)})
+    since = quota_watch(root)
+    assert since() == {"quota_throttled_periods": 0, "quota_throttled_s": 0.0}
+    machine(root, stat(17, 2_000_500))
+    assert since() == {"quota_throttled_periods": 7, "quota_throttled_s": 2.0}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import itertools
 import json
@@ -22,15 +23,22 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
+import suite
 from suite.cases import ids
 from suite.compare.__main__ import main as compare
 from suite.records.record import to_json
-from suite.records.store import Run
+from suite.records.store import Run, StoreError
 from suite.report import export
 from suite.report.__main__ import main as report
+from suite.run.__main__ import main as run_command
+from suite.run.launch import Launch
+from suite.run.options import parse
+from suite.run.passes import Passes
+from suite.run.schedule import tasks_of
 from tests.support import fabricate
 
 STANDSTILL_S = 30
@@ -54,8 +62,18 @@ ODD: tuple[Any, ...] = (
     ),
     *([], {}, [[]], [[0.0]], [[], [1.0]], {"": None}, {"a": {"b": 1}}),
 )
-COMPARED = ([], ["--fail-on", "slower"], ["--normalized"], ["--relative-to", "torch_embedding"])
+COMPARED = (
+    [],
+    ["--fail-on", "slower"],
+    ["--only", "changed"],
+    ["--markdown", "-"],
+    ["--normalized"],
+    ["--relative-to", "torch_embedding"],
+)
 EXPORTS = tuple(export.FORMATS)
+PARQUET = importlib.util.find_spec("pyarrow") is not None
+PLAN = ("--vocab", "50257", "--dim", "768", "--batch", "1,2", "--passes", "2", "--threads", "1")
+"""Of the runs that are gone on with; nothing of them is measured."""
 
 
 class Fault(AssertionError):
@@ -155,24 +173,67 @@ class Inputs:
     def __init__(self, folder: Path) -> None:
         self.folder, self.run = folder, folder / "spoiled"
         self.environment, self.lines = valid(folder / "valid")
-        Run.create(self.run, fabricate.ENVIRONMENT)
+        part = Run.create(self.run, fabricate.ENVIRONMENT).gone_on(fabricate.ENVIRONMENT)
+        part.append(fabricate.measurement(fabricate.CASES[0]))
+        self.later = (self.run / "environment-2.json").read_bytes()
+        self.lines_later = (self.run / "records.jsonl").read_bytes().splitlines()
+        request = parse([*PLAN, "--backend", *fabricate.SPEED])
+        here = Launch(request, tasks_of(request), None).environment((*PLAN, "--backend", *fabricate.SPEED))
+        begun = Run.create(folder / "begun", here)
+        self.begun = (begun.path / "environment.json").read_bytes()
 
-    def try_run(self, draw: random.Random) -> None:
-        """A run with spoiled lines or a spoiled environment, to the report or to a comparison."""
-        environment, lines = self.environment, list(self.lines)
+    def _spoil_run(self, environment: bytes, draw: random.Random) -> None:
+        """Write a run with spoiled lines, a spoiled environment, or a spoiled second one; or with none."""
+        lines, later = list(self.lines), self.later
+        file = self.run / "environment-2.json"
+        file.unlink(missing_ok=True)
+        if draw.random() < 0.4:
+            lines += self.lines_later
+            if draw.random() < 0.9:
+                file.write_bytes(spoil(later, draw) if draw.random() < 0.3 else later)
         if draw.random() < 0.3:
             environment = spoil(environment, draw)
         for place in draw.sample(range(len(lines)), draw.choice([0, 1, 2, len(lines)])):
             lines[place] = spoil(lines[place], draw)
         (self.run / "environment.json").write_bytes(environment)
         (self.run / "records.jsonl").write_bytes(b"\n".join(lines))
+
+    def try_run(self, draw: random.Random) -> None:
+        """A spoiled run, to the report or to a comparison."""
+        self._spoil_run(self.environment, draw)
         outcome_of(*self._command(draw))
+
+    def try_resume(self, draw: random.Random) -> None:
+        """A spoiled run of this machine, gone on with as far as nothing is measured."""
+        self._spoil_run(self.begun, draw)
+        own = [] if draw.random() < 0.3 else [*PLAN, "--backend", *fabricate.SPEED]
+        beside = draw.choice([[], ["--anyway"], ["--insist"], ["--insist", "--anyway"]])
+        with mock.patch.object(Passes, "measure", lambda passes: None):
+            outcome_of(run_command, ["--resume", str(self.run), *own, *beside])
+
+    def try_table(self, draw: random.Random) -> None:
+        """A spoiled run, read as a table."""
+        self._spoil_run(self.environment, draw)
+        read = draw.choice([suite.load, suite.samples])
+        given = draw.choice([[self.run], [self.run, self.folder / "valid"]])
+        try:
+            with limited(), warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                table = read(given)
+        except StoreError as error:
+            said = str(error).splitlines()
+        else:
+            said = [str(one.message) for one in warned]
+            if any(one.category is not UserWarning for one in warned) or not len(table):
+                raise Fault(f"a table of {len(table)} rows, warned {said}")
+        if not all(": " in line and line.isprintable() for line in said):
+            raise Fault(f"a table is refused or noted with {said!r}")
 
     def _command(self, draw: random.Random) -> tuple[Callable[[Sequence[str]], int], list[str]]:
         run, good = str(self.run), str(self.folder / "valid")
         kind = draw.randrange(4)
         if kind == 0:
-            pair = draw.choice([(run, good), (good, run), (run, run)])
+            pair = draw.choice([(run, good), (good, run), (run, run), (f"{run}@1", f"{run}@2")])
             return compare, [*pair, *draw.choice(COMPARED)]
         if kind == 1:
             format_name = draw.choice(EXPORTS)
@@ -180,15 +241,16 @@ class Inputs:
         if kind == 2:
             return report, [run, good, "--html", str(self.folder / "page.html")]
         files = ["--csv", str(self.folder / "a.csv"), "--markdown", str(self.folder / "a.md")]
+        files += ["--parquet", str(self.folder / "a.parquet")] if PARQUET else []
         return report, [run, *files, *draw.choice([[], ["--baseline", "torch_embedding"]])]
 
     def try_ids(self, draw: random.Random) -> None:
         """A spoiled file of ids, read."""
         numbers = [draw.randrange(2 ** draw.choice([1, 16, 40, 63])) for _ in range(draw.randrange(1, 50))]
-        made = io.BytesIO()
-        np.save(made, np.array(numbers).astype(draw.choice(["i8", "u8", "f8", "i2", ">i4", "?"])))
-        text = draw.choice([" ", "\n", "\t"]).join(map(str, numbers)).encode()
-        name, content = draw.choice([("ids.npy", made.getvalue()), ("ids.txt", text)])
+        values = np.array(numbers).astype(draw.choice(["i8", "u8", "f8", "i2", "i4", "?"]))
+        name, content = draw.choice([*written(values), ("ids.txt", " ".join(map(str, numbers)).encode())])
+        if draw.random() < 0.1:
+            name = draw.choice(["ids.txt", "ids.npy", "ids.npz", "ids.safetensors", "ids.parquet", "ids"])
         path = self.folder / name
         path.write_bytes(spoiled(content, draw))
         try:
@@ -204,7 +266,24 @@ class Inputs:
 
     def try_one(self, draw: random.Random) -> None:
         """One input."""
-        draw.choice([self.try_run, self.try_run, self.try_ids])(draw)
+        draw.choice([self.try_run, self.try_run, self.try_table, self.try_resume, self.try_ids])(draw)
+
+
+def written(values: Any) -> Iterator[tuple[str, bytes]]:
+    """Name and content of files that hold an array, in each format there is a library for."""
+    one, archive, columns = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.save(one, values)
+    np.savez(archive, indices=values, offsets=values)
+    yield from (("ids.npy", one.getvalue()), ("ids.npz", archive.getvalue()))
+    if importlib.util.find_spec("safetensors"):
+        from safetensors.numpy import save
+
+        yield "ids.safetensors", save({"indices": values})
+    if PARQUET:
+        import pandas as pd
+
+        pd.DataFrame({"indices": values}).to_parquet(columns)
+        yield "ids.parquet", columns.getvalue()
 
 
 @contextlib.contextmanager

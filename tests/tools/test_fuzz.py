@@ -28,6 +28,20 @@ def test_a_spoiled_run_is_shown_or_refused(inputs: fuzz.Inputs, draw: random.Ran
     inputs.try_run(draw)
 
 
+@pytest.mark.slow
+@SOME
+@given(draw=st.randoms(use_true_random=False))
+def test_a_spoiled_run_is_a_table_or_refused(inputs: fuzz.Inputs, draw: random.Random) -> None:
+    inputs.try_table(draw)
+
+
+@pytest.mark.slow
+@SOME
+@given(draw=st.randoms(use_true_random=False))
+def test_a_spoiled_run_is_gone_on_with_or_refused(inputs: fuzz.Inputs, draw: random.Random) -> None:
+    inputs.try_resume(draw)
+
+
 @SOME
 @given(draw=st.randoms(use_true_random=False))
 def test_a_spoiled_file_of_ids_is_read_or_refused(inputs: fuzz.Inputs, draw: random.Random) -> None:

@@ -126,3 +126,22 @@ def test_senseless_threads_are_one_line(tmp_path: Path, module: str) -> None:
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert complaint(done.stderr).startswith("OMP_NUM_THREADS: '4,2'")
+
+
+FEWER = '''"""Takes a thread from all."""
+import torch
+from backends.numpy_take import NumpyTake
+class Fewer(NumpyTake):
+    def prepare(self, table, indices, out):
+        torch.set_num_threads(1)
+        return super().prepare(table, indices, out)
+'''
+
+
+def test_the_threads_that_a_worker_saw_are_recorded_and_a_difference_is_said(tmp_path: Path) -> None:
+    (tmp_path / "fewer.py").write_text(FEWER)
+    done = command(*SMALL[:-1], "fewer.py", *BRIEF, "--threads", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for record in records_of(tmp_path / "a"):
+        assert record["telemetry"]["threads_asked"] == 2 and record["telemetry"]["threads_torch"] == 1
+    assert "2 threads were asked for, torch had 1 in 1 of 1 result\n" in done.stdout

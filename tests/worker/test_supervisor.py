@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ from suite.records.record import Record
 from suite.records.store import Run
 from suite.telemetry import host
 from suite.telemetry.reading import Reading
-from suite.worker.messages import Job
+from suite.worker.messages import Job, failed
 from suite.worker.process import Death
 from suite.worker.supervisor import Rounds, Supervisor
 from tests.support.commands import FINISHED, NUMPY_ALONE
@@ -338,8 +339,76 @@ def test_a_run_ends_within_its_time(tmp_path: Path) -> None:
     assert took < 20 * 1.05 + 1 + (5 if load > 0.5 else 0)
 
 
-def test_what_ended_a_worker_alone_is_tried_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its second death costs the worker it is in, and no more."""
+ABC = ("numpy_take", "torch_embedding", "torch_index_select")
+A, B, C = ABC
+LARGE = "torch_index"
+
+
+@pytest.mark.parametrize(
+    ("ends", "guilty", "workers"),
+    [
+        pytest.param(lambda n: A if A in n else None, {A}, [ABC, (B, C)], id="a crash costs one more"),
+        pytest.param(
+            lambda n: B if A in n and B in n else A if n == (A,) else None, {B}, [ABC, (A, C)], id="together"
+        ),
+        pytest.param(
+            lambda n: (B if B in n else C if C in n else A) if A in n else None,
+            {A},
+            [ABC, (A, C), (B,), (C,), (A,), (B, C)],
+            id="one strikes in the others' steps",
+        ),
+        pytest.param(
+            lambda n: B if B in n else C if C in n else None,
+            {B, C},
+            [ABC, (A, C), (B,), (C,), (A,)],
+            id="two crash",
+        ),
+        pytest.param(
+            lambda n: B if len(n) == 3 else A if A in n and C in n else None,
+            {A},
+            [ABC, (A, C), (B,), (A,), (C,), (B, C)],
+            id="nobody alone",
+        ),
+        pytest.param(
+            lambda n: LARGE if LARGE in n else B if B in n else None,
+            {B, LARGE},
+            [(A, B, LARGE), (A, B), (A,)],
+            id="what would take long again is tried no more",
+        ),
+        pytest.param(
+            lambda n: (B if B in n else A) if A in n else None,
+            {A},
+            [(A, B), (A,), (B,)],
+            id="the last of two is the one",
+        ),
+    ],
+)
+def test_who_ended_a_worker_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, ends: Any, guilty: set[str], workers: list[tuple[str, ...]]
+) -> None:
+    """``ends`` says in whose step a worker of these backends ends; ``workers`` which are asked, in order."""
+    asked: list[tuple[str, ...]] = []
+
+    def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
+        names = tuple(backend.name for backend in job.backends)
+        asked.append(names)
+        step = ends(names)
+        how = "out_of_memory" if step == LARGE else "crashed"
+        return Death(step, how, "no") if step else [failed(job, b, "error", "") for b in job.backends]
+        yield
+
+    monkeypatch.setattr(Supervisor, "_ask", ask)
+    case = Case(1000, 64, "float32", 1, "int64", "uniform", "hot")
+    job = Job(case, CPU, tuple(map(choose, workers[0])), "m", measure.Settings(limit_s=1.0))
+    records = Supervisor(1.0, 2**40, 1).measure(job)
+    assert asked == workers
+    assert sorted(record.backend for record in records) == sorted(workers[0]), "one record each"
+    assert {record.backend for record in records if record.status != "error"} == guilty
+
+
+def test_what_ended_a_worker_in_an_earlier_case_costs_one_more_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[tuple[str, ...]] = []
 
     def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
@@ -355,5 +424,19 @@ def test_what_ended_a_worker_alone_is_tried_once_in_a_run(monkeypatch: pytest.Mo
         case = Case(1000, 64, "float32", batch, "int64", "uniform", "hot")
         records = supervisor.measure(Job(case, CPU, two, "m", measure.Settings(limit_s=1.0)))
         assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
-    both, alone, other = ("numpy_take", "torch_embedding"), ("numpy_take",), ("torch_embedding",)
-    assert asked == [both, alone, other, both, other]
+    both, other = ("numpy_take", "torch_embedding"), ("torch_embedding",)
+    assert asked == [both, other, both, other]
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_start_is_nobodys_failure(tmp_path: Path) -> None:
+    """As where the interpreter has lost what the suite needs; it is tried twice."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho start >> {tmp_path}/starts\necho "OSError: no numpy" >&2\nexit 1\n')
+    python.chmod(0o755)
+    supervisor = Supervisor(20.0, 2**40, 1, str(python))
+    case = Case(1000, 64, "float32", 1, "int64", "uniform", "hot")
+    job = Job(case, CPU, (choose("numpy_take"),), "m", measure.Settings(limit_s=1.0))
+    with pytest.raises(ChildProcessError, match=r"does not start: exited with code 1 .*OSError: no numpy"):
+        supervisor.measure(job)
+    assert (tmp_path / "starts").read_text().count("start") == 2

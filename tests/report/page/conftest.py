@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from suite.analysis import outcomes
+from suite.analysis.columns import with_mixture
 from suite.report.page import html
 from tests.support import fabricate
 from tests.support.browser import Browser
@@ -45,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "environments": ["environments"],
     }
     for name, runs in pages.items():
-        text = html.html(outcomes.read([root / run for run in runs]))
+        text = html.html(with_mixture(outcomes.read([root / run for run in runs])))
         (root / f"{name}.html").write_bytes(text.encode("utf-8"))
     return root
 
