@@ -11,7 +11,7 @@ import importlib.machinery
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -29,11 +29,15 @@ __all__ = [
     "Lookup",
     "UnknownBackend",
     "Unsupported",
+    "VersionOf",
     "choose",
     "describe",
+    "distributions",
+    "installed",
     "load",
     "missing_packages",
     "names",
+    "needs",
 ]
 
 ENTRY_POINTS = "embedding_lookup.backends"
@@ -211,17 +215,60 @@ def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield target.id, words
 
 
-def missing_packages(packages: tuple[str, ...]) -> tuple[str, ...]:
-    """Distributions of a backend that are not installed; imports none of them."""
-    return tuple(p for p in packages if not any(map(_installed, p.split("|"))))
+VersionOf = Callable[[str], str | None]
+"""The version of a distribution that is installed; None of one that is not."""
 
 
-def _installed(distribution: str) -> bool:
+def installed(distribution: str) -> str | None:
+    """Its version from its metadata, without importing it; None if it is not installed."""
     try:
-        metadata.distribution(distribution)
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
+
+
+def distributions(packages: Iterable[str]) -> list[str]:
+    """The names alone of what a backend needs, alternatives apart."""
+    return [name for words in packages for name, _ in _alternatives(words)]
+
+
+def missing_packages(packages: Iterable[str], version_of: VersionOf = installed) -> tuple[str, ...]:
+    """Distributions of a backend that are not installed, or too old; imports none of them.
+
+    Of alternatives the first that is installed counts, since it is what the backend gets. Each as the
+    backend names it, without its versions; of one that is too old what it needs and what there is, as in
+    ``cupy-cuda12x>=14 (13.6.0 is installed)``.
+    """
+    found = (_lacking(words, version_of) for words in packages)
+    return tuple(one for one in found if one is not None)
+
+
+def needs(missing: Sequence[str]) -> str:
+    """What ``missing_packages`` found as a reason."""
+    old = any(one.endswith(")") for one in missing)
+    return f"needs {', '.join(missing)}{'' if old else ', not installed'}"
+
+
+def _lacking(words: str, version_of: VersionOf) -> str | None:
+    alternatives = _alternatives(words)
+    for name, least in alternatives:
+        version = version_of(name)
+        if version is not None:
+            old = _release(version) < _release(least)
+            return f"{name}>={least} ({version} is installed)" if old else None
+    return "|".join(name for name, _ in alternatives)
+
+
+def _alternatives(words: str) -> list[tuple[str, str]]:
+    """Names, and the least version of each; empty where any does."""
+    parts = (word.partition(">=") for word in words.split("|"))
+    return [(name.strip(), least.strip()) for name, _, least in parts]
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a release; those of a pre-release are the release's."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def _is_path(which: str) -> bool:

@@ -37,7 +37,8 @@ class Backend(ABC):
             lookup only moves rows, so a library need not know bfloat16. ``"values"``: torch tensors of
             the dtype itself, on either device.
         dtypes: the element types it can move.
-        packages: distributions it needs, whose versions belong in a result; ``"a|b"`` means either.
+        packages: distributions it needs, whose versions belong in a result; ``"a>=2|b"`` means the first that
+            is installed, of a version that works.
         clock: ``"device"`` if its work is on CUDA's legacy default stream; ``"host"`` if the library has
             streams of its own, so that the rows are known to be there only when the call returns.
         placements: the placements of a table that it is for, where it is not for all; of a table in a

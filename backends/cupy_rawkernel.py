@@ -117,7 +117,8 @@ def _ceil(a: int, b: int) -> int:
 
 class CupyRawKernel(Backend):
     devices = ("cuda",)
-    packages = ("cupy-cuda13x|cupy-cuda12x|cupy",)
+    # Before 14 a CPointer holds the address of the Python number that it is given, not that number.
+    packages = ("cupy-cuda13x>=14|cupy-cuda12x>=14|cupy>=14",)
     whose = "suite"
 
     def __init__(self) -> None:

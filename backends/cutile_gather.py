@@ -34,7 +34,7 @@ def build() -> Any:
 
 class CutileGather(Backend):
     devices = ("cuda",)
-    packages = ("cuda-tile",)
+    packages = ("cuda-tile>=1.7",)
     whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

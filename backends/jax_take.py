@@ -10,7 +10,7 @@ BOUNDARY = 64  # bytes; XLA copies arrays that do not start on one
 
 class JaxTake(Backend):
     devices = ("cpu", "cuda")
-    packages = ("jax", "jaxlib")
+    packages = ("jax>=0.8", "jaxlib")
     clock = "host"
 
     def __init__(self) -> None:

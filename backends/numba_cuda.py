@@ -101,7 +101,7 @@ def configure(
 
 class NumbaCuda(Backend):
     devices = ("cuda",)
-    packages = ("numba-cuda|numba-cuda-mlir|numba",)
+    packages = ("numba-cuda>=0.30.4|numba-cuda-mlir|numba",)
     whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
@@ -111,8 +111,8 @@ class NumbaCuda(Backend):
         successor = find_spec("numba_cuda") is None and find_spec("numba_cuda_mlir") is not None
         try:
             cuda = importlib.import_module("numba_cuda_mlir.cuda" if successor else "numba.cuda")
-        except ImportError as error:
-            raise BackendUnavailable(str(error)) from error
+        except (ImportError, AttributeError) as error:  # beside a Numba or NumPy that it does not know
+            raise BackendUnavailable(f"numba.cuda can't be loaded: {error}") from error
         if not cuda.is_available():
             raise BackendUnavailable(f"{cuda.__name__}: {cuda.cuda_error() or 'NVVM is missing'}")
         cuda.select_device(table.device.index)

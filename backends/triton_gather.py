@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cache
+from subprocess import CalledProcessError
 from typing import Any, NamedTuple
 
 from backends.base import Array, Backend, BackendUnavailable, Lookup
@@ -90,7 +91,15 @@ class TritonGather(Backend):
         launch, arguments = configure(table, indices, out, processors)
         with warnings.catch_warnings():  # about float options, which a gather does not use
             warnings.simplefilter("ignore", UserWarning)
-            launch(*arguments)  # compiles
+            try:
+                launch(*arguments)  # compiles
+            except (OSError, CalledProcessError, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and "C compiler" not in str(error):
+                    raise
+                # For its launcher, not for the kernel: that it can't be had is no fault of the kernel.
+                raise BackendUnavailable(
+                    f"Triton needs a C compiler and Python's headers: {error}"
+                ) from error
 
         def lookup() -> Array:
             launch(*arguments)

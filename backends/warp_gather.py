@@ -30,7 +30,7 @@ def kernel(width: int, index_width: int) -> Any:
 class WarpGather(Backend):
     devices = ("cpu", "cuda")
     view = "values"  # given to Warp by address, as integers
-    packages = ("warp-lang",)
+    packages = ("warp-lang>=1.19",)
     whose = "suite"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from suite.machine import lock
 from tests.stand_ins.nvml_stub.build import build
 from tests.support import commands, measured
 from tests.support.browser import Browser, executable
@@ -39,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Begun in the background by a shell: what tests start would inherit it, and not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Not the machine's own lock: another's tests, or runs, would be waited for.
+    os.environ.setdefault(lock.VARIABLE, tempfile.mkdtemp(prefix="suite-locks-"))
     measured.choose(config)
     measured.sort_by_median(config)
     if measured.wanted(config):

@@ -33,7 +33,8 @@ def _options() -> Parser:
         "python -m suite.compare",
         description="Compare RUN_B with RUN_A, case by case. B/A above 1 means that RUN_B takes longer.",
     )
-    of_run = "folder of a run, or FOLDER:BACKEND, FOLDER@ENVIRONMENT, FOLDER@ENVIRONMENT:BACKEND"
+    of_run = "folder of a run, or FOLDER:BACKEND, FOLDER@ENVIRONMENT, FOLDER@ENVIRONMENT:BACKEND; FOLDER@2 "
+    of_run += "where a run went on in another environment"
     for name in ("run_a", "run_b"):
         parser.add_argument(name, metavar=name.upper(), help=of_run)
     parser.add_argument(

@@ -97,6 +97,16 @@ def _rests_on(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis:
     if basis.relative_to:
         yield f"read against {basis.relative_to} on each side, which is assumed not to have changed"
     yield from _slower_machine(a, b, results)
+    if a.run != b.run:
+        yield from _known_by_name(listed)
+
+
+def _known_by_name(listed: Sequence[Pair]) -> Iterator[str]:
+    """The ids of files of which records of an earlier version have the name and no digest."""
+    distributions = dict.fromkeys(p.a.case.distribution for p in listed if p.a and p.b)
+    for one in distributions:
+        if one.startswith("file:") and "@" not in one:
+            yield f"{one}: by its name alone, as earlier versions recorded it; its ids may not be the same"
 
 
 def _slower_machine(a: Side, b: Side, results: Results) -> Iterator[str]:

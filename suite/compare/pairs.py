@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suite import stats
 from suite.analysis import comparison
@@ -69,6 +69,11 @@ class Pair:
     left_out: str | None = None
 
     @property
+    def of_text(self) -> bool:
+        """Whether both sides looked up the ids that the suite ships."""
+        return bool(self.a and self.b and self.a.case.distribution.startswith("text"))
+
+    @property
     def slow_notes(self) -> list[str]:
         """That too few rounds of a side were at full speed, so that nothing of the pair is decided."""
         sides = (("A", self.a), ("B", self.b))
@@ -91,7 +96,18 @@ def pairs(a: Side, b: Side, results: Results, basis: Basis) -> list[Pair]:
     """Every case of either side; with a verdict where both completed it."""
     of_a, of_b = (_by_key(side, results, basis) for side in (a, b))
     base_a, base_b = (_base(side, results, basis.relative_to) for side in (a, b))
-    return [_pair(of_a.get(key), of_b.get(key), base_a, base_b, basis) for key in {**of_a, **of_b}]
+    found = [_pair(of_a.get(key), of_b.get(key), base_a, base_b, basis) for key in {**of_a, **of_b}]
+    if _other_text(a.where, b.where):
+        found = [
+            replace(p, ratio=None, verdict=None, left_out="other ids") if p.of_text else p for p in found
+        ]
+    return found
+
+
+def _other_text(a: Environment, b: Environment) -> bool:
+    """Whether two versions of the suite ship other ids under the name of text."""
+    digests = [where.digests.get("ids text") for where in (a, b)]
+    return None not in digests and digests[0] != digests[1]
 
 
 def _by_key(side: Side, results: Results, basis: Basis) -> dict[Key, Outcome]:

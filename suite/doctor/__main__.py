@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadRequest as error:
         return refuse(error)
     show(findings, sys.stdout)
+    if request.gpu is not None:
+        from suite.doctor.libraries import libraries
+
+        said = (_folded(str(library), _COLUMNS, _INDENT + 2) for library in libraries())
+        print("\nlibraries of the GPU's backends:", *said, sep="\n")
     if not request.no_noise:
         sys.stdout.flush()
         if sys.stderr.isatty():

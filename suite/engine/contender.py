@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -10,7 +11,7 @@ from time import perf_counter  # bound before any backend could put another in i
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages
+from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages, needs
 from suite import stats
 from suite.engine import ceiling, check
 from suite.engine.clocks import clock_of
@@ -28,6 +29,12 @@ SPOT_CHECK_SHARE = 0.03
 """Of a contender's time, so much goes to spot checks."""
 MOST_SPOT_CHECKS = 0.9
 """Of its turns, so many end with one at most."""
+
+
+_OUT_OF_MEMORY = re.compile(
+    "RESOURCE_EXHAUSTED|OUT_OF_MEMORY|[Oo]ut of memory|[Ff]ailed to allocate memory|bad_alloc"
+)
+"""As XLA, the CUDA driver by Numba, the CUDA runtime, ONNX Runtime and C++ say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,7 @@ class Contender:
         except BaseException as error:  # a backend may raise SystemExit as well
             if isinstance(error, Exception) and _of_loading(error):
                 return self.fail("unavailable", f"its library can't be loaded: {_one_line(error)}")
-            memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+            memory = _of_memory(error)
             if step == "prepare" and not memory and (where := self.operands.case.placement) in FOREIGN:
                 return self.fail("unsupported", f"refuses {where} memory: {_one_line(error)}")
             self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
@@ -285,7 +292,7 @@ def _with_table(memory: Memory, table: Reading[int]) -> Memory:
 def _require(backend: type[Backend], operands: Operands) -> None:
     missing = missing_packages(backend.packages)
     if missing:
-        raise BackendUnavailable(f"needs {', '.join(missing)}, not installed")
+        raise BackendUnavailable(needs(missing))
     kind = operands.arrays.device.kind
     if kind not in backend.devices:
         raise Unsupported(f"does not run on {kind}")
@@ -304,6 +311,13 @@ def _of_loading(error: BaseException) -> bool:
         frame.f_code.co_name == "<module>" or frame.f_code.co_filename.startswith("<frozen importlib")
         for frame in theirs
     )
+
+
+def _of_memory(error: BaseException) -> bool:
+    """Whether it says that memory ran out, by its class or, of a library without one for it, in words."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _one_line(error: BaseException) -> str:

@@ -33,6 +33,8 @@ Gate = Callable[[], bool]
 
 MIN_ROUNDS = 6
 MAX_ROUNDS = 500
+MOST_OVER_S = 10.0
+"""So much longer than it was given a case may take for its least number of rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Settings:
         sustain_s: length of the phase for counters, after the timed samples; 0 for none.
         copy: the plain copy that an earlier pass found fastest; null to try them all.
         pass_number: the turns of each pass come in an order of its own.
+        least_rounds: no fewer, even where they take longer than ``limit_s``, up to MOST_OVER_S.
     """
 
     precision: float = 0.01
@@ -56,6 +59,7 @@ class Settings:
     sustain_s: float = 0.0
     copy: str | None = None
     pass_number: int = 1
+    least_rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,8 @@ def _time_in_turns(
                     contenders[position].take_turn(rng)
             known = number >= MIN_ROUNDS and _known(contenders, settings.precision)
             spent_s += perf_counter() - began
-            if known or spent_s >= settings.limit_s:
+            enough = number >= settings.least_rounds or spent_s >= settings.limit_s + MOST_OVER_S
+            if known or (enough and spent_s >= settings.limit_s):
                 return
     finally:
         gc.enable()

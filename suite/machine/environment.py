@@ -19,7 +19,7 @@ from suite.machine.cgroup import limits
 from suite.machine.cpu import cpu_facts
 from suite.machine.privacy import machine_digest, private_names, without_names, without_paths
 from suite.machine.procfs import ROOT, as_integer, chosen, integer, line, printable, table, text
-from suite.machine.software import checkout, libc, versions
+from suite.machine.software import checkout, given_commit, libc, versions
 from suite.machine.variables import THREADS, recorded
 from suite.records.record import Environment, Fact
 
@@ -49,7 +49,7 @@ def collect(
     names = private_names(root, environ)
     cpu = cpu_facts(root)
     memory = table(text(root, "proc/meminfo"))
-    commit, dirty = checkout()
+    commit, dirty, given = _commit(environ)
     return Environment(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         argv=tuple(without_paths(word, names) for word in argv),
@@ -61,11 +61,18 @@ def collect(
         devices=tuple(devices),
         packages=versions(packages),
         cpu=_nameless(cpu, names),
-        system=_nameless(_system_around(settings, root, environ), names),
+        system=_nameless({**_system_around(settings, root, environ), **given}, names),
         gpu=_nameless(dict(gpu or {}), names),
         settings=_nameless({key: _pathless(value, names) for key, value in settings.items()}, names),
         noise_floor=noise_floor,
     )
+
+
+def _commit(environ: Mapping[str, str]) -> tuple[str, bool | None, dict[str, Fact]]:
+    """The suite's commit, whether its code was changed since, and what gives a commit that git can't say."""
+    commit, dirty = checkout()
+    given = given_commit(environ=environ) if commit == "unknown" else None
+    return (given[0], None, {"commit_given_by": given[1]}) if given else (commit, dirty, {})
 
 
 def _system_around(settings: Mapping[str, Fact], root: Path, environ: Mapping[str, str]) -> dict[str, Fact]:

@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -31,10 +31,12 @@ PACKAGES = (
 )
 """Distributions whose versions are always recorded; null for those not installed."""
 
-SHOWING = ("report", "compare", "claims", "doctor")
-"""Rooms of the suite of which no measurement of a run depends."""
+SHOWING = ("report", "compare", "claims", "doctor", "ranks")
+"""Rooms of the suite on which no measurement of a run depends."""
 _HERE = Path(__file__).resolve().parents[2]
 _GIT_LIMIT_S = 5
+COMMIT_VARIABLE, COMMIT_FILE = "EMBEDDING_LOOKUP_COMMIT", ".commit"
+"""Where git can't say it a commit may be given by this variable, or by this file at the top of the tree."""
 _CODE = (
     "suite",
     "backends",
@@ -92,6 +94,21 @@ def checkout(place: Path = _HERE) -> tuple[str, bool | None]:
     except (OSError, subprocess.SubprocessError):
         return commit, None
     return commit, bool(edited or new)
+
+
+def given_commit(place: Path = _HERE, environ: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """The commit that a tree copied without its ``.git`` is said to be of, and what says so; None if nothing.
+
+    A word that is no whole hash is as good as none.
+    """
+    try:
+        lines = (place / COMMIT_FILE).read_text(encoding="ascii")[:200]
+    except (OSError, ValueError):
+        lines = ""
+    for word, source in ((environ.get(COMMIT_VARIABLE, ""), COMMIT_VARIABLE), (lines, COMMIT_FILE)):
+        if re.fullmatch(r"[0-9a-f]{40,64}", word.strip()):
+            return word.strip(), source
+    return None
 
 
 def why_unknown(place: Path = _HERE) -> str | None:

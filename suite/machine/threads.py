@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from suite.machine.cgroup import limits
 from suite.machine.cpu import allowed_processors
 from suite.machine.procfs import ROOT
 from suite.machine.variables import THREADS
 from suite.records.figures import THREADS as FIGURE
-from suite.records.record import Fact
+
+if TYPE_CHECKING:
+    from suite.records.record import Fact
 
 MOST = 4096
 
@@ -62,6 +64,8 @@ def _of_numba() -> int:
 
 def _of_linked(module: str, *names: str) -> int:
     """By the first of these functions that there is in what a module is linked to."""
+    import ctypes  # here, since --help answers at once
+
     linked = ctypes.CDLL(str(sys.modules[module].__file__))
     return next(int(getattr(linked, name)()) for name in names if hasattr(linked, name))
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-CASE_THROTTLED, THROTTLED = "case_throttled_", "throttled_"
-"""Begin the names of the times for which clocks were held down: in all rounds of a case, in the phase."""
+CASE = "case_"
+"""Begins the names of what is of all rounds of a case, and not of the phase for the counters."""
+CASE_THROTTLED, THROTTLED = f"{CASE}throttled_", "throttled_"
+"""Begin the names of the times for which clocks were held down."""
+GAUGES = {
+    "temperature_c": "temperature of the GPU",
+    "memory_temperature_c": "temperature of the GPU's memory",
+    "sm_clock_hz": "clock of the multiprocessors",
+    "memory_clock_hz": "clock of the memory",
+}
+"""What is read at a moment."""
 CAUSES = {
     "software_power_cap": "the power limit",
     "sync_boost": "a group of GPUs with synchronised clocks",
@@ -30,6 +39,8 @@ TELEMETRY = {
         f"{CASE_THROTTLED}{name}_s": f"clocks held down by {why}, all rounds of the case"
         for name, why in CAUSES.items()
     },
+    **{f"{CASE}{name}_before": f"{what} when the case began" for name, what in GAUGES.items()},
+    **{f"{CASE}{name}_after": f"{what} when it ended" for name, what in GAUGES.items()},
     "sustained_lookups": "number of lookups in the phase of nothing else, in which the counters are read",
     "sustained_s": "length of that phase",
     "payload_bytes_per_s": "declared bytes a second in it (GPU)",

@@ -117,7 +117,8 @@ class Record:
         backend: its name; of a ceiling, the kind of copy.
         device: ``cpu`` or ``cuda:N``.
         case: the table and the ids of the lookup.
-        status: ``ok``, or the kind of failure; ``left_out`` where it was not tried after failures elsewhere.
+        status: ``ok``, or the kind of failure; ``left_out`` where it was not tried: after failures
+            elsewhere, or for want of time.
         reason: why it failed; null if it is ok.
         measurement: name of the rounds it took part in; ratios are taken between records that share it.
         role: ``ceiling`` for the contiguous copy of the same bytes that took turns with the backends.
@@ -181,7 +182,7 @@ class Environment:
         devices: the devices measured.
         packages: versions of the packages that backends need; null where not installed.
         cpu: the processor as the kernel reports it: model, caches, clocks, what this process may use.
-        system: kernel, libraries, memory, load at the start.
+        system: kernel, libraries, memory, load at the start; how many runs measured at once on the host.
         gpu: the GPU as NVML reports it: name, driver, clocks, limits, theoretical peak; empty without one.
         settings: limits of the measurement: precision, budgets, threads, the counters' phase.
         noise_floor: the relative difference that equal things showed between passes; null if not measured.

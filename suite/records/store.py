@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import gzip
+import io
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from suite.records.record import Environment, Record, from_json, to_json
 from suite.text import plain
@@ -20,9 +23,13 @@ MAX_LINE_BYTES = 8 * 2**20
 """The longest record; a longer line is none."""
 READ_BYTES = 2**20
 
+MOST_TIMES = 60
+"""Compressed records are not read further once they came to so many times the file; JSON of times to five."""
+
 _ENVIRONMENT = "environment.json"
 _LATER = re.compile(r"environment-([2-9]|[1-9][0-9]{1,3})\.json")
 _RECORDS = "records.jsonl"
+_COMPRESSED = "records.jsonl.gz"
 _Kind = TypeVar("_Kind", Record, Environment)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -46,6 +53,8 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run on disk: ``environment.json``, replaced as a whole, and ``records.jsonl``, only appended to.
+
+    A finished run may lie there compressed, as ``gzip records.jsonl`` leaves it.
 
     A run that went on in another environment has ``environment-2.json`` too. On disk its records from then on
     name that one by its number, ``2`` or ``NAME+2``; each part of the run reads and writes its own records,
@@ -148,6 +157,9 @@ class Run:
         """
         named = (replace(r, environment=_on_disk(r.environment, self.number)) for r in records)
         block = b"".join(map(_line, named))
+        if _is_compressed(self.path):
+            what = f"{self.path / _COMPRESSED}: compressed records can't be added to"
+            raise StoreError(f"{what}; uncompress them with gunzip first")
         try:
             with (self.path / _RECORDS).open("a+b", buffering=0) as file:
                 _append(file.fileno(), block)
@@ -166,15 +178,17 @@ class Run:
         Raises:
             StoreError: the file itself can't be read.
         """
-        path, names = self.path / _RECORDS, self.names
+        path, names = self.path / (_COMPRESSED if _is_compressed(self.path) else _RECORDS), self.names
         try:
-            with path.open("rb", buffering=READ_BYTES) as file:
+            with _opened(path) as file:
                 for number, line in enumerate(_lines(file), 1):
                     item = self._item(line, names)
                     if isinstance(item, str):
                         yield Refused(path, number, item)
                     elif item:
                         yield item
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise StoreError(f"{path}: is no whole compressed file; get it anew") from None
         except OSError as error:
             raise StoreError(f"{path}: can't be read ({_why(error)}); check its permissions") from None
 
@@ -234,9 +248,34 @@ def _check_run(folder: Path) -> None:
         raise StoreError(f"{folder}: no such folder; give one that suite.run made")
     if not folder.is_dir():
         raise StoreError(f"{folder}: is no folder; give one that suite.run made")
-    for name in (_ENVIRONMENT, _RECORDS):  # a pipe or a device there would block for ever
+    records = _COMPRESSED if _is_compressed(folder) else _RECORDS
+    for name in (_ENVIRONMENT, records):  # a pipe or a device there would block for ever
         if not (folder / name).is_file():
             raise StoreError(f"{folder}: is no run, {name} is missing; give a folder that suite.run made")
+
+
+def _is_compressed(folder: Path) -> bool:
+    return not (folder / _RECORDS).exists() and (folder / _COMPRESSED).is_file()
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.suffix != ".gz":
+        return path.open("rb", buffering=READ_BYTES)
+    return cast(BinaryIO, io.BufferedReader(_Bounded(path), READ_BYTES))
+
+
+class _Bounded(gzip.GzipFile):
+    """A compressed file that ends where it came to so much that it was made to fill the memory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self.left = MOST_TIMES * path.stat().st_size + MAX_LINE_BYTES
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(min(len(buffer), self.left))
+        buffer[: len(data)] = data
+        self.left -= len(data)
+        return len(data)
 
 
 def _write_first(folder: Path, environment: Environment) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shlex
@@ -12,18 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.cases.case import plan
-from suite.cases.presets import PRESETS
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
+from suite.run.files.tables import table_files
+from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
-from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
-from suite.run.tables import table_files
+from suite.run.schedule import LIMITS_S, Task, tasks_of
+from suite.run.shard import in_words
 from suite.text import plain
-from suite.worker.budget import LEAST_S, Budget
 
 if TYPE_CHECKING:
     from suite.machine.cuda_device import CudaDevice
+    from suite.machine.lock import Lock
     from suite.records.record import Environment
     from suite.records.store import Run
     from suite.run.launch import Launch
@@ -46,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         request, notes = with_ids(request)
         _say(notes)
         tasks = tasks_of(request)
+        if request.shard:
+            tasks = request.shard.part(tasks)
+        request = within_budget(request, tasks)
         if request.dry_run:
             _print_plan(request, tasks)
             return DONE
@@ -89,35 +91,57 @@ def _print_plan(request: Request, tasks: Sequence[Task]) -> None:
         print(f"{task.device}  {task.case}  {' '.join(backend.name for backend in task.backends)}")
     records = sum(len(task.backends) for task in tasks) * len(request.interpreters)
     passes = "1 pass" if request.passes == 1 else f"{request.passes} passes"
+    print(*forecast(request, tasks).lines(), sep="\n")
     print(f"{len(tasks)} cases, {records} records a pass, {passes}")
+    if request.shard:
+        print(in_words(request.shard, tasks_of(request), LIMITS_S[request.preset], request.passes))
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
+    from suite.machine import lock
     from suite.machine.variables import taken_away
+
+    if gone := taken_away(os.environ):
+        _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
+    gpu = _gpu(request)
+    try:
+        with lock.held(gpu.uuid if gpu else None, _say_wait if request.wait else None) as held:
+            return _measure(request, tasks, gpu, held, argv)
+    except lock.Busy as busy:
+        advice = "wait for its end, or leave out --no-wait"
+        raise BadRequest(f"host: busy, measuring for {busy}; {advice}") from None
+
+
+def _say_wait(who: str) -> None:
+    _say([f"run: waits for {who}, which is measuring on this host"])
+
+
+def _measure(
+    request: Request, tasks: list[Task], gpu: CudaDevice | None, held: Lock, argv: Sequence[str]
+) -> int:
     from suite.records.store import StoreError
     from suite.run.launch import Launch
     from suite.run.passes import Passes
 
-    if gone := taken_away(os.environ):
-        _say([f"run: measured without {', '.join(gone)}; suite.doctor says why"])
-    budget = _budget(request, len(tasks))
-    launch = Launch(request, tasks, _gpu(request))
-    crew = launch.crew()
+    launch = Launch(request, tasks, gpu)
+    budget, crew = budget_of(request, tasks), launch.crew()
     try:
         cases = (task.case for task in tasks)
         with table_files(request.tables, request.keep_tables, cases) as what_is_needed:
-            if what_is_needed:
-                print(plain(f"run: {what_is_needed}"), file=sys.stderr)
             run = _open_run(launch, argv)
+            said = forecast(request, tasks).lines() if request.resume is None else []
+            for line in filter(None, [what_is_needed, *said]):
+                print(plain(f"run: {line}"), file=sys.stderr)
+            passes = Passes(launch, run, crew, budget, held)
             try:
-                Passes(launch, run, crew, budget).measure()
+                passes.measure()
             except KeyboardInterrupt:
                 go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
                 print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
                 return INTERRUPTED
             finally:
                 crew.close()
-        return _report(run, request)
+        return _report(passes.run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None
     finally:
@@ -145,15 +169,6 @@ def _report(run: Run, request: Request) -> int:
         _say([short])
     wrong = any(outcome.status == "wrong" for outcome in results.outcomes)
     return CHECK_FAILED if wrong or short else DONE
-
-
-def _budget(request: Request, tasks: int) -> Budget:
-    preset = request.preset
-    as_it_is = request.cases == plan(PRESETS[preset])
-    most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    total_s, limit_s = request.time_budget_s, LIMITS_S[preset]
-    least_s = LEAST_S * len(request.interpreters)
-    return Budget(total_s, tasks, limit_s, most_s, passes=request.passes, least_s=least_s)
 
 
 def _gpu(request: Request) -> CudaDevice | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import backends
 from suite.command import BadRequest
 from suite.machine import interpreter
 from suite.records.record import Fact
@@ -21,12 +22,12 @@ def facts_of(request: Request, packages: Iterable[str]) -> dict[str, dict[str, F
     """What each environment of a request holds, by its name; none where none was given.
 
     Args:
-        packages: distributions to ask for, each as ``name`` or ``name|other``.
+        packages: what backends need, as they say it.
 
     Raises:
         BadRequest: one of them can't run the suite's workers.
     """
-    names = [name for alternatives in packages for name in alternatives.split("|")]
+    names = backends.distributions(packages)
     found: dict[str, dict[str, Fact]] = {}
     for name, python in request.environments:
         known = interpreter.facts(python, names)
@@ -37,10 +38,11 @@ def facts_of(request: Request, packages: Iterable[str]) -> dict[str, dict[str, F
     return found
 
 
-def missing_packages(packages: Iterable[str], facts: Facts) -> list[str]:
-    """Distributions of a backend, as it names them, that an environment lacks."""
+def missing_packages(packages: Iterable[str], facts: Facts) -> tuple[str, ...]:
+    """Distributions of a backend that an environment lacks, as ``backends.missing_packages`` says it."""
 
-    def installed(name: str) -> bool:
-        return facts.get(re.sub(r"[-_.]+", "-", name).lower()) is not None
+    def version_of(name: str) -> str | None:
+        version = facts.get(re.sub(r"[-_.]+", "-", name).lower())
+        return None if version is None else str(version)
 
-    return [wanted for wanted in packages if not any(map(installed, wanted.split("|")))]
+    return backends.missing_packages(packages, version_of)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backends import describe
+from backends import Description, describe, distributions
 from suite.engine import binding
 from suite.engine.measure import Settings
 from suite.machine import cpu, environment
@@ -16,7 +16,7 @@ from suite.records.device import Device
 from suite.records.record import Environment, Fact
 from suite.run.environments import facts_of
 from suite.run.inputs import digests
-from suite.run.schedule import digest
+from suite.run.schedule import digest, least_rounds, tasks_of
 from suite.telemetry import observer
 from suite.worker.crew import Crew
 from suite.worker.messages import Job
@@ -76,6 +76,7 @@ class Launch:
                 sustain_s,
                 copy,
                 number,
+                least_rounds(request.passes),
             )
             ids_file, tables = request.ids_file, request.tables
             case, device = task.case, task.device
@@ -99,10 +100,10 @@ class Launch:
         where = environment.collect(
             argv,
             request.seed,
-            digest(request, self.tasks),
+            digest(request, tasks_of(request) if request.shard else self.tasks),
             sorted({str(task.device) for task in self.tasks}),
             settings,
-            packages=packages,
+            packages=distributions(packages),
             gpu=observer.gpu_facts(self.gpu) if self.gpu else None,
         )
         known = {b.name: describe(b) for b in sorted(backends, key=lambda b: b.name)}
@@ -111,7 +112,7 @@ class Launch:
             environments=facts_of(request, packages),
             whose={name: described.whose for name, described in known.items()},
             digests=digests(request.cases, backends),
-            requires={name: " ".join(described.packages) for name, described in known.items()},
+            requires={name: _requires(described) for name, described in known.items()},
         )
 
     def _settings(self) -> dict[str, Fact]:
@@ -127,4 +128,10 @@ class Launch:
             "sustain_s": request.sustain_s,
             "threads_bound": binding.wanted(os.environ),
             "gomp_spincount": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
+            **({"shard": str(request.shard)} if request.shard else {}),
         }
+
+
+def _requires(described: Description) -> str:
+    """The distributions of a backend, alternatives joined, without their versions."""
+    return " ".join("|".join(distributions([words])) for words in described.packages)

@@ -28,7 +28,8 @@ from suite.command import BadRequest, list_of, named, named_path_of, path_of, se
 from suite.machine.cgroup import memory_bytes
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
-from suite.run.tables import FOLDER
+from suite.run.files.tables import FOLDER
+from suite.run.shard import Shard
 from suite.text import plain
 from suite.worker.budget import MOST_PASSES
 
@@ -63,7 +64,10 @@ class Request:
     tables: str = FOLDER
     keep_tables: bool = False
     scaled: str | None = None
+    sustain_given: bool = False
     anyway: bool = False
+    shard: Shard | None = None
+    wait: bool = True
 
     @property
     def interpreters(self) -> Mapping[str | None, str]:
@@ -100,6 +104,7 @@ def parse(argv: Sequence[str]) -> Request:
         raise BadRequest("--anyway: is about a run that was begun; give it with --resume RUN")
     if any(distribution.startswith("file:") for distribution in given.distribution or ()):
         raise BadRequest("--distribution: names a file; give it with --indices FILE")
+    given.sustain_given = given.sustain_s is not None
     if given.sustain_s is None:
         given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
     elif given.sustain_s >= given.timeout_s:
@@ -266,6 +271,9 @@ def _add_settings(group: Group) -> None:
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"
     add("--out", type=path_of, metavar="DIR", help=folder)
     add("--resume", type=path_of, metavar="DIR", help="go on with a run that was cut short")
+    shard = "only this part of the plan, by whole tables: 2/4; suite.merge puts parts together"
+    add("--shard", type=_shard, metavar="I/N", help=shard)
+    add("--no-wait", dest="wait", action="store_false", help="refuse where another run measures on this host")
     add("--dry-run", action="store_true", help="print the plan and end")
 
 
@@ -280,6 +288,13 @@ def _fraction(text: str) -> float:
     if not 0.0001 <= value <= 0.5:
         raise argparse.ArgumentTypeError(f"precision {text!r} is not between 0.01% and 50%")
     return value
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

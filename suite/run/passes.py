@@ -21,6 +21,7 @@ from suite.run.progress import Progress
 from suite.worker.budget import MOST_PASSES, Budget
 
 if TYPE_CHECKING:
+    from suite.machine.lock import Lock
     from suite.run.launch import Launch
     from suite.run.schedule import Parts, Task
     from suite.worker.crew import Crew
@@ -31,6 +32,8 @@ Contender = tuple[str | None, str, str]
 """Environment, device and name of a backend."""
 ENDS_A_WORKER: tuple[Status, ...] = ("timed_out", "crashed")
 """Failures that cost a limit of time, or a new worker and its table, in every case there is."""
+NO_TIME = "no time"
+"""How the reason begins of what was left out for time; --resume measures it."""
 MOST_ENDED = 2
 """In so many cases a backend may do so."""
 
@@ -47,8 +50,10 @@ class Passes:
         copies: the plain copy that was fastest, by case and device, then by environment.
     """
 
-    def __init__(self, launch: Launch, run: Run, crew: Crew, budget: Budget) -> None:
-        self.launch, self.run, self.crew, self.budget = launch, run, crew, budget
+    def __init__(
+        self, launch: Launch, run: Run, crew: Crew, budget: Budget, held: Lock | None = None
+    ) -> None:
+        self.launch, self.run, self.crew, self.budget, self.held = launch, run, crew, budget, held
         self.asked = launch.request.passes
         self.done: dict[int, Keys] = defaultdict(lambda: defaultdict(set))
         self.failed: Keys = defaultdict(set)
@@ -56,7 +61,7 @@ class Passes:
         self.copies: dict[tuple[Case, str], dict[str | None, str]] = defaultdict(dict)
         for part in Run.parts(run.path):
             for item in part.read():
-                if isinstance(item, Record) and not (item.status == "left_out" and launch.request.insist):
+                if isinstance(item, Record) and not self._wanted_after_all(item):
                     self._note(item, own=part.number == run.number)
 
     def measure(self) -> None:
@@ -68,6 +73,8 @@ class Passes:
                 if left and number > 1 and not self.budget.fits(list(left)):
                     progress.cut_short(number - 1, self.asked)
                     return
+                if number == 1:
+                    left = self._that_are_afforded(left)
                 progress.begin(number, self.asked, len(tasks) - len(left))
                 self._go_over(left, number, progress)
             if self.asked > 1 and self.budget.ends:  # who asks for one pass wants no more
@@ -103,14 +110,42 @@ class Passes:
                 fit[place] = parts
         return fit
 
+    def _that_are_afforded(self, left: Mapping[int, Parts]) -> dict[int, Parts]:
+        """What a first pass has time for; the others are left out, rather than measured badly."""
+        afforded = set(self.budget.affordable(list(left)))
+        for place, parts in left.items():
+            if place not in afforded:
+                self._leave_out(parts)
+        return {place: parts for place, parts in left.items() if place in afforded}
+
+    def _leave_out(self, parts: Parts) -> None:
+        """Records of what there is no time for."""
+        why = f"{NO_TIME} for it within the budget; --resume RUN measures it"
+        measurement = uuid.uuid4().hex[:12]
+        records = [
+            Record(b.name, str(task.device), task.case, "left_out", why, measurement, environment=name)
+            for name, task in parts.items()
+            for b in task.backends
+        ]
+        self.run.append(records)
+        for record in records:
+            self._note(record)
+
     def _go_over(self, left: Mapping[int, Parts], number: int, progress: Progress) -> None:
         later = max(0, self.asked - number)
-        self.budget.begin(list(left), later)
+        self.budget.begin(list(left), later, first=number == 1)
         self.crew.close()
         for place, parts in left.items():
             task = self.launch.tasks[place]
+            if number == 1 and place != next(iter(left)) and not self.budget.in_time():
+                self.budget.leave_out()
+                self._leave_out(parts)
+                progress.no_time(str(task))
+                continue
             progress.start(str(task))
             self._check_code()
+            if self.held:
+                self.run = self.held.noted(self.run)
             copies = self.copies[task.case, str(task.device)]
             limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
             measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []
@@ -158,6 +193,11 @@ class Passes:
             for (of, device, who), why in out.items()
             if of == name and device == str(task.device) and who in {b.name for b in task.backends}
         ]
+
+    def _wanted_after_all(self, record: Record) -> bool:
+        """Whether it is of what was left out then and is not to be now."""
+        insist = self.launch.request.insist or (record.reason or "").startswith(NO_TIME)
+        return record.status == "left_out" and insist
 
     def _note(self, record: Record, own: bool = True) -> None:
         """One more record; of what another environment showed, only what has a result there counts."""

@@ -68,6 +68,11 @@ class Progress:
         """There is no time for more passes than these."""
         self._say(f"run: time for {passes} of {asked} passes; give more with --time-budget")
 
+    def no_time(self, what: str) -> None:
+        """A task is left out for want of time."""
+        self.done += 1
+        self._say(f"run: no time for {what}; give more with --time-budget, or go on with --resume")
+
     def left_out(self, who: str, why: str) -> None:
         """A backend, by name and device, is not measured any more."""
         self._say(f"run: {who} is left out from here on: {why}")

@@ -35,14 +35,14 @@ def going_on(folder: str, now: Environment, anyway: bool) -> tuple[Run, str | No
     if why := _other_run(parts[0].environment, now):
         raise BadRequest(plain(f"{folder}: {why}"))
     for part in reversed(parts):
-        if not any(_changed(part.environment, now)):
+        if not any(changed(part.environment, now)):
             return part, None
-    changed = _listed(list(_changed(parts[-1].environment, now)))
+    differs = _listed(list(changed(parts[-1].environment, now)))
     if not anyway:
         advice = "start a new run with --out, or keep the rest apart with --anyway"
-        raise BadRequest(plain(f"{folder}: begun with {changed}; {advice}"))
+        raise BadRequest(plain(f"{folder}: begun with {differs}; {advice}"))
     run = parts[-1].gone_on(now)
-    return run, f"{part_name(folder, run.number)}: goes on apart, as it was begun with {changed}"
+    return run, f"{part_name(folder, run.number)}: goes on apart, as it was begun with {differs}"
 
 
 def _other_run(was: Environment, now: Environment) -> str | None:
@@ -53,12 +53,14 @@ def _other_run(was: Environment, now: Environment) -> str | None:
         here = now.digests.get(name, digest)
         if name.startswith("ids ") and here != digest:
             return f"begun with {name} of digest {digest}, now {here}; start a new run with --out"
+    if (part := was.settings.get("shard")) != (other := now.settings.get("shard")):
+        return f"begun as shard {part or '1/1'}, now {other or '1/1'}; start a new run with --out"
     if was.plan != now.plan:
         return f"planned otherwise; repeat its options: {' '.join(was.argv)}"
     return None
 
 
-def _changed(was: Environment, now: Environment) -> Iterator[str]:
+def changed(was: Environment, now: Environment) -> Iterator[str]:
     """What a run began with and what is there now, where times or their meaning may be others by it."""
     before, after = _facts(was), _facts(now)
     for name in dict.fromkeys([*before, *after]):
@@ -66,9 +68,9 @@ def _changed(was: Environment, now: Environment) -> Iterator[str]:
             yield f"{name} {before.get(name)}, now {after.get(name)}"
 
 
-def _listed(changed: Sequence[str]) -> str:
-    more = len(changed) - MOST_NAMED
-    return ", ".join(changed[:MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
+def _listed(differs: Sequence[str]) -> str:
+    more = len(differs) - MOST_NAMED
+    return ", ".join(differs[:MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
 
 
 def _facts(of: Environment) -> dict[str, Fact]:

@@ -12,6 +12,7 @@ from suite.cases.presets import SCALED
 from suite.command import BadRequest
 from suite.records.device import CPU, Device
 from suite.run.options import Request
+from suite.stats import FEWEST_ROUNDS
 
 LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
 LIMITS_S |= dict.fromkeys(SCALED, 10.0)  # one cold lookup may take a second
@@ -35,6 +36,11 @@ class Task:
         """The same, less the backends that have a record: case, device, name."""
         left = tuple(b for b in self.backends if (self.case, str(self.device), b.name) not in done)
         return replace(self, backends=left)
+
+
+def least_rounds(passes: int) -> int:
+    """So many rounds of a pass an interval needs: of the only one 6, of each of several 3."""
+    return 6 if passes == 1 else FEWEST_ROUNDS
 
 
 Parts = Mapping[str | None, Task]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from backends import Lookup
-from suite.records.figures import CASE_THROTTLED, CAUSES, THROTTLED
+from suite.records.figures import CASE, CASE_THROTTLED, CAUSES, THROTTLED
 from suite.records.record import Fact
 from suite.telemetry.nvml.figures import Counters, difference
 from suite.telemetry.nvml.gpu import Gpu
@@ -53,7 +53,10 @@ class GpuObserver:
         before = self.gpu.counters()
 
         def held_down() -> dict[str, Fact]:
-            return facts(_throttled(CASE_THROTTLED, before, self.gpu.counters()))
+            after = self.gpu.counters()
+            gauges = _gauges(before, "before") | _gauges(after, "after")
+            of_the_case = {f"{CASE}{name}": gauge for name, gauge in gauges.items()}
+            return facts({**_throttled(CASE_THROTTLED, before, after), **of_the_case})
 
         return held_down
 

@@ -116,7 +116,7 @@ class Tables:
         self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need, table = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes), 0
+        need, table = needed_bytes(case, cache_bytes, table=False), 0
         if self.kept is None and case.placement != "file":
             need, table = need + _ROW_NUMBER_BYTES * case.vocab, case.table_bytes
         if case.placement == "file" and not case.evicted:
@@ -137,6 +137,12 @@ class Tables:
         gc.collect()
         for opened in self.devices.values():
             opened.arrays.trim()
+
+
+def needed_bytes(case: Case, cache_bytes: int, table: bool = True) -> int:
+    """Memory that a case takes on its device, with its table or beside it."""
+    need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+    return need + (case.table_bytes + _ROW_NUMBER_BYTES * case.vocab if table else 0)
 
 
 def _short(need: int, there: int, where: str) -> str | None:

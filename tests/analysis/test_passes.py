@@ -286,3 +286,11 @@ def test_a_failure_that_takes_a_results_place_has_no_rounds_at_full_speed() -> N
     failed = fabricate.failure("x", CASE, made[0].measurement)
     found = outcome([*made, failed])
     assert not found.completed and found.full_speed is None
+
+
+def test_ratios_are_of_the_rounds_that_both_count_in_every_pass() -> None:
+    made = measured((1.0, 1.1, 0.9), [FAST, full_for(6), FAST])
+    x, y = outcome(made, "x"), outcome(made, "y")
+    found = passes.ratios_of_rounds(x.rounds, x, y.rounds, y)
+    assert [len(of) for of in found] == [12, 6, 12]
+    assert found[2] == pytest.approx([a / b for a, b in zip(x.rounds[24:], y.rounds[24:], strict=True)])

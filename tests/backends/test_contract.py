@@ -28,6 +28,7 @@ from backends import (
     load,
     missing_packages,
     names,
+    needs,
 )
 from suite.cases import ids
 from suite.cases.case import DTYPE_BYTES, INDEX_BYTES, PLACEMENTS, Case
@@ -272,6 +273,45 @@ def test_its_attributes_are_literals(name: str) -> None:
             )
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in known:
             ast.literal_eval(node.value)
+
+
+CUPY = ("cupy-cuda13x>=14|cupy-cuda12x>=14|cupy>=14",)
+LACKS = {
+    "none": (
+        {},
+        CUPY,
+        ("cupy-cuda13x|cupy-cuda12x|cupy",),
+        "needs cupy-cuda13x|cupy-cuda12x|cupy, not installed",
+    ),
+    "new enough": ({"cupy-cuda12x": "14.0.0rc1"}, CUPY, (), None),
+    "newer": ({"cupy": "114.2"}, CUPY, (), None),
+    "too old": (
+        {"cupy-cuda12x": "13.6.0"},
+        CUPY,
+        ("cupy-cuda12x>=14 (13.6.0 is installed)",),
+        "needs cupy-cuda12x>=14 (13.6.0 is installed)",
+    ),
+    "what takes the other's place is too old": (
+        {"numba-cuda": "0.30.3", "numba": "0.68.1"},
+        ("numba-cuda>=0.30.4|numba",),
+        ("numba-cuda>=0.30.4 (0.30.3 is installed)",),
+        "needs numba-cuda>=0.30.4 (0.30.3 is installed)",
+    ),
+    "the other": ({"numba": "0.68.1"}, ("numba-cuda>=0.30.4|numba",), (), None),
+}
+
+
+@pytest.mark.parametrize("which", LACKS)
+def test_what_is_missing_or_too_old_is_named_with_what_is_needed(which: str) -> None:
+    there, packages, missing, reason = LACKS[which]
+    assert missing_packages(packages, there.get) == missing
+    assert (needs(missing) if missing else None) == reason
+
+
+@pytest.mark.parametrize("name", ["cupy_rawkernel", "cupy_bulk"])
+def test_a_cupy_that_would_get_garbage_arguments_is_unavailable(name: str) -> None:
+    assert missing_packages(describe(name).packages, {"cupy-cuda12x": "13.6.0"}.get)
+    assert not missing_packages(describe("cupy_take").packages, {"cupy-cuda12x": "13.6.0"}.get)
 
 
 def test_an_unsupported_request_has_a_reason() -> None:

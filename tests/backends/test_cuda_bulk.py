@@ -15,7 +15,17 @@ from backends import Unsupported
 from backends.cupy_bulk import INDICES, KERNEL, PTX, CupyBulk, geometry
 from tests.stand_ins import cuda_shim
 from tests.stand_ins.cuda_shim import nvrtc
-from tests.support.kernels import Array, check, check_beyond, ids_of, needs_compiler, needs_nvrtc, table_of
+from tests.support.kernels import (
+    Array,
+    check,
+    check_batches,
+    check_beyond,
+    check_far_out,
+    ids_of,
+    needs_compiler,
+    needs_nvrtc,
+    table_of,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -50,8 +60,29 @@ def test_equal_and_sorted_ids_are_looked_up(library: cuda_shim.Library, noise: A
 
 
 @needs_compiler
-def test_rows_beyond_32_bits_are_read_right(library: cuda_shim.Library) -> None:
-    check_beyond(library, "16-byte vectors", CupyBulk)
+@pytest.mark.parametrize("index", [np.int64, np.int32])
+def test_rows_beyond_32_bits_are_read_right(library: cuda_shim.Library, index: type) -> None:
+    check_beyond(library, "16-byte vectors", CupyBulk, index)
+
+
+@needs_compiler
+def test_an_output_beyond_32_bits_is_written_right(library: cuda_shim.Library) -> None:
+    check_far_out(library, CupyBulk, np.int32)
+
+
+@needs_compiler
+@pytest.mark.parametrize("row", [16, 32, 48, 112, 512, 528, 4080, 4096, 4112, 65520, 65536])
+def test_rows_of_any_size_are_looked_up(library: cuda_shim.Library, noise: Array, row: int) -> None:
+    for shifts in ((0, 0), (16, 0), (0, 16), (48, 32)):
+        table = table_of(noise, 40, row, np.int8, shifts[0])
+        for processors in (1, 132):
+            ids = ids_of("random", len(table), 11, np.int32)
+            check(library, table, ids, shifts[1], processors, CupyBulk)
+
+
+@needs_compiler
+def test_a_batch_of_none_and_one_of_a_million_are_looked_up(library: cuda_shim.Library, noise: Array) -> None:
+    check_batches(library, noise, CupyBulk)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +122,10 @@ MUTANTS = {
     "no second round": ("\n       token += gridDim.y * block_tokens", "token = batch"),
     "no barrier is made": ("  begin(barrier);\n", ""),
     "every piece the first": ("start = blockIdx.x * piece_bytes", "start = 0"),
+    "32-bit offset into the output": (
+        "out + token * row_bytes",
+        "out + (int)((unsigned)token * (unsigned)row_bytes)",
+    ),
 }
 
 
@@ -101,6 +136,7 @@ def check_few(library: cuda_shim.Library, noise: Array) -> None:
         check(library, table_of(noise, 50, dim, np.int32), ids, 0, processors, CupyBulk)
     check_round(library, noise)
     check_beyond(library, "16-byte vectors", CupyBulk)
+    check_far_out(library, CupyBulk)
 
 
 def check_round(library: cuda_shim.Library, noise: Array) -> None:

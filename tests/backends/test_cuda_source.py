@@ -16,9 +16,14 @@ from tests.stand_ins import cuda_shim
 from tests.stand_ins.cuda_shim import nvrtc
 from tests.support.kernels import (
     BEYOND,
+    ROWS,
+    SHIFTS,
     Array,
     check,
+    check_batches,
     check_beyond,
+    check_bytes,
+    check_far_out,
     ids_of,
     needs_compiler,
     needs_nvrtc,
@@ -91,8 +96,28 @@ def test_the_lookups_of_a_case_are_compiled_once(library: cuda_shim.Library, noi
 
 @needs_compiler
 @pytest.mark.parametrize("past", BEYOND)
-def test_rows_beyond_32_bits_are_read_right(library: cuda_shim.Library, past: str) -> None:
-    check_beyond(library, past)
+@pytest.mark.parametrize("index", [np.int64, np.int32])
+def test_rows_beyond_32_bits_are_read_right(library: cuda_shim.Library, past: str, index: type) -> None:
+    check_beyond(library, past, index=index)
+
+
+@needs_compiler
+def test_an_output_beyond_32_bits_is_written_right(library: cuda_shim.Library) -> None:
+    check_far_out(library, index=np.int32)
+
+
+@needs_compiler
+@pytest.mark.parametrize("row", ROWS)
+def test_rows_of_any_size_at_any_byte_are_looked_up(
+    library: cuda_shim.Library, noise: Array, row: int
+) -> None:
+    for shifts in SHIFTS:
+        check_bytes(library, noise, row, shifts)
+
+
+@needs_compiler
+def test_a_batch_of_none_and_one_of_a_million_are_looked_up(library: cuda_shim.Library, noise: Array) -> None:
+    check_batches(library, noise, CupyRawKernel)
 
 
 MUTANTS = {
@@ -106,6 +131,10 @@ MUTANTS = {
     "no second round": ("\n       token += gridDim.y * block_tokens", "token = batch"),
     "segments overlap": ("blockIdx.x * COLUMNS * lanes", "blockIdx.x * lanes"),
     "one id for all": ("__ldg(ids + (", "__ldg(ids + 0 * ("),
+    "32-bit offset into the output": (
+        "out + here * row_vectors",
+        "out + (int)((unsigned)here * (unsigned)row_vectors * sizeof(Vector)) / (int)sizeof(Vector)",
+    ),
 }
 
 
@@ -115,6 +144,7 @@ def check_few(library: cuda_shim.Library, noise: Array) -> None:
     check(library, table_of(noise, 50, 8192, np.int32), ids_of("random", 50, 9, np.int64), processors=1)
     check(library, table_of(noise, 99, 1025, np.int8), ids_of("random", 99, 65537, np.int64))
     check_beyond(library, "bytes")
+    check_far_out(library)
 
 
 @needs_compiler

@@ -26,13 +26,18 @@ OTHERS = tuple(name for name in names() if "cuda" in describe(name).devices and 
 INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32}
 MOST_BYTES = 1 << 26
 """Of an output, but where it is the point that there are more: all of it is compared on the host."""
-END_S = time.monotonic() + float(os.environ.get("GPU_TESTS_S", "inf"))
 Array = np.ndarray[Any, Any]
+
+
+@functools.cache
+def end_s() -> float:
+    """When time is up, counted from the first test on."""
+    return time.monotonic() + float(os.environ.get("GPU_TESTS_S", "inf"))
 
 
 @pytest.fixture(autouse=True)
 def _in_time() -> None:
-    if time.monotonic() > END_S:
+    if time.monotonic() > end_s():
         pytest.skip("time is up")
 
 

@@ -15,7 +15,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backends import Array, BackendUnavailable, Lookup, Unsupported, describe, load, missing_packages, names
+from backends import (
+    Array,
+    BackendUnavailable,
+    Lookup,
+    Unsupported,
+    describe,
+    distributions,
+    load,
+    missing_packages,
+    names,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -241,7 +251,17 @@ def test_an_extra_installs_each_library(name: str) -> None:
     wanted = [*project["dependencies"], *(line for lines in extras.values() for line in lines)]
     known = {re.split(r"[\[<>=; ]", line)[0] for line in wanted} | comes_along
     for package in describe(name).packages:
-        assert known & set(package.split("|")), package
+        assert known & set(distributions([package])), package
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_oldest_version_that_works_is_the_extras_floor(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [line for lines in project["optional-dependencies"].values() for line in lines]
+    floors = {(found[1], found[2]) for line in lines if (found := re.match(r"([\w-]+)[^>]*>=([\w.]+)", line))}
+    for word in "|".join(describe(name).packages).split("|"):
+        package, _, least = word.partition(">=")
+        assert not least or package == "cupy" or (package, least) in floors, word
 
 
 def test_peers_are_the_extras_that_need_no_gpu() -> None:

@@ -15,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite import stats
+from suite.analysis import comparison, outcomes
 from suite.cases.case import Case
 from suite.compare import listing, markdown, pairs
 from suite.compare.__main__ import main
 from suite.records.record import METHOD
 from suite.records.store import Run
 from suite.stats import Estimate
+from suite.units import digits
 from tests.support import fabricate
 
 CASE = fabricate.CASES[0]
@@ -161,6 +163,7 @@ def test_the_worst_comes_first_and_the_head_again(mixed: Any, said: Any) -> None
     _, out, _ = said(*mixed)
     ratios = [float(re.findall(r"([0-9.]+)x ", row)[-1]) for row in rows(out)]
     assert len(ratios) == 30 and ratios == sorted(ratios, reverse=True)
+    assert " in B on " not in out, "none fails"
     assert len(re.findall(r"^case +A µs +B µs +B/A +interval +verdict$", out, re.MULTILINE)) == 2
 
 
@@ -211,7 +214,7 @@ def test_markdown_is_fit_for_a_comment(mixed: Any, said: Any, tmp_path: Path) ->
     assert code == 0 and lines[0].startswith("**overall: b: no clear difference from a (takes ")
     table = [line for line in lines if line.startswith("|")]
     assert table[0] == "| case | A µs | B µs | B/A | interval | verdict |" and len(table) == 2 + 16
-    assert all(line.count(" | ") == 5 for line in table if "---" not in line)
+    assert all(line.count(" | ") == 5 for line in table if "---" not in line) and " more" not in out
     assert "| **SLOWER** |" in table[2] and "| **FASTER** |" in table[-1]
     _, shown, _ = said(*mixed, "--only", "changed", "--markdown", tmp_path / "a.md")
     assert (tmp_path / "a.md").read_text(encoding="utf-8") == out and "|" not in shown
@@ -405,3 +408,64 @@ def test_what_stands_for_one_run_is_that_run(
     assert said("~/C", "~/A/one:x") == said("C", "A/one:x") and said("~/C", "~/A/one") == said("C", "A/one")
     (several / "A/latest").symlink_to("two")
     assert "stands for 2 runs" in said("A", "C")[2]
+
+
+def test_a_row_has_both_times_and_their_ratio_with_its_interval(tmp_path: Path, said: Any) -> None:
+    _, out, _ = said(*two(tmp_path, 2.5))
+    (row,) = rows(out)
+    a, b, ratio, low, _, high, verdict = row.removeprefix(f"{CASE}, x").split()
+    assert float(b.replace(",", "")) == pytest.approx(2.5 * float(a.replace(",", "")), rel=0.01)
+    assert (ratio, low, high, verdict) == ("2.500x", "2.500", "2.500", "SLOWER")
+    (outcome,) = outcomes.read([tmp_path / "a"]).outcomes
+    assert a == digits(1e6 * comparison.median(outcome).value)
+
+
+@pytest.mark.parametrize(("ratio", "text"), [(1.0, "0.0%"), (1.071, "7.1%"), (2.5, "150.0%")])
+def test_a_change_is_in_per_cent_of_what_was(ratio: float, text: str) -> None:
+    assert listing._percent(ratio) == text
+
+
+def test_runs_are_not_taken_for_one_by_the_order_of_their_names() -> None:
+    """Of one pass each, in the same measurements: only within a run the floor is the machine's own."""
+    one = next(iter(outcomes.outcomes_of(fabricate.measurement(CASE, speed={"x": 1.0})).values()))
+    basis = pairs.Basis(0.01, "measured")
+    floors = [basis.floor_of(replace(one, run=a), replace(one, run=b)) for a, b in ("aa", "ab", "ba")]
+    assert floors == [0.01, pairs.BETWEEN_PROCESSES, pairs.BETWEEN_PROCESSES]
+
+
+def test_normalized_pairs_the_only_gpu_with_the_only_gpu_beside_the_cpu(tmp_path: Path, said: Any) -> None:
+    found = []
+    for name, gpu, environment in (("a", "cuda:0", fabricate.ENVIRONMENT), ("b", "cuda:1", OTHER["machine"])):
+        run = fabricate.run(tmp_path / name, [CASE], environment, speed={"x": 1.0}, shape=STILL)
+        run.append(fabricate.measurement(CASE, 7, {"x": 1.0}, device=gpu, shape=STILL))
+        found.append(run.path)
+    assert "2 SAME" in said(*found, "--normalized")[1]
+
+
+def test_ids_known_by_the_name_of_their_file_alone_are_said_to_be(tmp_path: Path, said: Any) -> None:
+    for distribution, count in (("file:trace.txt", 1), ("file:trace.txt@1a2b3c4d", 0)):
+        case = replace(CASE, distribution=distribution)
+        a, b = (fabricate.run(tmp_path / f"{count}{name}", [case], speed={"x": 1.0}).path for name in "ab")
+        assert (
+            said(a, b)[1].count("file:trace.txt: by its name alone, as earlier versions recorded it") == count
+        )
+        assert "by its name alone" not in said(f"{a}:x", f"{a}:x")[1], "a run is of one file"
+
+
+def test_cases_of_other_text_are_left_out(tmp_path: Path, said: Any) -> None:
+    """Where two versions of the suite ship other ids."""
+    cases = [CASE, replace(CASE, distribution="text"), replace(CASE, distribution="text-shuffled")]
+    runs = [
+        fabricate.run(
+            tmp_path / digest,
+            cases,
+            replace(fabricate.ENVIRONMENT, digests={"ids text": digest}),
+            speed={"x": 1.0},
+        ).path
+        for digest in ("a", "b")
+    ]
+    code, out, _ = said(*runs)
+    assert code == 0 and "1 SAME" in out and "left out: 2 cases (2 other ids)" in out
+    assert "3 SAME" in said(runs[0], runs[0])[1]
+    old = fabricate.run(tmp_path / "old", cases, speed={"x": 1.0}).path
+    assert "3 SAME" in said(runs[0], old)[1]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from backends import describe, names
 from suite.doctor.gpu import GpuState, gpu_findings
+from suite.doctor.libraries import libraries
 from suite.machine.cuda_device import CudaDevice
 from suite.telemetry.nvml.figures import Counters, Difference, Memory, Process
 from suite.telemetry.reading import Reading
@@ -121,3 +123,18 @@ def test_each_reading_of_a_gpu_has_its_grade(subject: str, state: GpuState, grad
     assert finding.grade == grade
     assert words in finding.state + finding.advice
     assert (grade != "warn") or (finding.why and finding.advice)
+
+
+THERE = {"torch": "2.11.0+cu130", "cupy-cuda13x": "13.6.0", "numba-cuda": "0.30.4", "numba": "0.68.1"}
+
+
+def test_every_library_of_a_gpu_is_listed_with_what_it_needs_and_whether_it_fits() -> None:
+    found = libraries(THERE.get)
+    assert {name for one in found for name in one.backends} == {
+        name for name in names() if "cuda" in describe(name).devices
+    }
+    said = [str(one) for one in found]
+    assert "too old    cupy-cuda13x 13.6.0, needs 14 or later: cupy_bulk, cupy_rawkernel" in said
+    assert "ok         cupy-cuda13x 13.6.0: cupy_take" in said
+    assert "ok         numba-cuda 0.30.4, needs 0.30.4 or later: numba_cuda" in said
+    assert "not there  triton: triton_gather" in said

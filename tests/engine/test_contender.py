@@ -40,7 +40,15 @@ def test_a_librarys_own_out_of_memory_is_told_as_such() -> None:
     class OutOfMemoryError(RuntimeError):
         pass
 
-    for error, status in ((OutOfMemoryError("x"), "out_of_memory"), (RuntimeError("x"), "error")):
+    said = (
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 2147483648 bytes.",
+        "[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY",
+        "CUDA error: out of memory",
+        "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8",
+        "std::bad_alloc",
+    )
+    errors = [*((RuntimeError(words), "out_of_memory") for words in said), (RuntimeError("x"), "error")]
+    for error, status in [(OutOfMemoryError("x"), "out_of_memory"), *errors]:
         operands: Any = SimpleNamespace(case=Case(10, 8))
         contender = Contender(choose("numpy_take"), "backend", operands, 0.02, None)
         with contender.failures_of("the lookup"):

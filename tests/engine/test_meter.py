@@ -300,6 +300,16 @@ def test_the_gate_is_asked_before_each_round_and_its_time_is_not_the_rounds() ->
     assert len(asked) > 1, "one, did its time count"
 
 
+@pytest.mark.parametrize(("least", "most_over_s", "rounds"), [(3, 60.0, 3), (1, 60.0, 1), (50, 0.0, 1)])
+def test_no_case_has_fewer_rounds_than_an_interval_needs(
+    least: int, most_over_s: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over after the first; there is an end to that where rounds take for ever."""
+    monkeypatch.setattr(measure, "MOST_OVER_S", most_over_s)
+    found = records(["numpy_take"], precision=0.0, limit_s=1e-9, least_rounds=least)
+    assert {len(record.samples.call_s) for record in found if record.samples} == {rounds}
+
+
 def test_a_gate_that_stays_shut_ends_the_rounds() -> None:
     asked: list[int] = []
 

@@ -31,6 +31,8 @@ ALLOWED = {
     "ranks": f"worker engine command backends {BELOW_ENGINE}",
     "doctor": f"worker engine command backends {BELOW_ENGINE}",
     "claims": f"worker engine report analysis command backends {BELOW_ENGINE}",
+    "merge": f"run worker report analysis machine command {BELOW_REPORT}",
+    "fleet": "run command",
 }
 """What each room may import; the two halves, engine's and report's, meet in records and below only."""
 
@@ -43,6 +45,8 @@ PRINT = {
     "run.__main__": "a command",
     "compare.__main__": "a command",
     "doctor.__main__": "a command",
+    "merge.__main__": "a command",
+    "fleet.__main__": "a command",
     "claims.__main__": "a command",
     "ranks.__main__": "a command",
     "claims.terminal": "what the command answers",

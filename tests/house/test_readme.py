@@ -15,6 +15,7 @@ import pytest
 
 from suite.claims import options as claims
 from suite.claims.finding import CLAIMS, GROUPS
+from suite.fleet.__main__ import main as fleet
 from suite.run import options, schedule
 from tests.tools import generated
 
@@ -56,6 +57,12 @@ def test_claims_commands_parse() -> None:
     assert commands
     for command in commands:
         claims.parse(words(command)[3:], (*GROUPS, *CLAIMS))
+
+
+def test_fleet_commands_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = [c for c in COMMANDS if c.startswith("python -m suite.fleet")]
+    assert commands and all(fleet(words(command)[3:]) == 0 for command in commands)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +140,7 @@ def test_generated_parts_are_current(page: str) -> None:
 
 
 def test_all_commands_are_tested() -> None:
-    known = r"python -m suite\.(run|report|compare|doctor|claims)|python3 -m venv"
+    known = r"python -m suite\.(run|report|compare|doctor|claims|fleet)|python3 -m venv"
     known += r"|pip install -e '\.\[cuda1[23]\]'|python -m pytest --benchmark-only"
     assert [c for c in COMMANDS if not re.match(known, c)] == []
 

@@ -12,6 +12,7 @@ import pytest
 from suite.machine import cpu, environment
 from suite.machine.cgroup import limits
 from suite.machine.cpu import FALLBACK_CACHE_BYTES, frequencies_hz
+from suite.report.page import html
 from tests.support.machines import collected, eight_processors, machine
 
 
@@ -92,6 +93,19 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
     assert environment.available_bytes(tmp_path) > 0
     assert frequencies_hz(tmp_path) == ()
     assert limits(tmp_path) == type(limits(tmp_path))(None, None, None, None)
+
+
+@pytest.mark.parametrize(("known", "said"), [("unknown", "a" * 40), ("b" * 40, "b" * 40)])
+def test_a_given_commit_is_marked_so_and_counts_where_git_says_nothing(
+    known: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "checkout", lambda: (known, None))
+    here = environment.collect((), 0, "", (), {}, environ={"EMBEDDING_LOOKUP_COMMIT": "a" * 40})
+    assert here.commit == said
+    by = here.system.get("commit_given_by")
+    assert by == ("EMBEDDING_LOOKUP_COMMIT" if known == "unknown" else None)
+    shown = dict(html._environment("run", here)["groups"][0][1])["commit"]  # type: ignore[index]
+    assert ("as EMBEDDING_LOOKUP_COMMIT gives it" in shown) == (known == "unknown")
 
 
 HOSTILE = [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from suite.machine.software import checkout, versions, why_unknown
+from suite.machine.software import COMMIT_FILE, COMMIT_VARIABLE, checkout, given_commit, versions, why_unknown
 from tests.support.machines import machine
 
 
@@ -102,3 +103,39 @@ def test_it_is_said_why_there_is_no_commit(
     assert checkout(place) == ("unknown", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert why_unknown(place) == "git is not installed"
+
+
+HASH = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_a_tree_without_git_is_of_the_commit_that_it_is_said_to_be(tmp_path: Path) -> None:
+    assert given_commit(tmp_path, {}) is None
+    (tmp_path / COMMIT_FILE).write_text(f"{HASH}\n")
+    assert given_commit(tmp_path, {}) == (HASH, COMMIT_FILE)
+    other = HASH[::-1]
+    assert given_commit(tmp_path, {COMMIT_VARIABLE: other}) == (other, COMMIT_VARIABLE)
+    for no_hash in ("main", HASH[:7], f"{HASH} {HASH}", "\xff", ""):
+        (tmp_path / COMMIT_FILE).write_text(no_hash)
+        assert given_commit(tmp_path, {COMMIT_VARIABLE: no_hash}) is None
+
+
+@pytest.mark.parametrize("given", ["variables", "file", "home"])
+def test_a_checkout_of_another_is_read_where_git_was_told_that_it_may(
+    place: Path, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, and in CI, which tells git by variables."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    commit, _ = checkout(place)
+    for path in (place, place / ".git"):
+        os.chown(path, 12345, 12345)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert checkout(place) == ("unknown", None)
+    assert "dubious ownership" in str(why_unknown(place))
+    (tmp_path / ".gitconfig").write_text("[safe]\ndirectory = *\n" if given == "home" else "")
+    (tmp_path / "told").write_text("[safe]\ndirectory = *\n")
+    told = {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}
+    variables = {"variables": told, "file": {"GLOBAL": str(tmp_path / "told")}, "home": {}}[given]
+    for name, value in variables.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    assert checkout(place) == (commit, False) and why_unknown(place) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.cases.case import Case
+from suite.records import store
 from suite.records.record import Environment, Memory, Record, Samples, Traffic, to_json
 from suite.records.store import Run, StoreError
 from tests.support import ROOT, fabricate
@@ -203,3 +205,38 @@ def test_fabricated_runs_depend_on_nothing_but_their_seed() -> None:
 @pytest.mark.parametrize("kind", [Case, Samples, Memory, Traffic, Record, Environment])
 def test_what_is_written_down_is_not_changed(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def compressed(run: Run, data: bytes | None = None) -> Path:
+    """The records as ``gzip`` leaves them, or with these bytes in their place."""
+    plain = run.path / "records.jsonl"
+    file = plain.with_name("records.jsonl.gz")
+    file.write_bytes(gzip.compress(plain.read_bytes()) if data is None else data)
+    plain.unlink()
+    return file
+
+
+def test_compressed_records_are_read_and_not_added_to(run: Run) -> None:
+    run.append(block(0))
+    compressed(run)
+    assert Run.open(run.path).records() == (block(0), [])
+    with pytest.raises(StoreError, match="compressed records can't be added to; uncompress them with gunzip"):
+        run.append(block(1))
+    assert not (run.path / "records.jsonl").exists()
+
+
+@pytest.mark.parametrize("cut", [5, -9, -1])
+def test_a_compressed_file_that_is_not_whole_is_refused_in_a_line(run: Run, cut: int) -> None:
+    run.append(block(0))
+    file = compressed(run)
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(StoreError, match="is no whole compressed file; get it anew"):
+        Run.open(run.path).records()
+
+
+def test_a_compressed_file_made_to_fill_the_memory_is_not_read_to_its_end(run: Run) -> None:
+    file = compressed(run, gzip.compress(b"\n" * 2**22))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "MAX_LINE_BYTES", 2**12)
+        _, refused = Run.open(run.path).records()
+    assert len(refused) <= store.MOST_TIMES * file.stat().st_size + 2**12 < 2**20

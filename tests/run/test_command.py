@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from suite.cases.case import Case
+from suite.machine import lock
 from suite.records.store import Run
 from suite.run.__main__ import _folder, main
 from suite.run.options import Request
@@ -103,6 +105,25 @@ def test_where_results_cannot_be_made_it_is_said(elsewhere: Path, capsys: pytest
     (elsewhere / "results").unlink()
     (elsewhere / "results").write_text("")
     assert "can't be written" in refused(capsys, [*SMALL])
+
+
+def test_a_host_that_is_measured_on_is_waited_for_or_refused(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(lock.VARIABLE, str(elsewhere))
+    monkeypatch.setattr("suite.run.__main__._measure", lambda *_: 0)
+    with lock.held(None, None):
+        who = f"process {os.getpid()} of "
+        assert refused(capsys, [*SMALL, "--no-wait"]).startswith(f"host: busy, measuring for {who}")
+        assert main([*SMALL, "--dry-run"]) == 0, "who measures nothing waits for nothing"
+        start = threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT])
+        start.start()
+        assert main([*SMALL]) == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"run: waits for {who}") and said[0].endswith(
+        ", which is measuring on this host"
+    )
+    assert main([*SMALL]) == 0
 
 
 def test_a_run_is_resumed_with_the_options_it_began_with(

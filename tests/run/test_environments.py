@@ -100,4 +100,4 @@ def test_an_interpreter_without_numpy_is_refused_before_anything_is_measured(
 
 def test_one_of_several_packages_is_enough() -> None:
     facts = {"fbgemm-gpu": None, "fbgemm-gpu-cpu": "1.4", "jax": None}
-    assert missing_packages(["fbgemm_gpu|fbgemm_gpu_cpu", "JAX", "torch"], facts) == ["JAX", "torch"]
+    assert missing_packages(["fbgemm_gpu|fbgemm_gpu_cpu", "JAX", "torch"], facts) == ("JAX", "torch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,7 +29,10 @@ WELL = {"used_step": 2 * MIB, "energy_step_mj": 5000}
 
 GAUGES = ("sm_clock_hz", "memory_clock_hz", "temperature_c", "memory_temperature_c")
 CAUSES = ("software_power_cap", "sync_boost", "software_thermal", "hardware_thermal", "hardware_power_brake")
-OF_A_CASE = ("memory_before_bytes", "context_bytes", *(f"case_throttled_{cause}_s" for cause in CAUSES))
+OF_A_CASE = (
+    *("memory_before_bytes", "context_bytes", *(f"case_throttled_{cause}_s" for cause in CAUSES)),
+    *(f"case_{gauge}_{when}" for gauge in GAUGES for when in ("before", "after")),
+)
 OF_A_PHASE = (
     *("energy_j", "joules_per_lookup", "joules_per_gb", "mean_power_w"),
     *("dram_bytes_per_s", "dram_bytes_per_lookup"),
@@ -92,6 +96,8 @@ def test_counters_are_those_before_and_those_after(host_gpu: Child) -> None:
         for cause in CAUSES:
             assert seen[f"throttled_{cause}_s"] == pytest.approx(1e-3)
             assert seen[f"case_throttled_{cause}_s"] == pytest.approx(5e-3)
+        for gauge, step in (("sm_clock_hz", 3e6), ("memory_clock_hz", 3e6), ("temperature_c", 2)):
+            assert seen[f"case_{gauge}_after"] - seen[f"case_{gauge}_before"] == 5 * step, gauge
 
 
 def test_a_table_that_leaves_no_trace_is_null_with_the_reason(host_gpu: Child) -> None:
@@ -325,7 +331,9 @@ def test_a_run_without_nvml_says_so_and_measures_times(ended: Ended, name: str, 
 def test_the_doctor_shows_the_gpu_on_one_screen(ended: Ended) -> None:
     done, _ = ended("doctor")
     assert done.returncode == 0 and done.stderr == ""
-    rows = sum(max(1, -(-len(line) // 80)) for line in done.stdout.splitlines())
+    findings, _, libraries = done.stdout.partition("\nlibraries of the GPU's backends:\n")
+    assert re.search("^ok +torch [^ ]+: [0-9]+ backends$", libraries, re.MULTILINE)
+    rows = sum(max(1, -(-len(line) // 80)) for line in findings.splitlines())
     assert rows <= 31, "a screen of 24, four more where other work warns, three for the stand-in's variables"
     shown = " ".join(done.stdout.split())
     for words in (

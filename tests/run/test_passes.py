@@ -22,7 +22,7 @@ from suite.run.__main__ import main
 from suite.run.options import PASSES, parse
 from suite.run.passes import Passes
 from suite.run.schedule import Parts, Task, digest, tasks_of
-from suite.worker.budget import MOST_PASSES, Budget
+from suite.worker.budget import MOST_PASSES, Budget, Cost
 from suite.worker.messages import Job
 from tests.support import fabricate
 from tests.support.commands import NUMPY_ALONE, SMALL, records_of
@@ -177,6 +177,36 @@ def test_what_ended_its_worker_in_two_cases_is_left_out_of_the_others(
     said = capsys.readouterr().err.splitlines()
     assert said.count(f"run: numba_cpu on cpu is left out from here on: {why}") == 1
     assert sum("numba_cpu" in line for line in said) == 3, "two failures and that it is left out"
+
+
+def test_what_there_is_no_time_for_is_left_out_and_named_and_measured_when_there_is(run: Run) -> None:
+    launch, crew = Launch(*MANY, "--passes", "2"), Crew()
+    costs = [Cost(beside_s=100.0 if task.case.batch == 3 else 1.0) for task in launch.tasks]
+    Passes(launch, run, crew, Budget(20.0, costs, 8.0, passes=2)).measure()  # type: ignore[arg-type]
+    assert {batch for batch, *_ in crew.asked if batch != "n"} == {1, 2, 4}
+    gone = left_out(run)
+    assert [(number, batch) for number, batch, *_ in gone] == [(1, 3)] * len(fabricate.SPEED)
+    assert {why for *_, why in gone} == {"no time for it within the budget; --resume RUN measures it"}
+    crew = Crew()
+    Passes(launch, run, crew, Budget(None, costs, 8.0, passes=2)).measure()  # type: ignore[arg-type]
+    assert [word[0] for word in crew.asked if word != "new"] == [3, 3]
+
+
+def test_time_that_runs_out_leaves_out_the_rest_of_the_first_pass(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launch, crew, clock = Launch(*MANY, "--passes", "1"), Crew(), [0.0]
+    real = crew.measure
+
+    def slow(jobs: Any) -> Any:
+        clock[0] += 50.0
+        return real(jobs)
+
+    crew.measure = slow  # type: ignore[method-assign]
+    Passes(launch, run, crew, Budget(40.0, 4, 8.0, now=lambda: clock[0])).measure()  # type: ignore[arg-type]
+    assert [word[0] for word in crew.asked if word != "new"] == [1, 2]
+    assert sorted({batch for _, batch, *_ in left_out(run)}) == [3, 4]
+    assert capsys.readouterr().err.count("run: no time for cpu ") == 2
 
 
 def test_two_ways_to_end_are_both_named_and_passes_of_one_case_are_one(run: Run) -> None:

@@ -14,7 +14,7 @@ from suite.machine import filesystem
 from suite.machine.filesystem import FileSystem
 from suite.records.record import Record
 from suite.records.store import Run
-from suite.run import tables
+from suite.run.files import tables
 from tests.support.commands import NUMPY_ALONE, command, refused
 
 TABLE = ("--vocab", "3000", "--dim", "64", "--batch", "17", "--threads", "1")

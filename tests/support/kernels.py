@@ -58,7 +58,7 @@ def check(
     """
     start, size = GUARD_BYTES + shift * table.itemsize, len(ids) * table.shape[1] * table.itemsize
     memory = np.full(start + size + GUARD_BYTES, CANARY, np.uint8)
-    out = memory[start : start + size].view(table.dtype).reshape(len(ids), -1)
+    out = memory[start : start + size].view(table.dtype).reshape(len(ids), table.shape[1])
     with patch.dict("sys.modules", cupy=cuda_shim.cupy(library, processors)):
         lookup = backend().prepare(*map(torch.from_numpy, (table, ids, out)))
     watch = library.watch
@@ -66,7 +66,7 @@ def check(
         seen.start, seen.stop = array.ctypes.data, array.ctypes.data + array.nbytes
     for _ in range(2 if size < 1 << 20 else 1):
         watch.misaligned = watch.outside = watch.stored_bytes = 0
-        assert lookup().data_ptr() == out.ctypes.data
+        assert lookup().data_ptr() == (out.ctypes.data if out.size else 0)
         assert np.array_equal(out, np.take(table, ids, axis=0))
         assert (memory[:start] == CANARY).all()
         assert (memory[start + size :] == CANARY).all()
@@ -81,17 +81,68 @@ BEYOND = {
 }
 
 
-def check_beyond(library: cuda_shim.Library, past: str, backend: type[Backend] = CupyRawKernel) -> None:
-    """Look up the last rows of a table past 2^31; pages that nobody touches are never allocated."""
-    vocab, dim, dtype = BEYOND[past]
+def sparse(rows: int, dim: int, dtype: type) -> Array:
+    """An array of zeros; pages that nobody writes are never allocated."""
     no_reserve = 0x4000  # Linux's MAP_NORESERVE
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
     try:
-        memory = mmap.mmap(
-            -1, vocab * dim * np.dtype(dtype).itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
-        )
+        memory = mmap.mmap(-1, rows * dim * np.dtype(dtype).itemsize, flags)
     except OSError as error:
         pytest.skip(f"so much address space can't be had: {error}")
-    table = np.frombuffer(memory, dtype).reshape(vocab, dim)
+    return np.frombuffer(memory, dtype).reshape(rows, dim)
+
+
+def check_beyond(
+    library: cuda_shim.Library,
+    past: str,
+    backend: type[Backend] = CupyRawKernel,
+    index: type = np.int64,
+) -> None:
+    """Look up the last rows of a table past 2^31."""
+    vocab, dim, dtype = BEYOND[past]
+    table = sparse(vocab, dim, dtype)
     table[-5:] = np.arange(5 * dim).reshape(5, dim).astype(dtype)
-    ids = np.array([vocab - 1, vocab - 3, vocab - 5, vocab - 2] * 5, np.int64)
+    ids = np.array([vocab - 1, vocab - 3, vocab - 5, vocab - 2] * 5, index)
     check(library, table, ids, backend=backend)
+
+
+FAR_ROW = 2**16
+"""Bytes of a row in an output of more than 2^31 elements, so that few tokens are enough."""
+LAST = 5
+
+
+def check_far_out(
+    library: cuda_shim.Library, backend: type[Backend] = CupyRawKernel, index: type = np.int64
+) -> None:
+    """Look up into an output past 2^31 elements, of which only the last rows may be written."""
+    table = np.random.default_rng(1).integers(-128, 128, (7, FAR_ROW)).astype(np.int8)
+    ids = np.resize(np.array([6, 3, 0], index), 2**31 // FAR_ROW + 10)
+    out = sparse(len(ids), FAR_ROW, np.int8)
+    with patch.dict("sys.modules", cupy=cuda_shim.cupy(library, 132)):
+        lookup = backend().prepare(*map(torch.from_numpy, (table, ids, out)))
+    watch = library.watch
+    for array, seen in ((table, watch.table), (ids, watch.ids), (out[-LAST:], watch.out)):
+        seen.start, seen.stop = array.ctypes.data, array.ctypes.data + array.nbytes
+    watch.misaligned = watch.outside = watch.stored_bytes = 0
+    lookup()
+    assert np.array_equal(out[-LAST:], table[ids[-LAST:]])
+    assert (watch.misaligned, watch.stored_bytes) == (0, LAST * FAR_ROW)
+
+
+ROWS = (*(1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 24, 31, 32, 48, 64, 100), *(127, 255, 1000, 4097, 65535, 65536))
+"""Bytes of a row, up to 64 KB."""
+SHIFTS = ((0, 0), (1, 0), (0, 1), (2, 4), (4, 2), (8, 0), (0, 8), (8, 8), (3, 5), (12, 6), (16, 16))
+"""Bytes by which table and output lie off the widest alignment."""
+
+
+def check_bytes(library: cuda_shim.Library, noise: Array, row: int, shifts: tuple[int, int]) -> None:
+    """Rows of so many bytes, of a table and an output that begin at these bytes, by ids of 4."""
+    table = table_of(noise, 40, row, np.int8, shifts[0])
+    check(library, table, ids_of("random", len(table), 11, np.int32), shifts[1], 4)
+
+
+def check_batches(library: cuda_shim.Library, noise: Array, backend: type[Backend]) -> None:
+    """None at all, and 2^20."""
+    table = table_of(noise, 1000, 4, np.int32)
+    check(library, table, np.zeros(0, np.int32), backend=backend)
+    check(library, table, ids_of("random", len(table), 1 << 20, np.int32), backend=backend)

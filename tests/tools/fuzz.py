@@ -14,6 +14,7 @@ import io
 import itertools
 import json
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -30,6 +31,7 @@ import numpy as np
 import suite
 from suite.cases import ids
 from suite.compare.__main__ import main as compare
+from suite.merge.__main__ import main as merge
 from suite.records.record import to_json
 from suite.records.store import Run, StoreError
 from suite.report import export
@@ -231,7 +233,7 @@ class Inputs:
 
     def _command(self, draw: random.Random) -> tuple[Callable[[Sequence[str]], int], list[str]]:
         run, good = str(self.run), str(self.folder / "valid")
-        kind = draw.randrange(4)
+        kind = draw.randrange(5)
         if kind == 0:
             pair = draw.choice([(run, good), (good, run), (run, run), (f"{run}@1", f"{run}@2")])
             return compare, [*pair, *draw.choice(COMPARED)]
@@ -240,6 +242,9 @@ class Inputs:
             return report, [run, "--export", f"{format_name}={self.folder / 'export'}-{format_name}"]
         if kind == 2:
             return report, [run, good, "--html", str(self.folder / "page.html")]
+        if kind == 3:
+            shutil.rmtree(self.folder / "merged", ignore_errors=True)
+            return merge, [run, *draw.choice([[], [good]]), "--out", str(self.folder / "merged")]
         files = ["--csv", str(self.folder / "a.csv"), "--markdown", str(self.folder / "a.md")]
         files += ["--parquet", str(self.folder / "a.parquet")] if PARQUET else []
         return report, [run, *files, *draw.choice([[], ["--baseline", "torch_embedding"]])]

@@ -171,12 +171,19 @@ def _provenance(place: Place, root: Path) -> str:
     facts = (
         markdown_cell(html.machine(place.device, where)),
         where.created[:10],
-        f"commit `{where.commit[:7]}`{' with changes' if where.dirty else ''}",
+        f"commit `{where.commit[:7]}`{_how_known(where)}",
         count(len({one.case for one in place.outcomes}), "case"),
         f"noise floor {floor:.1%} ({known})",
         ", ".join(links),
     )
     return f"- {'; '.join(facts)}"
+
+
+def _how_known(where: Environment) -> str:
+    """What is to be said beside a commit."""
+    if where.system.get("commit_given_by"):
+        return " as given"
+    return " with changes" if where.dirty else ""
 
 
 def _alt(place: Place) -> str:

@@ -37,6 +37,7 @@ SENSELESS = re.compile("BitOr|BitAnd|BitXor|Shift|_Is")
 ELSEWHERE = {
     "suite/analysis/columns.py": ["tests/report/test_sentences.py"],
     "suite/cases/formats.py": ["tests/run/test_ids_files.py"],
+    "suite/cases/ids.py": ["tests/run/test_ids_files.py"],
     "suite/cases/presets.py": ["tests/house/test_readme.py"],
 }
 """Tests of a module in other rooms."""

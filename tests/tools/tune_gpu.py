@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import cupy_bulk, cupy_rawkernel, load, numba_cuda, triton_gather
+from backends import cupy_bulk, cupy_rawkernel, distributions, load, numba_cuda, triton_gather
 from suite.cases.case import Case
 from suite.records.device import Device
 from tests.tools.tuning import Section, report_of, write
@@ -283,7 +283,7 @@ def _versions(name: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     known = []
-    for package in load(name).packages[0].split("|"):
+    for package in distributions(load(name).packages):
         try:
             known.append(f"{package} {version(package)}")
         except PackageNotFoundError:

@@ -14,7 +14,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
 from suite.report import sentences, tables, verdict
-from suite.report.page import data
+from suite.report.page import data, gpu
 from suite.report.page.strip import strip
 from suite.report.tables import LEGEND, Place
 from suite.stats import ASSUMED_NOISE_FLOOR
@@ -94,12 +94,19 @@ def _card(
         "run": plain(run),
         "device": plain(device),
         "machine": machine(device, environment),
-        "created": plain(environment.created[:10]),
+        "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
         "facts": _facts(here, environment),
         "verdict": first,
         "lines": more[:FIRST_LINES],
         "rest": more[FIRST_LINES:],
+        "gpu": gpu.part(here, environment),
+        "reference": gpu.reference(here, environment),
     }
+
+
+def _version(environment: Environment) -> str:
+    edited = {True: " and changes", False: "", None: " (changes unknown)"}[environment.dirty]
+    return f"commit {environment.commit[:8]}{edited} · method {environment.method}"
 
 
 def _facts(here: Sequence[Outcome], environment: Environment) -> list[tuple[str, str]]:
@@ -134,7 +141,7 @@ def _floor(environment: Environment) -> str:
 
 def machine(device: str, environment: Environment) -> str:
     """The hardware and the operating system in a few words."""
-    gpu, cpu, system = environment.gpu, environment.cpu, environment.system
+    facts, cpu, system = environment.gpu, environment.cpu, environment.system
     if device.startswith("cpu"):
         cores = cpu.get("physical_cores")
         words = [_fact(cpu.get("model")), f"{_fact(cores)} cores" if cores else ""]
@@ -142,14 +149,16 @@ def machine(device: str, environment: Environment) -> str:
         words += [f"{_fact(threads)} threads" if threads else ""]
         words += ["virtual machine" if cpu.get("hypervisor") is True else ""]
     else:
-        driver = gpu.get("driver_version")
-        words = [_fact(gpu.get("name")), f"driver {_fact(driver)}" if driver else ""]
+        driver = facts.get("driver_version")
+        words = [_fact(facts.get("name")), f"driver {_fact(driver)}" if driver else ""]
     return " · ".join(filter(None, [*words, _fact(system.get("distribution"))]))
 
 
 def _environment(name: str, environment: Environment) -> dict[str, object]:
     """The environment of a run as groups of names and values."""
     dirty = {True: " and changes not committed", False: "", None: " (changes unknown)"}[environment.dirty]
+    if by := environment.system.get("commit_given_by"):
+        dirty = f" (as {by} gives it; changes unknown)"
     run: dict[str, Fact] = {
         "created": environment.created,
         "arguments": " ".join(environment.argv),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from suite.records.record import METHOD
 from suite.report.__main__ import main
 from suite.report.page.html import SCRIPTS, part
+from tests.support import fabricate
 
 
 def test_the_same_runs_give_the_same_bytes_and_the_command_writes_them(folder: Path, tmp_path: Path) -> None:
@@ -58,3 +61,11 @@ def test_the_speed_of_the_machine_needs_no_script(folder: Path) -> None:
     assert re.findall(r'<path class="(\w+)" d="M[^"]+"/>', before.partition('class="strip"')[2]) == [
         *("fast", "slowed", "span", "grid", "median", "guide"),
     ]
+
+
+def test_each_card_names_the_commit_and_the_method_of_its_run(tmp_path: Path) -> None:
+    where = replace(fabricate.ENVIRONMENT, commit="a" * 40, dirty=True)
+    fabricate.run(tmp_path / "r", [fabricate.CASE], where)
+    assert main([str(tmp_path / "r"), "--html", str(tmp_path / "a.html")]) == 0
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert f"2026-11-23 · commit aaaaaaaa and changes · method {METHOD}" in text

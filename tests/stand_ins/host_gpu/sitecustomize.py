@@ -1,6 +1,7 @@
 """On PYTHONPATH, gives a process one GPU: its tensors lie on the host, its events read the host's clock.
 
-What it is to NVML is for the stand-in of that library to say. NVML_STUB_BLOCK hides pynvml.
+What it is to NVML is for the stand-in of that library to say. NVML_STUB_BLOCK hides pynvml. NVML_STUB_ACTS,
+as in ``cupy_bulk=hangs,triton_gather=gathers``, gives backends a lookup of that kind in place of their own.
 """
 
 import importlib.abc
@@ -59,7 +60,61 @@ def put_on_host(arrays: Any) -> None:
     arrays.CudaArrays.__init__ = make
 
 
+class Poisoned(RuntimeError):
+    """What every call raises once a kernel has touched memory that is not its own."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__("CUDA error: an illegal memory access was encountered")
+
+
+def gathers(table: Any, ids: Any, out: Any) -> Any:
+    import torch
+
+    def lookup() -> Any:
+        return torch.index_select(table, 0, ids, out=out)
+
+    return lookup
+
+
+def hangs(table: Any, ids: Any, out: Any) -> Any:
+    return lambda: time.sleep(10_000)
+
+
+def faults(table: Any, ids: Any, out: Any) -> Any:
+    import torch
+
+    def poison(*_: object) -> None:
+        raise Poisoned
+
+    def lookup() -> Any:
+        torch.cuda.synchronize = torch.cuda._sleep = poison
+        raise Poisoned
+
+    return lookup
+
+
+def dies(table: Any, ids: Any, out: Any) -> Any:
+    return lambda: os.kill(os.getpid(), 11)
+
+
+def act(name: str) -> Callable[[Any], None]:
+    """Give the backend of a module, once that is imported, another lookup."""
+    prepare = {"gathers": gathers, "hangs": hangs, "faults": faults, "dies": dies}[name]
+
+    def change(module: Any) -> None:
+        for one in vars(module).values():
+            if isinstance(one, type) and one.__module__ == module.__name__ and hasattr(one, "devices"):
+                one.prepare = lambda self, table, ids, out: prepare(table, ids, out)  # type: ignore[attr-defined]
+
+    return change
+
+
 AFTER: dict[str, Callable[[Any], None]] = {"torch": give_gpu, "suite.engine.arrays": put_on_host}
+
+
+for word in filter(None, os.environ.get("NVML_STUB_ACTS", "").split(",")):
+    backend, _, kind = word.partition("=")
+    AFTER[f"backends.{backend}"] = act(kind)
 
 
 class After(importlib.abc.MetaPathFinder):
