@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +27,7 @@ __all__ = [
     "Choice",
     "Description",
     "Lookup",
+    "Own",
     "UnknownBackend",
     "Unsupported",
     "VersionOf",
@@ -62,6 +63,13 @@ class Choice:
     name: str
     source: str
     digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Own(Choice):
+    """A backend of the caller's own process, by its class: no other process can load it."""
+
+    backend: type[Backend] = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,8 @@ def load(which: str | Choice) -> type[Backend]:
             was when it was chosen.
     """
     choice = choose(which) if isinstance(which, str) else which
+    if isinstance(choice, Own):
+        return choice.backend
     _check_unchanged(choice)
     found = _loaded(choice)
     _check_unchanged(choice)  # it may have been replaced meanwhile
@@ -167,6 +177,8 @@ def describe(which: str | Choice) -> Description:
         UnknownBackend: there is no such backend, or its file can't be parsed.
     """
     choice = choose(which) if isinstance(which, str) else which
+    if isinstance(choice, Own):
+        return _described(choice)
     name, source = choice.name, choice.source
     path = Path(source) if _is_path(source) else _HOUSE / f"{name}.py"
     if not path.is_file():
@@ -193,6 +205,12 @@ def describe(which: str | Choice) -> Description:
         facts.get("whose", ("other",) if _is_path(source) else ("library",))[0],
         facts.get("placements", ()),
     )
+
+
+def _described(own: Own) -> Description:
+    one = own.backend
+    summary = (one.__doc__ or "").partition("\n")[0]
+    return Description(own.name, summary, one.devices, one.dtypes, one.view, one.packages, one.clock, "other")
 
 
 def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -24,6 +24,16 @@ class BackendUnavailable(Exception):
     """Raised by ``prepare``: the backend's library is missing or unusable here; the message is the reason."""
 
 
+def current_stream(array: Array) -> int:
+    """The address of torch's current stream on a tensor's GPU; 0 is CUDA's legacy default stream."""
+    if not array.is_cuda:
+        return 0
+    import torch
+
+    address: int = torch.cuda.current_stream(array.device).cuda_stream
+    return address
+
+
 class Backend(ABC):
     """One way to look up rows. A file in this package holds one subclass; the file name is its name.
 
@@ -41,6 +51,9 @@ class Backend(ABC):
             is installed, of a version that works.
         clock: ``"device"`` if its work is on CUDA's legacy default stream; ``"host"`` if the library has
             streams of its own, so that the rows are known to be there only when the call returns.
+        stream: ``"current"`` if its work goes on the stream that is torch's current one while it is prepared
+            and while it is called, so that a CUDA graph of it can be captured; ``"default"`` if it goes on
+            the legacy default stream whatever that is.
         placements: the placements of a table that it is for, where it is not for all; of a table in a
             ``"file"`` the array is a ``numpy.memmap``, whose ``filename`` and ``offset`` say where it lies.
         whose: ``"library"`` if a lookup is a call of a library; ``"suite"`` if it is a kernel of this suite.
@@ -51,6 +64,7 @@ class Backend(ABC):
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
     packages: ClassVar[tuple[str, ...]] = ()
     clock: ClassVar[Literal["device", "host"]] = "device"
+    stream: ClassVar[Literal["current", "default"]] = "default"
     whose: ClassVar[Literal["library", "suite"]] = "library"
     placements: ClassVar[tuple[str, ...]] = ()
 

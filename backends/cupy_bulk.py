@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
+from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported, current_stream
 
 PTX = r"""
 // Instructions without a name in CUDA C++. Their addresses in shared memory have 32 bits.
@@ -116,6 +116,7 @@ class CupyBulk(Backend):
     # Before 14 a CPointer holds the address of the Python number that it is given, not that number.
     packages = ("cupy-cuda13x>=14|cupy-cuda12x>=14|cupy>=14",)
     whose = "suite"
+    stream = "current"
 
     def __init__(self) -> None:
         self.compiled: dict[tuple[str, int], Any] = {}
@@ -143,7 +144,8 @@ class CupyBulk(Backend):
         # In the form of cuLaunchKernel, so that CuPy need not wrap them anew at every launch.
         values = np.array([*(a.data_ptr() for a in (table, indices, out)), batch, row_bytes], np.int64)
         places = tuple(cupy.cuda.function.CPointer(values.ctypes.data + 8 * i) for i in range(values.size))
-        stream = cupy.cuda.Stream.null  # CUDA's legacy default stream
+        address = current_stream(table)
+        stream = cupy.cuda.ExternalStream(address) if address else cupy.cuda.Stream.null
 
         def lookup(_alive: object = (table, indices, values)) -> Array:
             launch(grid, block, places, shared_bytes, stream)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.base import Array, Backend, BackendUnavailable, Lookup
+from backends.base import Array, Backend, BackendUnavailable, Lookup, current_stream
 
 SOURCE = r"""
 // In one line:
@@ -120,6 +120,7 @@ class CupyRawKernel(Backend):
     # Before 14 a CPointer holds the address of the Python number that it is given, not that number.
     packages = ("cupy-cuda13x>=14|cupy-cuda12x>=14|cupy>=14",)
     whose = "suite"
+    stream = "current"
 
     def __init__(self) -> None:
         self.compiled: dict[tuple[str, int], Any] = {}
@@ -152,7 +153,8 @@ class CupyRawKernel(Backend):
             [table.data_ptr(), indices.data_ptr(), out.data_ptr(), batch, row_vectors], np.int64
         )
         places = tuple(cupy.cuda.function.CPointer(values.ctypes.data + 8 * i) for i in range(values.size))
-        stream = cupy.cuda.Stream.null  # CUDA's legacy default stream
+        address = current_stream(table)
+        stream = cupy.cuda.ExternalStream(address) if address else cupy.cuda.Stream.null
 
         def lookup(_alive: object = (table, indices, values)) -> Array:
             launch(grid, block, places, 0, stream)

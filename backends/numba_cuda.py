@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.base import Array, Backend, BackendUnavailable, Lookup
+from backends.base import Array, Backend, BackendUnavailable, Lookup, current_stream
 
 cuda: Any = None  # set in prepare; a global, since that is what Numba's simulator replaces in a kernel
 
@@ -87,22 +87,23 @@ def dispatcher(kernel: Callable[..., None]) -> Any:
 
 
 def configure(
-    table: Array, indices: Array, out: Array, addresses: int, processors: int
+    table: Array, indices: Array, out: Array, addresses: int, processors: int, stream: Any = 0
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    """Compile for these arrays, Numba's own or the simulator's; the launch on stream 0 and its arguments."""
+    """Compile for these arrays, Numba's own or the simulator's; the launch on a stream and its arguments."""
     batch, dim = out.shape
     view, tall, grid, block = geometry(dim * out.dtype.itemsize, batch, addresses, processors)
     arguments = (table.view(view), indices, out.view(view), tall)
     kernel = dispatcher(gather_rows).specialize(*arguments)
     with warnings.catch_warnings():  # about a small grid, which is all that a few tokens need
         warnings.simplefilter("ignore")
-        return kernel[grid, block, 0], arguments  # stream 0 is CUDA's legacy default stream
+        return kernel[grid, block, stream], arguments  # stream 0 is CUDA's legacy default stream
 
 
 class NumbaCuda(Backend):
     devices = ("cuda",)
     packages = ("numba-cuda>=0.30.4|numba-cuda-mlir|numba",)
     whose = "suite"
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         global cuda  # noqa: PLW0603
@@ -119,7 +120,9 @@ class NumbaCuda(Backend):
         # Numba's own arrays: others are wrapped anew at each launch, which costs more than the launch.
         rows, ids, result = map(cuda.as_cuda_array, (table, indices, out))
         processors = cuda.get_current_device().MULTIPROCESSOR_COUNT
-        launch, arguments = configure(rows, ids, result, table.data_ptr() | out.data_ptr(), processors)
+        bases, address = table.data_ptr() | out.data_ptr(), current_stream(table)
+        stream = cuda.external_stream(address) if address else 0
+        launch, arguments = configure(rows, ids, result, bases, processors, stream)
 
         def lookup() -> Array:
             launch(*arguments)

@@ -27,6 +27,7 @@ class TorchCompile(Backend):
     devices = ("cpu", "cuda")
     view = "values"
     packages = ("torch",)
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         from torch._dynamo import mark_dynamic

@@ -7,6 +7,7 @@ class TorchIndex(Backend):
     devices = ("cpu", "cuda")
     view = "values"
     packages = ("torch",)
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         return lambda: table[indices]

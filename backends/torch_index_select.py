@@ -7,6 +7,7 @@ class TorchIndexSelect(Backend):
     devices = ("cpu", "cuda")
     view = "values"
     packages = ("torch",)
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import torch

@@ -83,6 +83,7 @@ class TritonGather(Backend):
     devices = ("cuda",)
     packages = ("triton",)
     whose = "suite"
+    stream = "current"
 
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
         import torch

@@ -15,7 +15,7 @@ from suite.analysis import comparison, reduce
 from suite.analysis.fields import COLUMNS, ORIGIN
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
-from suite.analysis.reduce import Estimates, Timing
+from suite.analysis.reduce import TIMINGS, Estimates, Timing
 from suite.cases.case import AXES
 from suite.records.device import CPU
 from suite.records.figures import CASE_THROTTLED
@@ -106,22 +106,27 @@ _COPIED = (
 def columns(results: Results) -> dict[str, Column]:
     """The values of all outcomes by column, in the order of ``COLUMNS``; None or nan where there is none."""
     table: dict[str, Column] = {name: [] for name in COLUMNS}
+    ranks = comparison.ranks(results)
     for start in range(0, len(results.outcomes), TOGETHER):
         some = replace(results, outcomes=results.outcomes[start : start + TOGETHER])
         for name, values in _columns(some).items():
             table[name] += values
+    table["rank"] = [ranks.get((o.run, o.key)) for o in results.outcomes]
     return table
 
 
 def _columns(results: Results) -> dict[str, Column]:
     some = results.outcomes
     result = _times(some, [o.clock for o in some])
-    of_calls = result if all(o.clock == "call" for o in some) else _times(some, ["call"] * len(some))
+    others = {timing: _times(some, [timing] * len(some)) for timing in TIMINGS}
     return {
         **_names(some),
         **_interval(result, "median_us", "ci_low_us", "ci_high_us"),
-        **_interval(of_calls, *_ends("call")),
-        **_interval(_times(some, ["enqueue"] * len(some)), *_ends("enqueue")),
+        **{
+            name: each
+            for timing, of in others.items()
+            for name, each in _interval(of, *_ends(timing)).items()
+        },
         "rounds": [count or None for count in result.counts.tolist()],
         "passes": [len(o.passes) or None for o in some],
         "full_speed_fraction": _floats([o.full_speed_share for o in some]),

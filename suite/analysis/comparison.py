@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from suite import stats
 from suite.analysis.outcome import Key, Outcome
-from suite.analysis.passes import ratios_of_rounds
+from suite.analysis.outcomes import Results
+from suite.analysis.passes import common_clock, ratios_of_rounds
 from suite.analysis.reduce import Timing
-from suite.records.record import Clock, Environment
+from suite.cases.case import Case
+from suite.records.record import Environment
 from suite.stats import Estimate, Spread
 
 
@@ -41,15 +44,47 @@ def checks_only(environment: Environment) -> bool:
 def rank(group: Sequence[Outcome], floor: float) -> tuple[list[Outcome], set[Key]]:
     """One case's outcomes, fastest first, failures last; and the keys of the fastest and those tied with it.
 
+    Results of two clocks are never ranked together: where there are kernel times, these are ranked, and what
+    only the host timed stands below them, by its call time, and is neither the fastest nor tied with it.
     One is tied with the fastest unless ``suite.compare`` would call it SLOWER: unless the whole interval of
     the ratio of their times is beyond the noise floor, and both were measured at full speed.
     """
-    done = [o for o in group if o.completed]
-    clocks = {o.clock for o in done}
-    clock = clocks.pop() if len(clocks) == 1 else "call"
-    done.sort(key=lambda o: time(o, clock).value)
-    best = {o.key for o in done[1:] if verdict(o, done[0], floor) != "SLOWER"}
-    return done + [o for o in group if not o.completed], best | {o.key for o in done[:1]}
+    first, below = ranked(group)
+    best = {o.key for o in first[1:] if verdict(o, first[0], floor) != "SLOWER"}
+    failed = [o for o in group if not o.completed]
+    return [*first, *below, *failed], best | {o.key for o in first[:1]}
+
+
+def ranked(group: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """The completed outcomes of a case that are ranked, fastest first, and those timed by another clock."""
+    done = sorted((o for o in group if o.completed), key=lambda o: median(o).value)
+    clock = "kernel" if any(o.clock == "kernel" for o in done) else "call"
+    return [o for o in done if o.clock == clock], [o for o in done if o.clock != clock]
+
+
+def contests(some: Iterable[Outcome]) -> dict[tuple[str, str, Case], list[Outcome]]:
+    """Outcomes by what they are ranked within: a case on a device of a run."""
+    groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
+    for outcome in some:
+        groups[outcome.run, outcome.device, outcome.case].append(outcome)
+    return groups
+
+
+def ranks(results: Results) -> dict[tuple[str, Key], int]:
+    """The place of each ranked outcome within its case: 1 of the fastest and all tied with it.
+
+    The others count on from there, the third being 3 where two are tied; none has a place that failed, that
+    only the host timed where others have kernel times, or whose run does not rank.
+    """
+    places: dict[tuple[str, Key], int] = {}
+    for (run, _, _), group in contests(results.outcomes).items():
+        environment = results.environments[run]
+        if checks_only(environment):
+            continue
+        _, best = rank(group, noise_floor(environment))
+        first, _ = ranked(group)
+        places |= {(run, o.key): 1 if o.key in best else k for k, o in enumerate(first, 1)}
+    return places
 
 
 def doubt(group: Sequence[Outcome], floor: float) -> float:
@@ -58,11 +93,11 @@ def doubt(group: Sequence[Outcome], floor: float) -> float:
     Else the width of the widest interval that leaves it open, as a factor's logarithm; infinite where there
     is none, or what it is of was not measured at full speed.
     """
-    done = [o for o in rank(group, floor)[0] if o.completed]
-    if len(done) == 1:
-        return 0.0 if done[0].decides else math.inf
-    open_to = [o for o in done[1:] if verdict(o, done[0], floor) in ("UNCLEAR", "FASTER")]
-    return max((openness(o, done[0]) for o in open_to), default=0.0)
+    first, _ = ranked(group)
+    if len(first) == 1:
+        return 0.0 if first[0].decides else math.inf
+    open_to = [o for o in first[1:] if verdict(o, first[0], floor) in ("UNCLEAR", "FASTER")]
+    return max((openness(o, first[0]) for o in open_to), default=0.0)
 
 
 def openness(a: Outcome, b: Outcome) -> float:
@@ -99,15 +134,16 @@ def verdict(a: Outcome, b: Outcome, floor: float) -> stats.Verdict:
 
 
 def slowdown(a: Outcome, b: Outcome) -> Estimate:
-    """How many times longer ``a`` takes than ``b``, by the clock both have.
+    """How many times longer ``a`` takes than ``b``, by the clock both have (``common_clock``).
 
     From within their rounds where they took turns with each other, else from the two times.
     """
     clock = common_clock(a, b)
     if a.run == b.run and a.measurements == b.measurements:
         rounds = ratios_of_rounds(a.times(clock), a, b.times(clock), b)
+        spreads = a.spreads if a.clock == clock else b.spreads
         one_process = a.environment == b.environment
-        return _over_rounds(rounds, a.spreads.ratios if one_process else a.spreads.environments)
+        return _over_rounds(rounds, spreads.ratios if one_process else spreads.environments)
     return stats.quotient(time(a, clock), time(b, clock))
 
 
@@ -116,11 +152,6 @@ def _over_rounds(rounds: Sequence[Sequence[float]], spread: Spread) -> Estimate:
     if len(rounds) == 1:
         return stats.order_statistics(rounds[0])
     return stats.over_passes([stats.order_statistics(of).value for of in rounds], spread)
-
-
-def common_clock(a: Outcome, b: Outcome) -> Clock | None:
-    """The clock to compare two outcomes by: their own if it is the same one, else the call of each."""
-    return a.clock if a.clock == b.clock else "call"
 
 
 def ceiling_ratio(outcome: Outcome) -> Estimate:

@@ -49,6 +49,22 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ),
     ("at_full_speed", _FLAG, "whether enough were; if not, the result is of all and decides nothing"),
     ("converged", _FLAG, "whether the interval reached the precision asked for"),
+    (
+        "rank",
+        _COUNT,
+        "place among the backends of its case and device by that clock: 1 the fastest and all tied with it; "
+        "missing where only the host timed it and others have kernel times, or the run does not rank",
+    ),
+    ("kernel_us", _NUMBER, "device time without dispatch (GPU)"),
+    ("kernel_low_us", _NUMBER, "lower end of its 95 % interval"),
+    ("kernel_high_us", _NUMBER, "upper end"),
+    (
+        "graph_us",
+        _NUMBER,
+        "device time of the lookup as a part of a CUDA graph that is replayed (GPU)",
+    ),
+    ("graph_low_us", _NUMBER, "lower end of its 95 % interval"),
+    ("graph_high_us", _NUMBER, "upper end"),
     ("enqueue_us", _NUMBER, "host time until the call returns (GPU)"),
     ("enqueue_low_us", _NUMBER, "lower end of its 95 % interval"),
     ("enqueue_high_us", _NUMBER, "upper end"),

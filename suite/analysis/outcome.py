@@ -81,9 +81,14 @@ class Outcome:
     ceiling: Outcome | None = None
 
     @classmethod
-    def of(cls, run: str, record: Record, timings: Timings) -> Outcome:
-        """The outcome of a record: of one pass, without the ceiling beside it."""
-        samples, head = record.samples, timings.get(record.clock) if record.clock else None
+    def of(cls, run: str, record: Record, timings: Timings, by: Clock | None = None) -> Outcome:
+        """The outcome of a record: of one pass, without the ceiling beside it.
+
+        Args:
+            by: the clock whose times are to be its result, if the record has them; null for the record's.
+        """
+        clock = by if by in timings else record.clock
+        samples, head = record.samples, timings.get(clock) if clock else None
         return cls(
             run=run,
             backend=record.backend,
@@ -92,8 +97,8 @@ class Outcome:
             status=record.status,
             reason=record.reason,
             measurements=(record.measurement,),
-            clock=record.clock,
-            converged=record.converged,
+            clock=clock,
+            converged=record.converged if clock == record.clock else None,
             traffic=record.traffic,
             memory=record.memory,
             telemetry=record.telemetry,

@@ -17,7 +17,7 @@ from suite.analysis.passes import counted, kind_of, merged, spreads_of
 from suite.analysis.reduce import Timings
 from suite.analysis.speed import Judged, Metered, Moment, References
 from suite.cases.case import Case
-from suite.records.record import Environment, Fact, Record, Role
+from suite.records.record import Clock, Environment, Fact, Record, Role
 from suite.records.store import Refused, Run, StoreError
 from suite.stats import over_passes
 from suite.text import plain
@@ -49,11 +49,12 @@ class Results:
     full_speed_s: Mapping[str, References] = field(default_factory=dict)
 
 
-def read(patterns: Iterable[Given], together: bool = False) -> Results:
+def read(patterns: Iterable[Given], together: bool = False, clock: Clock | None = None) -> Results:
     """Read runs; what can't be read becomes a note, as long as something can.
 
     Args:
         together: whether runs of one machine are held against the fullest speed that any of them knows.
+        clock: whose times are the results, of those that have them; null for each one's own.
 
     Raises:
         StoreError: nothing can be shown; a line for each thing that is wrong.
@@ -61,7 +62,7 @@ def read(patterns: Iterable[Given], together: bool = False) -> Results:
     notes: list[str] = []
     runs = parts(expand(patterns), notes)
     fullest = speed.fullest(run.environment for run in runs.values()) if together else {}
-    results = _read(runs, fullest, notes)
+    results = _read(runs, fullest, notes, clock)
     if not results.outcomes:
         raise StoreError("\n".join(results.notes) or "no run given; give a folder that suite.run made")
     return results
@@ -86,7 +87,9 @@ def parts(folders: Sequence[Path], notes: list[str]) -> dict[str, Run]:
     return runs
 
 
-def _read(runs: Mapping[str, Run], fullest: speed.Fullest, notes: list[str]) -> Results:
+def _read(
+    runs: Mapping[str, Run], fullest: speed.Fullest, notes: list[str], clock: Clock | None = None
+) -> Results:
     environments: dict[str, Environment] = {}
     outcomes: list[Outcome] = []
     speeds: dict[str, tuple[Moment, ...]] = {}
@@ -95,7 +98,7 @@ def _read(runs: Mapping[str, Run], fullest: speed.Fullest, notes: list[str]) -> 
         try:
             with uncollected():
                 known = fullest.get(speed.meter_of(run.environment), run.environment.full_speed_s)
-                own, judged = _outcomes(run, name, known, notes)
+                own, judged = _outcomes(run, name, known, notes, clock)
                 speeds[name], full_speed_s[name] = judged.moments, judged.full_speed_s
         except StoreError as error:
             notes.append(str(error))
@@ -207,11 +210,11 @@ def _over_passes(outcome: Outcome, spreads: Spreads, precision: Fact) -> Outcome
 
 
 def _outcomes(
-    run: Run, name: str, known: Mapping[str, Fact], notes: list[str]
+    run: Run, name: str, known: Mapping[str, Fact], notes: list[str], clock: Clock | None
 ) -> tuple[list[Outcome], Judged]:
     found = _Found()
     for record, timings in possible(run, name, notes):
-        found.add(record, Outcome.of(name, record, timings))
+        found.add(record, Outcome.of(name, record, timings, clock))
     if replaced := found.known - sum(map(len, found.parts.values())):
         notes.append(
             f"{name}: {count(replaced, 'record')} replaced by a later one of the same backend and case"
@@ -279,10 +282,14 @@ NAME = "replay"
 """What stands for the run where there is none on disk."""
 
 
-def outcomes_of(records: Sequence[Record]) -> dict[str, Outcome]:
-    """The outcomes of one task's records, by backend, each with the ceiling beside it."""
+def outcomes_of(records: Sequence[Record], run: str = NAME) -> dict[str, Outcome]:
+    """The outcomes of one task's records, by backend, each with the ceiling beside it.
+
+    Args:
+        run: what stands for the name of their run.
+    """
     found = _Found()
     for record, timings in reduce.reduced(records):
-        found.add(record, Outcome.of(NAME, record, timings))
+        found.add(record, Outcome.of(run, record, timings))
     found.judge({})
     return {outcome.name: outcome for outcome in found.outcomes(None)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from suite.analysis.outcome import Outcome, Spreads
 from suite.cases.case import Case
 from suite.records.figures import QUOTA
-from suite.records.record import Fact
+from suite.records.record import Clock, Fact
 from suite.stats import FEWEST_ROUNDS, order_statistics, ratios, spread_of
 
 FEWEST_PASSES = 2
@@ -21,7 +21,8 @@ FEWEST_ALONE = 6
 def merged(parts: Sequence[Outcome]) -> Outcome:
     """One outcome of the same contender's in every pass, in order; the first failure if one failed.
 
-    Memory, traffic and counters are those of the first pass; how a quota held it up is of all together.
+    Memory, traffic and counters are those of the first pass; how a quota held it up is of all together. Its
+    times are those that every pass has.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -40,6 +41,7 @@ def merged(parts: Sequence[Outcome]) -> Outcome:
         medians={
             timing: tuple(median for part in parts for median in part.times(timing))
             for timing in first.medians
+            if all(part.times(timing) for part in parts)
         },
         full_speed=tuple(flag for part in parts for flag in part.full_speed or ()) if whole else None,
         samples=sum(part.samples for part in parts),
@@ -75,15 +77,15 @@ def counted(outcome: Outcome) -> tuple[int, ...] | None:
     return tuple(places) if passes >= enough else None
 
 
-Kind = tuple[str, str]
-"""(device, cache): cold lookups scatter with the memory's state, hot ones hardly."""
+Kind = tuple[str, str, Clock | None]
+"""(device, cache, clock): cold lookups scatter with the memory's state, hot ones hardly, calls most."""
 
 
 def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:
     """How much the passes of one run scatter, by kind."""
     found: dict[Kind, _Values] = defaultdict(_Values)
-    backends: dict[tuple[str, Case, str | None], Outcome] = {}
-    selves: dict[tuple[str, str, Case], Outcome] = {}
+    backends: dict[tuple[Kind, Case, str | None], Outcome] = {}
+    selves: dict[tuple[Kind, str, Case], Outcome] = {}
     for one in outcomes:
         if len(one.passes) < 2 or not one.decides:
             continue
@@ -91,10 +93,10 @@ def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:
         values.times.append(one.by_pass(one.rounds))
         if one.ceiling is not None:
             values.copies.append(ratio_by_pass(one, one.ceiling))
-        other = backends.setdefault((one.device, one.case, one.environment), one)
+        other = backends.setdefault((kind_of(one), one.case, one.environment), one)
         if other is not one and other.measurements == one.measurements:
             values.ratios.append(ratio_by_pass(one, other))
-        other = selves.setdefault((one.device, one.backend, one.case), one)
+        other = selves.setdefault((kind_of(one), one.backend, one.case), one)
         if other is not one and other.measurements == one.measurements:
             values.environments.append(ratio_by_pass(one, other))
     return {kind: values.spreads() for kind, values in found.items()}
@@ -115,12 +117,17 @@ class _Values:
 
 def kind_of(outcome: Outcome) -> Kind:
     """The kind of outcomes that scatter alike."""
-    return outcome.device, outcome.case.cache
+    return outcome.device, outcome.case.cache, outcome.clock
+
+
+def common_clock(a: Outcome, b: Outcome) -> Clock | None:
+    """The clock to compare two outcomes by: their own if it is the same one, else the call of each."""
+    return a.clock if a.clock == b.clock else "call"
 
 
 def ratio_by_pass(a: Outcome, b: Outcome) -> list[float]:
     """How many times longer ``a`` took than ``b`` in each pass: the median over the rounds both count."""
-    clock = a.clock if a.clock == b.clock else "call"
+    clock = common_clock(a, b)
     return [order_statistics(of).value for of in ratios_of_rounds(a.times(clock), a, b.times(clock), b)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from suite import stats
 from suite.records.record import Record, Rounds
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-Timing = Literal["kernel", "enqueue", "call"]
+Timing = Literal["kernel", "call", "enqueue", "graph"]
 """A time that records have samples of; a result is the kernel or the call time."""
+TIMINGS: tuple[Timing, ...] = get_args(Timing)
 
 BATCH_SAMPLES = 30_000
 """How many samples are in memory at a time, and what the last record has beyond."""
@@ -112,7 +113,10 @@ class _Batch:
         s = record.samples
         read: tuple[tuple[Timing, Rounds | None], ...] = ()
         if s:
-            read = (("kernel", s.kernel_s), ("enqueue", s.enqueue_s), ("call", s.call_s))
+            read = (
+                *(("kernel", s.kernel_s), ("graph", s.graph_s)),
+                *(("enqueue", s.enqueue_s), ("call", s.call_s)),
+            )
         timings: list[Timing] = []
         for timing, rounds in read:
             if rounds is not None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from suite.records.record import Environment, Fact, Record, Rounds
+from suite.records.record import AS_ON_A_CPU, Environment, Fact, Record, Rounds
 from suite.stats import FULL_SPEED_TOLERANCE, low_quantile
 
 SLOWS_THE_METER = 0.25
@@ -186,7 +186,8 @@ Fullest = Mapping[Meter, Mapping[str, Fact]]
 
 def meter_of(environment: Environment) -> Meter:
     """What two runs must share for their meters' readings to be comparable: machine, compiler, method."""
-    return environment.machine, environment.packages.get("numba"), environment.method
+    method = AS_ON_A_CPU.get(environment.method, environment.method)
+    return environment.machine, environment.packages.get("numba"), method
 
 
 def fullest(environments: Iterable[Environment]) -> Fullest:

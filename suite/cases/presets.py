@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
-from suite.cases.case import CACHES, DTYPE_BYTES, PLACEMENTS, Sweep
+from suite.cases.case import CACHES, DTYPE_BYTES, PLACEMENTS, Case, Sweep
 
 
 def _placed(*sweeps: Sweep) -> tuple[Sweep, ...]:
@@ -177,3 +177,8 @@ def scaling(published: Iterable[Sweep], fitted: Iterable[Sweep]) -> str | None:
         if a != b
     )
     return "; ".join(dict.fromkeys(changes)) or None
+
+
+def models_of(case: Case) -> tuple[str, ...]:
+    """The models whose published table a case's is."""
+    return tuple(name for name, table in MODELS.items() if table == (case.vocab, case.dim, case.dtype))

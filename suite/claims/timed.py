@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from suite.engine import turns
-from suite.engine.clocks import clock_of
+from suite.engine.clocks.choice import clock_of
 from suite.engine.turns import Turns
 from suite.records.device import Device
 
@@ -32,7 +32,7 @@ class Timed:
     def __init__(self, name: str, calls: Sequence[Call], device: Device) -> None:
         self.name = name
         self.calls = calls
-        self.turns = Turns(calls, clock_of(device, "device", None, 1), turns.TURN_S, len(calls) == 1, False)
+        self.turns = Turns(calls, clock_of(device, "device"), turns.TURN_S, len(calls) == 1, False)
 
     @property
     def rounds(self) -> list[list[float]]:
@@ -47,18 +47,20 @@ class Timed:
     def warm_up(self) -> None:
         """Call it until its time is known well enough to size its turns: twice, thrice if it is short."""
         times: list[float] = []
+        paces: list[float] = []
         while len(times) < TRIAL_CALLS and not (len(times) > 1 and times[-1] > LONG_S):
             self._take([], [self._next_slot()])
-            times += self.turns.past.pop().times(self.turns.clock.name)
-        self.turns.estimate_s = max(min(times), 1e-7)
-        self.turns.repeat = turns.lookups_per_sample(
-            self.estimate_s, turns.TURN_S, len(self.calls), self.turns.hot, False, self.turns.clock.max_queued
-        )
+            turn = self.turns.past.pop()
+            times += turn.times(self.turns.clock.name)
+            paces += turn.paces()
+        self.turns.estimate_s, self.turns.pace_s = max(min(times), 1e-7), max(min(paces), 1e-7)
+        self.turns.repeat = self.turns.lookups_per_sample()
 
     def take_turn(self, rng: np.random.Generator) -> None:
         """Warm up briefly, then take the samples of a round."""
         if self.estimate_s < LONG_S:
-            self._take(*self.turns.next_slots(rng))
+            order = self.turns.next_slots(rng)
+            self._take(order.warm_up, order.timed, order.called)
         else:
             self._take([], [self._next_slot()])
 
@@ -67,8 +69,9 @@ class Timed:
         self.turns.cursor = (slot + 1) % len(self.calls)
         return slot
 
-    def _take(self, warm_up: Sequence[int], timed: Sequence[int]) -> None:
-        turn = self.turns.take([self.calls[k] for k in warm_up], [self.calls[k] for k in timed])
+    def _take(self, *slots: Sequence[int]) -> None:
+        """A turn of the calls in these slots: warm-up, timed, from call to end."""
+        turn = self.turns.take(*([self.calls[k] for k in some] for some in slots))
         turn.result = None  # its memory is free for the next step
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcomes import Results
+from suite.analysis.passes import common_clock
 from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, Basis, Pair
 from suite.compare.sides import Side
 from suite.report.tables import REASON_LENGTH, WIDE
@@ -122,8 +123,9 @@ def _slower_machine(a: Side, b: Side, results: Results) -> Iterator[str]:
 def _row(p: Pair, several_devices: bool) -> Row:
     assert p.a and p.b and p.ratio and p.verdict
     ends = f"{p.ratio.low:.3f} to {p.ratio.high:.3f}" if p.ratio.bounded else "too few rounds"
-    times = (digits(comparison.median(o).value * 1e6) for o in (p.a, p.b))
-    name = "; ".join([_name(p, several_devices), *p.slow_notes])
+    clock, by_call = common_clock(p.a, p.b), ["by call time"] if p.a.clock != p.b.clock else []
+    times = (digits(comparison.time(o, clock).value * 1e6) for o in (p.a, p.b))
+    name = "; ".join([_name(p, several_devices), *by_call, *p.slow_notes])
     cells = (name, *times, f"{p.ratio.value:.3f}x", ends, p.verdict)
     return Row(tuple(map(shown, cells)), p.verdict, not p.ratio.precision <= WIDE)
 

@@ -133,7 +133,7 @@ def _environments(some: list[Outcome]) -> list[str]:
 
 def obstacle(a: Environment, b: Environment, normalized: bool) -> str | None:
     """Why times of the two runs can't be compared; null if they can. Versions of packages are no obstacle."""
-    if a.method != b.method:
+    if a.method != b.method and a.measured_as != b.measured_as:
         return f"times were measured by method {a.method} and {b.method}; measure both with one version"
     if normalized:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,14 +65,27 @@ class Arrays(Protocol):
     def synchronize(self) -> None:
         """Wait for everything enqueued."""
 
+    def lost(self) -> str | None:
+        """Why the device does nothing more in this process, as after a kernel's illegal access; else None."""
+
     def trim(self) -> None:
         """Give back the memory that is held for later and holds no array."""
 
+    def watch_unused(self) -> Callable[[], int]:
+        """Follow the memory in use from now on; the call tells what was put by even at its peak."""
+
 
 class HostArrays:
-    """NumPy arrays in mappings of their own, on huge pages where the kernel gives them."""
+    """NumPy arrays in mappings of their own, on huge pages where the kernel gives them.
+
+    Args:
+        protected: whether the processor faults on a write to the table, so that it ends the process.
+    """
 
     device = CPU
+
+    def __init__(self, protected: bool = True) -> None:
+        self.protected = protected
 
     def bytes(self, size: int) -> Array:
         return pages.mapped(size)
@@ -100,13 +114,17 @@ class HostArrays:
                 table[rows][where] = bits
 
         formula.parallel(part, len(table))
-        pages.protect(table, writable=False)
+        self._protect(table, writable=False)
 
     def invert_row(self, table: Array, row: int) -> None:
         with table_file.noting(table, row):
-            pages.protect(table, writable=True, only=table[row])
+            self._protect(table, writable=True, only=table[row])
             np.invert(table[row], out=table[row])
-            pages.protect(table, writable=False, only=table[row])
+            self._protect(table, writable=False, only=table[row])
+
+    def _protect(self, table: Host, writable: bool, only: Host | None = None) -> None:
+        if self.protected:
+            pages.protect(table, writable, only)
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
@@ -132,8 +150,14 @@ class HostArrays:
     def synchronize(self) -> None:
         """Nothing is enqueued on the host."""
 
+    def lost(self) -> str | None:
+        return None
+
     def trim(self) -> None:
         """Nothing is held for later on the host."""
+
+    def watch_unused(self) -> Callable[[], int]:
+        return lambda: 0
 
 
 class CudaArrays:
@@ -190,13 +214,30 @@ class CudaArrays:
     def synchronize(self) -> None:
         self.torch.cuda.synchronize()
 
+    def lost(self) -> str | None:
+        # Of errors that a context does not survive, every later call returns the first.
+        try:
+            self.torch.cuda.synchronize()
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     def trim(self) -> None:
         self.torch.cuda.empty_cache()
 
+    def watch_unused(self) -> Callable[[], int]:
+        cuda = self.torch.cuda
+        cuda.reset_peak_memory_stats()
+        return lambda: cuda.memory_reserved() - cuda.max_memory_allocated()
 
-def arrays_on(device: Device) -> Arrays:
-    """The arrays of a device."""
-    return CudaArrays(device) if device.is_gpu else HostArrays()
+
+def arrays_on(device: Device, protected: bool = True) -> Arrays:
+    """The arrays of a device.
+
+    Args:
+        protected: as in ``HostArrays``.
+    """
+    return CudaArrays(device) if device.is_gpu else HostArrays(protected)
 
 
 def _torch_bits(result: Array, case: Case) -> Array:

@@ -67,6 +67,32 @@ def of_this_process() -> Binding:
     return Binding(processors_by_core() if wanted(os.environ) else ())
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Give every thread of this process back the processors it may use, and new ones those of the caller."""
+    before, own = {thread: _processors(thread) for thread in _threads()}, _processors(0)
+    try:
+        yield
+    finally:
+        for thread in _threads():
+            with suppress(OSError):  # it has ended
+                os.sched_setaffinity(thread, before.get(thread, own) or own)
+
+
+def _threads() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc/self/task")]  # noqa: PTH208 - names only
+    except OSError:  # where /proc is not mounted
+        return []
+
+
+def _processors(thread: int) -> set[int]:
+    try:
+        return os.sched_getaffinity(thread)
+    except OSError:
+        return set()
+
+
 def _bind(processors: tuple[int, ...]) -> None:
     if processors:
         with suppress(OSError):  # what the process may use has changed

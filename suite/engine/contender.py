@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from time import perf_counter  # bound before any backend could put another in its place
@@ -14,14 +14,16 @@ import numpy as np
 from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages, needs
 from suite import stats
 from suite.engine import ceiling, check
-from suite.engine.clocks import clock_of
+from suite.engine.clocks.choice import clock_of, graphs_on
+from suite.engine.clocks.cuda import MOST_IN_A_GRAPH, NO_FLUSHES, Flushes
+from suite.engine.clocks.graph import Check, Graph, Graphs
 from suite.engine.operands import Operands
 from suite.engine.placement.residency import Watch
-from suite.engine.rotation import Flush
-from suite.engine.turns import Turns
+from suite.engine.turns import TURN_S, Turns
 from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading, both
+from suite.telemetry.sustained import Work
 
 FOREIGN = ("pinned", "managed")
 """Placements that a GPU's library may have never met: what it raises of them in ``prepare`` is a refusal."""
@@ -29,6 +31,12 @@ SPOT_CHECK_SHARE = 0.03
 """Of a contender's time, so much goes to spot checks."""
 MOST_SPOT_CHECKS = 0.9
 """Of its turns, so many end with one at most."""
+DEFAULT_STREAM = "its work goes on the default stream, which can't be captured"
+OWN_STREAMS = "its work goes on streams of its library's own"
+
+
+class DeviceLost(Exception):
+    """After a step of a backend its device does nothing more in this process; the message has the error."""
 
 
 _OUT_OF_MEMORY = re.compile(
@@ -60,7 +68,8 @@ class Contender:
     """A backend or the ceiling in one case, and what it has shown so far.
 
     Attributes:
-        turns: of its lookups; null until they are prepared.
+        flushes: what empties the caches. turns: of its lookups; null until they are prepared.
+        graphs: of its lookups, on a GPU.
         declared_clock: ``device``, or ``host`` of a library with streams of its own.
         spot_check_s: how long its last spot check took.
         memory, telemetry: what was seen of its own; a record adds what it shares with the others.
@@ -71,9 +80,9 @@ class Contender:
     choice: Choice
     role: Role
     operands: Operands
-    turn_s: float
-    flush: Flush | None
+    flushes: Flushes = NO_FLUSHES
     turns: Turns | None = None
+    graphs: Graphs | None = None
     declared_clock: str = "device"
     spot_check_s: float = 1e-3
     memory: Memory = field(default_factory=Memory)
@@ -107,9 +116,14 @@ class Contender:
 
     @contextmanager
     def failures_of(self, step: str) -> Iterator[None]:
-        """Record what is raised inside as this contender's failure."""
+        """Record what is raised inside as this contender's failure.
+
+        Raises:
+            DeviceLost: it has left the device so that nothing can be measured on it any more.
+        """
         try:
             yield
+            self.operands.arrays.synchronize()  # what it left running fails here, in its own step
         except check.Tampered:
             raise
         except Unsupported as error:
@@ -123,21 +137,57 @@ class Contender:
             if step == "prepare" and not memory and (where := self.operands.case.placement) in FOREIGN:
                 return self.fail("unsupported", f"refuses {where} memory: {_one_line(error)}")
             self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
+        finally:
+            self._require_device()
+
+    def _require_device(self) -> None:
+        if self.failure and self.operands.arrays.lost():
+            raise DeviceLost(self.failure[1])
 
     def prepare(self, observer: Observer) -> None:
         """Load the backend, prepare a lookup for every slot, and see what memory that and a lookup take."""
-        before = observer.held_bytes()
         operands = self.operands
+        before = self._used_bytes(observer)
         with self.failures_of("prepare"):
             backend = load(self.choice)
             _require(backend, operands)
             instance = backend()
-            lookups = [instance.prepare(*operands.of(slot, backend.view)) for slot in operands.slots]
+
+            def prepared(slot: int) -> Lookup:
+                return instance.prepare(*operands.of(operands.slots[slot], backend.view))
+
             self.declared_clock = backend.clock
-            self.turns = _turns(self, lookups, backend.clock)
+            missing = None if backend.stream == "current" else DEFAULT_STREAM
+            lookups = [prepared(slot) for slot in range(len(operands.slots))]
+            self.make_turns(lookups, prepared, self._replayed, missing)
         if self.running:
             with self.failures_of("the lookup"):
                 self._observe_memory(before, observer)
+
+    def make_turns(
+        self,
+        lookups: Sequence[Lookup],
+        prepare: Callable[[int], Lookup],
+        checked: Check | None = None,
+        missing: str | None = None,
+    ) -> None:
+        """Give it a clock and turns of these lookups.
+
+        Args:
+            prepare: makes that of a slot anew, on the stream that is then torch's current one.
+            checked: the check that ``Graphs`` makes of each length.
+            missing: why they can't be captured in a CUDA graph; null if that is to be tried.
+        """
+        device, case = self.operands.arrays.device, self.operands.case
+        self.graphs = graphs_on(device, prepare, len(lookups), checked)
+        if self.graphs:
+            self.graphs.missing = OWN_STREAMS if self.declared_clock == "host" else missing
+        clock = clock_of(device, self.declared_clock, self.flushes, len(lookups), self.graphs)
+        self.turns = Turns(lookups, clock, TURN_S, case.repeats, self.flushes.each is not None, case.evicted)
+
+    def _replayed(self, graph: Graph, slot: int) -> str | None:
+        operands = self.operands
+        return check.replayed(operands, operands.slots[slot], graph.replay, graph.results[-1])
 
     def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
         assert self.turns is not None
@@ -150,18 +200,36 @@ class Contender:
             lookup()
             self.operands.arrays.synchronize()
 
-        ready = observer.held_bytes()
+        ready = self._used_bytes(observer)
+        unused = self.operands.arrays.watch_unused()
+        peak = observer.peak_bytes(call).then(lambda held: held - unused())
         prepared = both(before, ready, lambda a, b: max(0, b - a))
-        extra = both(ready, observer.peak_bytes(call), lambda a, b: max(0, b - a))
+        extra = both(ready, peak, lambda a, b: max(0, b - a))
         self.memory = Memory(None, prepared.value, extra.value, None, prepared.reason or extra.reason)
+
+    def _used_bytes(self, observer: Observer) -> Reading[int]:
+        """Memory in use now, without what the arrays' owner has only put by for later."""
+        unused = self.operands.arrays.watch_unused()
+        return observer.held_bytes().then(lambda held: held - unused())
 
     def sustain(self, observer: Observer, seconds: float) -> None:
         """Nothing but lookups for a while, for counters that need one."""
         assert self.turns is not None
         with self.failures_of("the sustained phase"):
-            case, wait = self.operands.case, self.operands.arrays.synchronize
-            moved = case.payload_bytes if self.role == "backend" else case.ceiling_bytes
-            self.telemetry = observer.sustained(moved, self.turns.lookups, wait, seconds)
+            self.telemetry = observer.sustained(self._work(seconds), seconds)
+
+    def _work(self, seconds: float) -> Work:
+        """What fills a phase of so many seconds: a CUDA graph of the lookups where there can be one."""
+        assert self.turns is not None
+        case, wait, turns = self.operands.case, self.operands.arrays.synchronize, self.turns
+        moved = case.payload_bytes if self.role == "backend" else case.ceiling_bytes
+        slots = len(turns.lookups)
+        graph = self.graphs.capture(max(slots, MOST_IN_A_GRAPH)) if self.graphs and seconds > 0 else None
+        if graph is not None:
+            in_graphs = stats.median([turn.graph_s for turn in turns.past]).value
+            return Work(moved, [graph.replay], wait, graph.lookups, in_graphs)
+        kernel_s = stats.median(self.rounds).value if turns.clock.name == "kernel" else None
+        return Work(moved, turns.lookups, wait, 1, kernel_s)
 
     def check(self, slot: int, seed: int) -> None:
         """Call it on ids and a table that have just changed, and compare every bit."""
@@ -175,9 +243,10 @@ class Contender:
             if reason:
                 self.fail("wrong", reason)
 
-    def warm_up(self) -> None:
-        """Call it until its time is known well enough to size its turns."""
+    def warm_up(self, turn_s: float = TURN_S) -> None:
+        """Call it until its time is known well enough to size its turns, which are to last so long."""
         assert self.turns is not None
+        self.turns.turn_s = turn_s
         with self.failures_of("the lookup"):
             self.turns.warm_up()
 
@@ -185,17 +254,21 @@ class Contender:
         """Warm up and take samples; sometimes add a spot check, which is compared but not counted."""
         assert self.turns is not None
         turns = self.turns
-        warm_up, slots = turns.next_slots(rng)
-        timed, last = [turns.lookups[slot] for slot in slots], self.operands.slots[slots[-1]]
-        checked = self._is_spot_checked(rng) and len(slots) % turns.repeat == 0
+        order = turns.next_slots(rng)
+        warm_up, called, timed = (
+            [turns.lookups[slot] for slot in some] for some in (order.warm_up, order.called, order.timed)
+        )
+        last = self.operands.slots[order.timed[-1]]
+        checked = self._is_spot_checked(rng) and len(timed) % turns.repeat == 0
         if checked:
-            changed, batch = check.spot_check(self.operands, last, timed[-1], rng)
+            changed, batch = check.spot_check(self.operands, last, timed[-1], self.declared_clock, rng)
             timed += [timed[-1]] * (turns.repeat - 1) + [changed]
         with self.failures_of("a timed call"):
-            if self.flush is not None:
-                self.flush()
-            with self.watch.turn(len(warm_up) + len(slots)) if self.watch else nullcontext():
-                turn = turns.take([turns.lookups[slot] for slot in warm_up], timed)
+            if self.flushes.each is not None:
+                self.flushes.each()
+            lookups = len(warm_up) + len(called) + len(order.timed)
+            with self.watch.turn(lookups) if self.watch else nullcontext():
+                turn = turns.take(warm_up, timed, called)
             result, turn.result = turn.result, None
             if checked and turn.whole:
                 turn.set_last_apart()
@@ -206,10 +279,13 @@ class Contender:
                     self.fail("wrong", f"in a timed call: {reason}")
         if checked:
             self.operands.arrays.put(last.indices, last.batch)
+        if self.running:
+            with self.failures_of("a replayed graph"):
+                turns.clock.add_graph(turn)
 
     def _is_spot_checked(self, rng: np.random.Generator) -> bool:
         assert self.turns is not None
-        share = min(MOST_SPOT_CHECKS, SPOT_CHECK_SHARE * self.turn_s / self.spot_check_s)
+        share = min(MOST_SPOT_CHECKS, SPOT_CHECK_SHARE * self.turns.turn_s / self.spot_check_s)
         return self.role == "backend" and (not self.turns.past or rng.random() < share)
 
     def record(self, shared: Shared) -> Record:
@@ -225,7 +301,7 @@ class Contender:
             measurement=shared.measurement,
             role=self.role,
             clock=turns.clock.name if turns else None,
-            samples=_samples(turns) if turns else None,
+            samples=_samples(turns, self.graphs) if turns else None,
             converged=self.is_known(shared.precision, shared.full_speed_s) if turns else None,
             traffic=shared.traffic,
             memory=_with_table(self.memory, shared.table) if self.role == "backend" else self.memory,
@@ -236,7 +312,7 @@ class Contender:
         return self.watch.facts() if self.watch and self.turns and self.turns.past else {}
 
 
-def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str | None) -> Contender:
+def best_copy(operands: Operands, flushes: Flushes, turn_s: float, known: str | None) -> Contender:
     """The plain copy that is fastest on this case in a turn of each, warmed up.
 
     Args:
@@ -246,9 +322,9 @@ def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str
     copies = ceiling.copies(operands)
     for name in [known] if known in copies else copies:
         lookups = copies[name]
-        contender = Contender(Choice(name, name), "ceiling", operands, turn_s, flush)
-        contender.turns = _turns(contender, lookups, "device")
-        contender.warm_up()
+        contender = Contender(Choice(name, name), "ceiling", operands, flushes)
+        contender.make_turns(lookups, lookups.__getitem__)
+        contender.warm_up(turn_s)
         contender.take_turn(rng)
         contenders.append(contender)
     best = min(contenders, key=lambda c: stats.median(c.rounds).value)
@@ -257,13 +333,7 @@ def best_copy(operands: Operands, flush: Flush | None, turn_s: float, known: str
     return best
 
 
-def _turns(contender: Contender, lookups: list[Lookup], declared_clock: str) -> Turns:
-    case, flush = contender.operands.case, contender.flush
-    clock = clock_of(contender.operands.arrays.device, declared_clock, flush, len(lookups))
-    return Turns(lookups, clock, contender.turn_s, case.repeats, flush is not None, case.evicted)
-
-
-def _samples(turns: Turns) -> Samples:
+def _samples(turns: Turns, graphs: Graphs | None) -> Samples:
     def rounds(name: str) -> Rounds:
         return tuple(tuple(float(f"{s:.5g}") for s in getattr(turn, name)) for turn in turns.past)
 
@@ -279,6 +349,8 @@ def _samples(turns: Turns) -> Samples:
         began_s=tuple(round(turn.began_s, 6) for turn in turns.past),
         meter_s=rounds("meter_s") if any(turn.meter_s for turn in turns.past) else (),
         meter_threads=turns.clock.meter_threads,
+        graph_s=rounds("graph_s") if graphs and graphs.missing is None else None,
+        graph_missing=graphs.missing if graphs else None,
     )
 
 

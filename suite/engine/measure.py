@@ -15,11 +15,12 @@ from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import check, turns
 from suite.engine.arrays import Array, Arrays, Host
+from suite.engine.clocks.cuda import Flushes
 from suite.engine.contender import Contender, Shared, best_copy
 from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
 from suite.engine.placement.residency import Residency
-from suite.engine.rotation import Flush, Rotation, flush_of, rotation_of, touched_bytes
+from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
 from suite.machine import threads
 from suite.records.record import Fact, Record, Traffic
 from suite.telemetry.host import quota_watch
@@ -108,13 +109,13 @@ def measure(
     rotation = rotation_of(case, distinct, settings.cache_bytes)
     operands = lay_out(case, setup.arrays, setup.table, _batches(setup, rotation))
     pages = Residency.of(setup.table, case, distinct)
-    flush = _flush(setup, rotation, pages)
-
-    turn_s, watch = _turn_s(settings, len(choices) + 1), pages.watch if pages else lambda: None
-    backends = [Contender(c, "backend", operands, turn_s, flush, watch=watch()) for c in choices]
-    seen = _prepare_and_check(backends, observer, settings.seed, notice)
+    flushes = _flushes(setup, rotation, pages)
+    backends = _contenders(choices, operands, flushes, pages)
+    _prepare_and_check(backends, observer, settings.seed, notice)
+    turn_s = _turn_s(settings, sum(backend.running for backend in backends) + 1)
+    seen = _warm_up(backends, turn_s, notice)
     notice(None, "choose the plain copy")
-    contenders = [*backends, best_copy(operands, flush, turn_s, settings.copy)]
+    contenders = [*backends, best_copy(operands, flushes, turn_s, settings.copy)]
 
     _time_in_turns(contenders, settings, rng, notice, gate)
     _check_again(backends, operands, settings.seed, notice)
@@ -126,18 +127,29 @@ def measure(
     return [contender.record(shared) for contender in contenders]
 
 
+def _contenders(
+    choices: Sequence[Choice], operands: Operands, flushes: Flushes, pages: Residency | None
+) -> list[Contender]:
+    watch = pages.watch if pages else lambda: None
+    return [Contender(choice, "backend", operands, flushes, watch=watch()) for choice in choices]
+
+
 def _turn_s(settings: Settings, contenders: int) -> float:
     """In little time, shorter turns rather than too few rounds: without rounds there is no interval."""
     return min(turns.TURN_S, settings.limit_s / contenders / (2 * MIN_ROUNDS))
 
 
-def _flush(setup: Setup, rotation: Rotation, pages: Residency | None) -> Flush | None:
-    """What makes the caches cold before each turn, the page cache too where that is asked for."""
-    if not rotation.flush:
-        return None
+def _flushes(setup: Setup, rotation: Rotation, pages: Residency | None) -> Flushes:
+    """What empties the caches: before samples where it must, on a GPU also before what is called again.
+
+    Of a table in a file that is to be cold, the page cache.
+    """
+    if not rotation.flush and not (setup.arrays.device.is_gpu and setup.case.cache == "cold"):
+        return Flushes()
     if pages is not None and setup.case.evicted:
-        return pages.evict
-    return flush_of(setup.arrays, setup.settings.cache_bytes)
+        return Flushes(pages.evict, pages.evict)
+    flush = flush_of(setup.arrays, setup.settings.cache_bytes)
+    return Flushes(flush if rotation.flush else None, flush)
 
 
 def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
@@ -166,19 +178,21 @@ def _watch(observer: Observer) -> Callable[[], dict[str, Fact]]:
     return lambda: {**clocks(), **quota()}
 
 
-def _prepare_and_check(
-    backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice
-) -> dict[str, Fact]:
-    """Make all ready to be timed; returns how many threads the libraries then say they use."""
+def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: int, notice: Notice) -> None:
     for backend in backends:
         notice(backend.name, "prepare")
         backend.prepare(observer)
         if backend.running:
             notice(backend.name, "check")
             backend.check(0, seed)
+
+
+def _warm_up(backends: Sequence[Contender], turn_s: float, notice: Notice) -> dict[str, Fact]:
+    """Make all ready to be timed; returns how many threads the libraries then say they use."""
+    for backend in backends:
         if backend.running:
             notice(backend.name, "warm up")
-            backend.warm_up()
+            backend.warm_up(turn_s)
     notice(None, "count the threads")
     return threads.seen()
 

@@ -18,6 +18,9 @@ Flush = Callable[[], None]
 MAX_SLOTS = 1024
 MOST_EVICTED = 8
 """Where a turn is one lookup, after which all is cold again, so many batches do."""
+SPARE_BYTES = 2**14
+"""The most that lies around the ids and the output of a slot."""
+_WORD = 4
 MARGIN = 2
 """A cache is taken as emptied once this many times its size has gone through it."""
 
@@ -56,12 +59,25 @@ def touched_bytes(case: Case, distinct: int) -> int:
     return case.compulsory_bytes(distinct)
 
 
+def needed_bytes(case: Case, cache_bytes: int) -> int:
+    """The most that a case on a GPU takes beside its table.
+
+    Its outputs, the sources of the copy and the results that one backend keeps in a turn are each what the
+    caches are emptied by and two lookups' more; with them are the ids, the flush, and the copy of a result
+    that is checked.
+    """
+    emptied = MARGIN * cache_bytes
+    rotating, of_ids = emptied + 2 * case.rows_bytes, emptied + 2 * case.ids_bytes
+    return 3 * rotating + of_ids + emptied + case.rows_bytes + MAX_SLOTS * SPARE_BYTES
+
+
 def flush_of(arrays: Arrays, cache_bytes: int) -> Flush:
     """A call that pushes everything else out of the caches of a device."""
-    memory = arrays.bytes(MARGIN * cache_bytes)
+    memory = arrays.bytes(-(-MARGIN * cache_bytes // _WORD) * _WORD)
+    words = arrays.view(memory, "int32") if arrays.device.is_gpu else memory
 
-    def fill() -> None:
-        memory.fill_(1)
+    def read() -> None:
+        words.amax()  # written to, they would go back to memory during the lookup that follows
 
     def add_one(part: slice) -> None:
         # A part for every processor: each has caches of its own. Read and written, so none is spared.
@@ -70,4 +86,4 @@ def flush_of(arrays: Arrays, cache_bytes: int) -> Flush:
     def add_everywhere() -> None:
         formula.parallel(add_one, len(memory))
 
-    return fill if arrays.device.is_gpu else add_everywhere
+    return read if arrays.device.is_gpu else add_everywhere

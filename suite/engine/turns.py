@@ -39,6 +39,7 @@ class Turn:
 
     Attributes:
         settling_s: its first calls, set apart.
+        graph_s: times of a lookup in a CUDA graph; none where there is none.
         held: whether a GPU's queue was full in every kernel sample; null without one.
         whole: whether it took all the samples it was to take.
         meter_s: what the meter read, before, between and after its calls; of a GPU's clock what 10,000 of its
@@ -50,6 +51,7 @@ class Turn:
     call_s: list[float] = field(default_factory=list)
     kernel_s: list[float] = field(default_factory=list)
     enqueue_s: list[float] = field(default_factory=list)
+    graph_s: list[float] = field(default_factory=list)
     held: bool | None = None
     whole: bool = True
     result: Array = None
@@ -60,9 +62,13 @@ class Turn:
         """The samples by one clock."""
         return self.kernel_s if clock == "kernel" else self.call_s
 
+    def paces(self) -> list[float]:
+        """What a lookup takes of the turn's length: its time, or the host's to enqueue it if longer."""
+        return list(map(max, self.kernel_s, self.enqueue_s)) or self.call_s
+
     def set_last_apart(self) -> None:
-        """Move the last sample of every clock to the first calls: it was a spot check."""
-        for times in (self.kernel_s, self.enqueue_s, self.call_s):
+        """Move the last sample to the first calls: it was a spot check."""
+        for times in (self.kernel_s, self.enqueue_s) if self.kernel_s else (self.call_s,):
             self.settling_s += times[-1:]
             del times[-1:]
 
@@ -74,6 +80,8 @@ class Clock(Protocol):
     overhead_s: float
     max_queued: int
     """Lookups that its queue takes; 0 without one."""
+    calls: int
+    """Lookups beside the samples that it times from call to rows; 0 where that is what the samples are."""
 
     @property
     def meter_threads(self) -> int | None:
@@ -82,8 +90,26 @@ class Clock(Protocol):
     def use_meter(self, threaded: bool) -> None:
         """From now on, read the meter of all threads or of the calling one in every turn."""
 
-    def turn(self, warm_up: Sequence[Lookup], lookups: Sequence[Lookup], repeat: int) -> Turn:
-        """Call all lookups in order: those that warm up, set apart in few readings, then the samples."""
+    def turn(
+        self,
+        warm_up: Sequence[Lookup],
+        lookups: Sequence[Lookup],
+        repeat: int,
+        called: Sequence[Lookup] = (),
+    ) -> Turn:
+        """Call all in order: what warms up, set apart in few readings; what is ``called``; the samples."""
+
+    def add_graph(self, turn: Turn) -> None:
+        """Time a CUDA graph of the lookups, once the turn was checked: it writes to its outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The slots of a turn: of its warm-up calls, of those timed from call to rows, of its samples."""
+
+    warm_up: list[int]
+    called: list[int]
+    timed: list[int]
 
 
 @dataclass(slots=True)
@@ -95,7 +121,8 @@ class Turns:
         turn_s: length of a turn's samples.
         flushed: whether caches are flushed before each turn, which then is one pass over the slots.
         alone: whether a turn is one lookup, as one leaves nothing cold for the next.
-        estimate_s: time of a lookup. repeat: how many lookups make a sample.
+        estimate_s: time of a lookup. pace_s: what it takes of a turn's length, as ``Turn.paces``.
+        repeat: how many lookups make a sample.
         past: the turns taken, in order.
     """
 
@@ -106,6 +133,7 @@ class Turns:
     flushed: bool
     alone: bool = False
     estimate_s: float = 1e-5
+    pace_s: float = 1e-5
     repeat: int = 1
     cursor: int = 0
     past: list[Turn] = field(default_factory=list)
@@ -131,31 +159,40 @@ class Turns:
         """Call until the time of a lookup is known well enough to size its turns, and choose its meter."""
         _wait_for_idle_threads()
         times: list[float] = []
+        paces: list[float] = []
         in_all, in_caller = process_time(), thread_time()
-        while len(times) < 3 or (sum(times) < self.turn_s and len(times) < SAMPLES):
-            lookup = self.lookups[len(times) % len(self.lookups)]
-            times += self.clock.turn([], [lookup], 1).times(self.clock.name)
+        while len(times) < 3 or (sum(paces) < self.turn_s and len(times) < SAMPLES):
+            turn = self.clock.turn([], [self.lookups[len(times) % len(self.lookups)]], 1)
+            times += turn.times(self.clock.name)
+            paces += turn.paces()
         self.clock.use_meter(process_time() - in_all > THREADED * (thread_time() - in_caller))
         self.estimate_s = max(float(np.median(times[1:])), 1e-7)
+        self.pace_s = max(float(np.median(paces[1:])), 1e-7)
         if not self.alone:
-            self.repeat = lookups_per_sample(
-                self.estimate_s, self.turn_s, len(self.lookups), self.hot, self.flushed, self.clock.max_queued
-            )
+            self.repeat = self.lookups_per_sample()
 
-    def next_slots(self, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-        """The slots of the next turn: of its warm-up calls and of its timed calls, in order."""
+    def lookups_per_sample(self) -> int:
+        """How many lookups make a sample, by what one takes."""
+        lasting = (self.estimate_s, self.pace_s)
+        return lookups_per_sample(
+            lasting, self.turn_s, len(self.lookups), self.hot, self.flushed, self.clock.max_queued
+        )
+
+    def next_slots(self, rng: np.random.Generator) -> Order:
+        """The slots of the next turn, in the order in which they come."""
         slots = len(self.lookups)
         if self.alone:
             self.cursor = (self.cursor + 1) % slots
-            return [], [self.cursor]
-        warm_up, count = sizes(self.estimate_s, self.turn_s, self.repeat, slots, self.flushed, rng)
-        order = [(self.cursor + k) % slots for k in range(warm_up + count)]
+            return Order([], [], [self.cursor])
+        warm_up, count = sizes(self.pace_s, self.turn_s, self.repeat, slots, self.flushed, rng)
+        called = min(self.clock.calls, max(1, round(self.turn_s / self.pace_s / 2)))
+        order = [(self.cursor + k) % slots for k in range(warm_up + called + count)]
         self.cursor = (order[-1] + 1) % slots
-        return order[:warm_up], order[warm_up:]
+        return Order(order[:warm_up], order[warm_up : warm_up + called], order[warm_up + called :])
 
-    def take(self, warm_up: Sequence[Lookup], timed: Sequence[Lookup]) -> Turn:
+    def take(self, warm_up: Sequence[Lookup], timed: Sequence[Lookup], called: Sequence[Lookup] = ()) -> Turn:
         """Time a turn of these calls and keep what it gave."""
-        turn = self.clock.turn(warm_up, timed, self.repeat)
+        turn = self.clock.turn(warm_up, timed, self.repeat, called)
         self.past.append(turn)
         return turn
 
@@ -170,33 +207,33 @@ def _wait_for_idle_threads() -> None:
 
 
 def lookups_per_sample(
-    estimate_s: float, turn_s: float, slots: int, hot: bool, flushed: bool, max_queued: int
+    lasting: tuple[float, float], turn_s: float, slots: int, hot: bool, flushed: bool, max_queued: int
 ) -> int:
     """So many that a turn has no more samples than it should, each lookup as cold as one alone.
 
     Args:
-        estimate_s: time of a lookup. turn_s: length of a turn.
+        lasting: time of a lookup, and what it takes of the turn's length. turn_s: length of a turn.
         slots: batches that rotate. hot: whether they are one, again and again.
         flushed: whether caches are flushed before a turn, which then is one pass over the slots.
         max_queued: how many lookups a GPU's queue takes; 0 without one.
     """
-    shortest_s = max(turn_s / SAMPLES, SHORTEST_QUEUED_S if max_queued else 0.0)
-    count = math.ceil(shortest_s / estimate_s)
+    time_s, pace_s = lasting
+    count = math.ceil(turn_s / SAMPLES / pace_s)
     if max_queued:
-        count = min(count, max_queued)
+        count = min(max(count, math.ceil(SHORTEST_QUEUED_S / time_s)), max_queued)
     if hot:
         return count
     return min(count, max(1, slots // SAMPLES) if flushed else slots)
 
 
 def sizes(
-    estimate_s: float, turn_s: float, repeat: int, slots: int, flushed: bool, rng: np.random.Generator
+    pace_s: float, turn_s: float, repeat: int, slots: int, flushed: bool, rng: np.random.Generator
 ) -> tuple[int, int]:
     """Warm-up calls and timed calls of a turn; its end, where spot checks happen, can't be foreseen."""
-    warm_up = max(1, round(WARM_UP_S / estimate_s))
-    if estimate_s < WARM_UP_S:  # of long ones, one call more would be time that gives no sample
+    warm_up = max(1, round(WARM_UP_S / pace_s))
+    if pace_s < WARM_UP_S:  # of long ones, one call more would be time that gives no sample
         warm_up += int(rng.integers(0, 2))
-    samples = min(SAMPLES, max(2, round(turn_s / estimate_s / repeat)))
+    samples = min(SAMPLES, max(2, round(turn_s / pace_s / repeat)))
     samples += int(rng.integers(0, max(2, samples // 8)))
     if not flushed:
         return warm_up, samples * repeat

@@ -9,8 +9,8 @@ from suite.analysis.folders import Given, expand
 from suite.command import BadRequest
 from suite.records.record import Environment
 from suite.records.store import Run, StoreError
+from suite.run.environments import changed
 from suite.run.options import without_option
-from suite.run.resume import changed
 from suite.run.shard import Shard
 
 Machine = tuple[str, str]

@@ -43,6 +43,8 @@ TELEMETRY = {
     **{f"{CASE}{name}_after": f"{what} when it ended" for name, what in GAUGES.items()},
     "sustained_lookups": "number of lookups in the phase of nothing else, in which the counters are read",
     "sustained_s": "length of that phase",
+    "sustained_busy_fraction": "share of it in which the device worked, by the device time of a lookup; "
+    "under 0.8 the figures of energy and memory traffic are null (GPU)",
     "payload_bytes_per_s": "declared bytes a second in it (GPU)",
     "dram_bytes_per_s": "memory traffic of all on the GPU: utilisation times peak (Hopper or newer)",
     "dram_bytes_per_lookup": "the same, for each lookup",

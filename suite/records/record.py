@@ -12,8 +12,10 @@ from suite.records import fast, strict
 
 SCHEMA = 1
 """Version of the fields below; a reader refuses any other."""
-METHOD = 4
+METHOD = 5
 """Version of how times are measured; results/README.md has the changelog."""
+AS_ON_A_CPU = {5: 4}
+"""Versions that measure on a CPU, and read its meter, as an earlier one does."""
 
 Status = Literal[
     "ok",
@@ -49,6 +51,8 @@ class Samples:
         meter_s: what the meter read in each turn: before it, between samples, after it; empty without one. By
             a kernel clock, what 10,000 cycles of the GPU took in each hold of the queue.
         meter_threads: how many threads the meter ran on; null without one, and of a GPU's.
+        graph_s: device time of a lookup as a part of a CUDA graph of lookups that is replayed (CUDA).
+        graph_missing: why there are no such times; null where there are, and without a GPU.
     """
 
     call_s: Rounds
@@ -61,6 +65,8 @@ class Samples:
     began_s: tuple[float, ...] = ()
     meter_s: Rounds = ()
     meter_threads: int | None = None
+    graph_s: Rounds | None = None
+    graph_missing: str | None = None
 
     def times(self, clock: Clock) -> Rounds:
         """The samples by one clock, by round; none where that clock was not read."""
@@ -218,6 +224,12 @@ class Environment:
     whose: dict[str, Fact] = field(default_factory=dict)
     digests: dict[str, Fact] = field(default_factory=dict)
     requires: dict[str, Fact] = field(default_factory=dict)
+
+    @property
+    def measured_as(self) -> int:
+        """The version of the method that its times are comparable with."""
+        on_a_cpu = not any(device.startswith("cuda") for device in self.devices)
+        return AS_ON_A_CPU.get(self.method, self.method) if on_a_cpu else self.method
 
 
 T = TypeVar("T", Record, Environment)

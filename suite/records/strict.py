@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 ABSENT_BEFORE = {
     "Case": {"offset", "placement"},
-    "Samples": {"began_s", "meter_s", "meter_threads"},
+    "Samples": {"began_s", "meter_s", "meter_threads", "graph_s", "graph_missing"},
     "Traffic": {"huge_pages"},
     "Record": {"pass_number", "environment"},
     "Environment": {"full_speed_s", "environments", "whose", "digests", "requires"},

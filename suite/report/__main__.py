@@ -32,6 +32,8 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("run", nargs="+", help="folder of a run or of runs, or a pattern such as 'results/*'")
     add("--baseline", metavar="B", help="the backend that others are compared with")
+    clock_help = "a GPU's times to rank by: on the device (kernel, the default), or until the rows are there"
+    add("--clock", choices=["kernel", "call"], help=clock_help)
     add("--csv", metavar="F", type=path_of, help="also write every record, one row each")
     add("--markdown", metavar="F", type=path_of, help="also write the tables as Markdown")
     add("--html", metavar="F", type=path_of, help="also write one page with plots, which needs no network")
@@ -74,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         paths = _check_files(given)
-        results = with_mixture(outcomes.read(given.run))
+        results = with_mixture(outcomes.read(given.run, clock=given.clock))
         _write(results, given)
         if files.STDOUT not in paths:
             show(results, sys.stdout, given.baseline)

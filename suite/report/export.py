@@ -15,6 +15,7 @@ from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.command import BadRequest
+from suite.records.device import CPU
 from suite.records.record import Environment, Fact
 from suite.stats import Estimate
 from suite.units import digits
@@ -191,7 +192,8 @@ def _cases(of: Sequence[Outcome]) -> list[str]:
 
 
 def _benchmark(outcome: Outcome) -> str:
-    return f"{_file(outcome.device.replace(':', ''))}.time_{_file(outcome.backend)}"
+    clock = "" if outcome.device == str(CPU) else f"_{outcome.clock}"
+    return f"{_file(outcome.device.replace(':', ''))}{clock}.time_{_file(outcome.backend)}"
 
 
 def _machine(environment: Environment) -> dict[str, str]:

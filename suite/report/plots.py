@@ -18,9 +18,8 @@ from suite.units import bytes_of, count
 Source = pd.DataFrame | str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 CLOCKS = {
-    "kernel": ("median_us", "ci_low_us", "ci_high_us"),
-    "enqueue": ("enqueue_us", "enqueue_low_us", "enqueue_high_us"),
-    "call": ("call_us", "call_low_us", "call_high_us"),
+    timing: (f"{timing}_us", f"{timing}_low_us", f"{timing}_high_us")
+    for timing in ("kernel", "graph", "enqueue", "call")
 }
 MOST_TITLE = 48
 COLUMNS = {
@@ -127,10 +126,10 @@ def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     left = series.ngroups - 1
     table, done = (rows[(rows[SERIES] == chosen[SERIES]).all(axis=1)] for rows in (table, done))
     panels = [
-        Panel(f"{title} · {clock} time", rows, "batch", columns)
+        Panel(f"{title} · {clock} time", place, "batch", columns)
         for title, place in _places(done)
         for clock, columns in CLOCKS.items()
-        if (rows := place[place["clock"] == clock] if clock == "kernel" else place)[columns[0]].notna().any()
+        if place[columns[0]].notna().any()
     ]
     ticks = [float(batch) for batch in done["batch"].unique()]
     style = Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,22 +10,25 @@ from dataclasses import dataclass
 
 from suite import stats
 from suite.analysis import comparison
-from suite.analysis.comparison import checks_only, noise_floor, rank
+from suite.analysis.comparison import checks_only, noise_floor, rank, ranked
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
+from suite.analysis.reduce import TIMINGS, Timing
 from suite.cases.case import Case
 from suite.records.record import Environment
 from suite.text import cut, plain
 from suite.units import digits
 
-DETAIL = ("", "backend", "µs", "±", "GB/s", "of copy", "extra MB", "")
+NUMBERS = ("GB/s", "of copy", "extra MB")
 REASON_LENGTH = 120
+HOST_TIMED = "timed by the host: not ranked"
 WIDE = 0.05
 """Intervals wider than this are shown in weight."""
 LEGEND = (
     "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor, "
     "or one was not measured at full speed · "
-    "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 % · "
+    "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 %; "
+    "of several times in a row it is the first one's, as the speeds are · "
     "GB = 1e9 bytes of payload · "
     "of copy: share of the speed of a contiguous copy of the same rows in the same rounds"
 )
@@ -67,19 +71,29 @@ def _detail(results: Results) -> Table:
     groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
         groups[outcome.case, outcome.device].append(outcome)
-    where = results.environments
-    return Table(DETAIL, tuple(_section(group, several, where[group[0].run]) for group in groups.values()))
+    where, timings = results.environments, _timings(results.outcomes)
+    of = [_section(group, several, where[group[0].run], timings) for group in groups.values()]
+    named = [f"{timing} µs" for timing in timings] if len(timings) > 1 else ["µs"]
+    return Table(("", "backend", *named, "±", *NUMBERS, ""), tuple(of))
 
 
-def _section(group: Sequence[Outcome], several_devices: bool, environment: Environment) -> Section:
+def _timings(some: Sequence[Outcome]) -> tuple[Timing, ...]:
+    """The times that any of them has: first what is ranked by, where there are several."""
+    first: Timing = "kernel" if any(o.clock == "kernel" for o in some) else "call"
+    others = [timing for timing in TIMINGS if timing != first]
+    return (first, *(timing for timing in others if any(o.times(timing) for o in some)))
+
+
+def _section(
+    group: Sequence[Outcome], several_devices: bool, environment: Environment, timings: Sequence[Timing]
+) -> Section:
     floor, ranks = noise_floor(environment), not checks_only(environment)
-    ranked, best = rank(group, floor)
-    best = best if ranks else set()
-    mixed = len({o.clock for o in group if o.clock}) > 1
+    order, best = rank(group, floor)
+    best, (_, below) = best if ranks else set(), ranked(group)
     # Unavailable backends are so in every case; the sentences below the tables name them once.
     rows = [
-        (("*" if o.key in best else ""), o.name, *_numbers(o), _remark(o, mixed))
-        for o in ranked
+        (("*" if o.key in best else ""), o.name, *_times(o, timings), *_numbers(o), _remark(o, o in below))
+        for o in order
         if o.status != "unavailable"
     ]
     title = str(group[0].case) + (f" on {group[0].device}" if several_devices else "")
@@ -100,22 +114,31 @@ def _side_by_side(results: Results) -> Table:
         cells: dict[str, dict[Place, str]] = defaultdict(dict)
         for place, group in by_place.items():
             where = results.environments[place[0]]
-            ranked, best = rank(group, noise_floor(where))
-            for outcome in ranked:
+            order, best = rank(group, noise_floor(where))
+            _, below = ranked(group)
+            for outcome in order:
                 mark = "* " if outcome.key in best and not checks_only(where) else ""
-                cells[outcome.name][place] = mark + _one_cell(outcome)
+                cells[outcome.name][place] = mark + _one_cell(outcome, outcome in below)
         rows = [(plain(name), *(plain(of.get(place, "")) for place in columns)) for name, of in cells.items()]
         sections.append(Section(plain(str(case)), tuple(rows)))
     return Table(("backend", *(plain(f"{run} · {device}") for run, device in columns)), tuple(sections))
 
 
-def _numbers(outcome: Outcome) -> tuple[str, ...]:
+def _times(outcome: Outcome, timings: Sequence[Timing]) -> list[str]:
+    """Its time by each of these, in µs; empty where it has none."""
     if not outcome.completed:
-        return ("",) * 5
+        return [""] * len(timings)
+    each = [comparison.time(outcome, timing).value for timing in timings]
+    return ["" if math.isnan(one) else digits(one * 1e6) for one in each]
+
+
+def _numbers(outcome: Outcome) -> tuple[str, ...]:
+    """How well its result is known, the speed that it means, and the memory that it takes."""
+    if not outcome.completed:
+        return ("",) * 4
     time, extra = comparison.median(outcome), outcome.memory.extra_bytes
     fraction = comparison.fraction_of_ceiling(outcome)
     return (
-        digits(time.value * 1e6),
         interval(time),
         digits(outcome.case.payload_bytes / time.value / 1e9),
         f"{fraction.value:.1%}" if fraction else "",
@@ -123,22 +146,23 @@ def _numbers(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _one_cell(outcome: Outcome) -> str:
+def _one_cell(outcome: Outcome, below: bool) -> str:
     if not outcome.completed:
         return outcome.status
-    time, spread, speed, share, _ = _numbers(outcome)
-    remark = _remark(outcome, False)
+    spread, speed, share, _ = _numbers(outcome)
+    time, remark = digits(comparison.median(outcome).value * 1e6), _remark(outcome, below)
     return f"{time} µs {spread}, {speed} GB/s" + (f", {share}" if share else "") + (remark and f" ({remark})")
 
 
-def _remark(outcome: Outcome, mixed: bool) -> str:
+def _remark(outcome: Outcome, below: bool) -> str:
+    """Remarks on a result; ``below``: whether others have kernel times, and it is not ranked with them."""
     if not outcome.completed:
         return f"{outcome.status}: {cut(outcome.reason or '', REASON_LENGTH)}"
     remarks = {
+        HOST_TIMED: below,
         outcome.slow_note or "": True,
         "queue ran dry": outcome.held is False,
         "allocates": outcome.memory.allocates is True,
-        f"{outcome.clock} time": mixed,
     }
     return ", ".join(text for text, true in remarks.items() if text and true)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from suite.analysis.outcomes import Results
+from suite.analysis.reduce import TIMINGS
 from suite.report import sentences, tables
 from suite.text import plain
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 MAX_TERMINAL_ROWS = 2000
 PLAIN_WIDTH = 200
 """Columns assumed where the output is no terminal and its width is unknown."""
-DISPENSABLE = ("extra MB", "±", "of copy")
+DISPENSABLE = ("extra MB", "enqueue µs", "graph µs", "±", "of copy")
 """Left out in this order where the terminal is too narrow; CSV and Markdown have them."""
-NUMERIC = ("µs", "±", "GB/s", "of copy", "extra MB")
+NUMERIC = ("µs", *(f"{timing} µs" for timing in TIMINGS), "±", *tables.NUMBERS)
 NOTE_WIDTH = 24
 MIN_CELL = 12
 MIN_NOTE = 10
@@ -85,7 +86,7 @@ def _print_table(table: tables.Table, console: Console) -> None:
     rows = [row for section in table.sections for row in section.rows]
     widths = [max(map(len, cells)) for cells in zip(table.headings, *rows, strict=True)]
     shown = _fitting(table.headings, widths, console.width)
-    detail = table.headings == tables.DETAIL
+    detail = not table.headings[-1]
     share = (console.width - widths[0]) // max(1, len(widths) - 1) - 2
     for section in (tables.Section("", (table.headings,)), *table.sections):
         if section.title:
@@ -114,6 +115,6 @@ def _fitting(headings: Sequence[str], widths: Sequence[int], width: int) -> list
         needed = sum(widths[k] + 2 for k in shown[:-1]) + min(widths[-1], NOTE_WIDTH)
         if needed > width and heading in headings:
             shown.remove(headings.index(heading))
-    if headings == tables.DETAIL and width - sum(widths[k] + 2 for k in shown[:-1]) < MIN_NOTE:
+    if not headings[-1] and width - sum(widths[k] + 2 for k in shown[:-1]) < MIN_NOTE:
         shown.pop()
     return shown

@@ -30,11 +30,13 @@ class Standing:
     Attributes:
         ratio: geometric mean over cases, and its interval; of one case that of the case.
         ratios: of each case.
+        by_call: whether only the host timed one of the two, so that their calls are compared.
     """
 
     name: str
     ratio: Estimate
     ratios: tuple[float, ...]
+    by_call: bool = False
 
     def words(self, base: str, floor: float, in_most: bool = True) -> str:
         """How long it takes, as a multiple of what the other takes; that it may be as long, where it may.
@@ -49,10 +51,10 @@ class Standing:
         within = f"{_span(self.ratio)}{' on average' if many else ''} over {count(len(self.ratios), 'case')}"
         if many:
             within += f", {digits(min(self.ratios))}x to {digits(max(self.ratios))}x in one"
-        ratio = f"{digits(self.ratio.value)}x as long"
+        ratio, clock = f"{digits(self.ratio.value)}x as long", " by call time" if self.by_call else ""
         if self.clear(floor) and in_most:
-            return f"{self.name} takes {ratio} as {base} ({within})"
-        where = " in most cases" if self.clear(floor) else ""
+            return f"{self.name} takes {ratio} as {base}{clock} ({within})"
+        where = clock + (" in most cases" if self.clear(floor) else "")
         return f"{self.name}: no clear difference from {base}{where} (takes {ratio}; {within})"
 
     def clear(self, floor: float) -> bool:
@@ -127,7 +129,9 @@ def standings(here: Sequence[Outcome], base: str) -> list[Standing]:
         each = [comparison.slowdown(done[name][case], done[base][case]) for case in both]
         if each:
             values = tuple(one.value for one in each)
-            found.append(Standing(name, each[0] if len(each) == 1 else stats.over_cases(values), values))
+            ratio = each[0] if len(each) == 1 else stats.over_cases(values)
+            by_call = any(done[name][case].clock != done[base][case].clock for case in both)
+            found.append(Standing(name, ratio, values, by_call))
     return sorted(found, key=lambda one: (one.ratio.value, one.name))
 
 

@@ -191,7 +191,7 @@ def _open_run(launch: Launch, argv: Sequence[str]) -> Run:
     """
     from suite.machine.software import why_unknown
     from suite.records.store import Run
-    from suite.run.resume import going_on
+    from suite.run.environments import going_on
 
     request, now = launch.request, launch.environment(argv)
     missing = now.gpu.get("nvml_missing")

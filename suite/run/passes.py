@@ -18,6 +18,7 @@ from suite.machine.software import code_digest
 from suite.records.record import Record, Status
 from suite.records.store import Run
 from suite.run.progress import Progress
+from suite.run.schedule import least_rounds
 from suite.worker.budget import MOST_PASSES, Budget
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from suite.run.launch import Launch
     from suite.run.schedule import Parts, Task
     from suite.worker.crew import Crew
+    from suite.worker.messages import Job
 
 Keys = dict[str | None, set[tuple[Case, str, str]]]
 """Case, device and name of backends, by environment."""
@@ -148,7 +150,8 @@ class Passes:
                 self.run = self.held.noted(self.run)
             copies = self.copies[task.case, str(task.device)]
             limit_s, wanted = self.budget.next_limit_s(), self._wanted(parts)
-            measured = self.crew.measure(self.launch.jobs(wanted, limit_s, number, copies)) if wanted else []
+            jobs = self._with_an_interval(self.launch.jobs(wanted, limit_s, number, copies))
+            measured = self.crew.measure(jobs) if wanted else []
             records = [replace(r, pass_number=number) for r in [*measured, *self._left_out(parts)]]
             self.budget.finished(sum(map(_counted_s, records)))
             self.run.append(records)
@@ -168,6 +171,15 @@ class Passes:
             raise BadRequest(
                 f"{self.run.path}: {what}; restore it and --resume, or go on apart with --anyway"
             )
+
+    def _with_an_interval(self, jobs: dict[str | None, Job]) -> dict[str | None, Job]:
+        """The same, with the rounds that an interval needs of a pass that stays the only one."""
+        if not self.budget.alone:
+            return jobs
+        return {
+            name: replace(job, settings=replace(job.settings, least_rounds=least_rounds(1)))
+            for name, job in jobs.items()
+        }
 
     def _given_up(self) -> dict[Contender, str]:
         """What is not measured any more, and why."""

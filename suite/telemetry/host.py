@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from backends import Lookup
 from suite.machine.cgroup import throttled
 from suite.machine.procfs import ROOT, mapped_bytes
 from suite.records.figures import QUOTA
 from suite.records.record import Fact
 from suite.telemetry.reading import Reading, facts
-from suite.telemetry.sustained import OFF, PER_ENERGY, burst
+from suite.telemetry.sustained import OFF, PER_ENERGY, Work, burst
 
 _PACKAGE = re.compile(r"intel-rapl:[0-9]+")
 
@@ -71,13 +70,11 @@ class HostObserver:
 
         return nothing
 
-    def sustained(
-        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
-    ) -> dict[str, Fact]:
+    def sustained(self, work: Work, seconds: float) -> dict[str, Fact]:
         before: Reading[float] = self._energy_j() if seconds > 0 else Reading(None, OFF)
         if before.value is None:
             return facts(dict.fromkeys(("energy_j", *PER_ENERGY), before))
-        start_s, run = time.monotonic(), burst(lookups, wait)
+        start_s, run = time.monotonic(), burst(work)
         count = run()
         while time.monotonic() < start_s + seconds:
             count += run()
@@ -91,7 +88,7 @@ class HostObserver:
                 "sustained_s": Reading(elapsed, None),
                 "energy_j": spent,
                 "joules_per_lookup": spent.then(lambda joules: joules / count),
-                "joules_per_gb": spent.then(lambda joules: joules / count / payload_bytes * 1e9),
+                "joules_per_gb": spent.then(lambda joules: joules / count / work.payload_bytes * 1e9),
                 "mean_power_w": spent.then(lambda joules: joules / elapsed),
             }
         )

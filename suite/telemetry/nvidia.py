@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from backends import Lookup
 from suite.records.figures import CASE, CASE_THROTTLED, CAUSES, THROTTLED
 from suite.records.record import Fact
 from suite.telemetry.nvml.figures import Counters, difference
 from suite.telemetry.nvml.gpu import Gpu
 from suite.telemetry.reading import Reading, both, facts
-from suite.telemetry.sustained import OFF, PER_ENERGY, burst
+from suite.telemetry.sustained import OFF, PER_ENERGY, Work, burst, of_work
 
 GIVEN_BACK = "memory in use grew by less than the table: other processes freed some meanwhile"
 
 _NOT_STORED = ("uuid", "gpu_uuid", "pci_bus_id", "name")
 """What would identify one GPU; the name is CUDA's."""
 _GAUGES = ("temperature_c", "memory_temperature_c", "sm_clock_hz", "memory_clock_hz")
+_OF_WORK = ("energy_j", *PER_ENERGY, "dram_bytes_per_s", "dram_bytes_per_lookup", "dram_utilisation_fraction")
+"""Of a device that waits they say nothing of lookups."""
 _OF_A_PHASE = (
-    *("energy_j", *PER_ENERGY, "dram_bytes_per_s", "dram_bytes_per_lookup"),
+    *_OF_WORK,
     *(f"{gauge}_{when}" for gauge in _GAUGES for when in ("before", "after")),
 )
 
@@ -60,21 +61,21 @@ class GpuObserver:
 
         return held_down
 
-    def sustained(
-        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
-    ) -> dict[str, Fact]:
+    def sustained(self, work: Work, seconds: float) -> dict[str, Fact]:
         if seconds <= 0:
             return facts(dict.fromkeys(_OF_A_PHASE, Reading(None, OFF)))
         before = self.gpu.counters()
-        seen = self.gpu.sustained(burst(lookups, wait), seconds)
+        seen = self.gpu.sustained(burst(work), seconds)
         after = self.gpu.counters()
         count, elapsed = seen.lookups, seen.elapsed_s
+        busy = work.busy(count, elapsed)
         figures: dict[str, Reading[Any]] = {
             "sustained_lookups": Reading(count, None),
             "sustained_s": Reading(elapsed, None),
-            "payload_bytes_per_s": Reading(count * payload_bytes / elapsed, None),
+            "sustained_busy_fraction": busy,
+            "payload_bytes_per_s": Reading(count * work.payload_bytes / elapsed, None),
             "dram_bytes_per_lookup": seen.dram_bytes_per_s.then(lambda rate: rate * elapsed / count),
-            "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / payload_bytes * 1e9),
+            "joules_per_gb": seen.joules_per_lookup.then(lambda joules: joules / work.payload_bytes * 1e9),
             "energy_j": seen.energy_j,
             "joules_per_lookup": seen.joules_per_lookup,
             "mean_power_w": seen.mean_power_w,
@@ -85,6 +86,7 @@ class GpuObserver:
             "pcie_tx_bytes_per_s": seen.pcie_tx_bytes_per_s,
             "pcie_rx_bytes_per_s": seen.pcie_rx_bytes_per_s,
         }
+        figures |= {name: of_work(busy, figures[name]) for name in _OF_WORK}
         gauges = _gauges(before, "before") | _gauges(after, "after")
         return facts(figures | gauges | _throttled(THROTTLED, before, after))
 

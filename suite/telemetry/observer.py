@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from backends import Lookup
 from suite.machine.cuda_device import CudaDevice
 from suite.records.record import Fact
 from suite.telemetry.reading import Reading
+from suite.telemetry.sustained import Work
 
 
 class Observer(Protocol):
@@ -26,15 +26,8 @@ class Observer(Protocol):
     def watch(self) -> Callable[[], dict[str, Fact]]:
         """Start watching the clocks; the returned call ends it and gives what held them down, in seconds."""
 
-    def sustained(
-        self, payload_bytes: int, lookups: Sequence[Lookup], wait: Callable[[], None], seconds: float
-    ) -> dict[str, Fact]:
+    def sustained(self, work: Work, seconds: float) -> dict[str, Fact]:
         """Figures over ``seconds`` of these lookups alone, in turns and without a flush between them.
-
-        Args:
-            payload_bytes: declared bytes of one lookup; for the copy they are exact, so it validates the
-                counters.
-            wait: returns once the rows of all lookups are there.
 
         Returns:
             Figures by name; the reason for one that is null stands in ``<name>_missing``.

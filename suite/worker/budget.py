@@ -47,6 +47,9 @@ class Budget:
         limit_s: time for the rounds of a task of weight 1 in all passes.
         passes: how many there are to be. Of several, in a total time, each has what leaves some for
             MOST_PASSES of those that need them.
+
+    Attributes:
+        alone: whether for the task that was last given time there is none in a later pass.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Budget:
         self.given_s = limit_s
         self.began = now()
         self.place = 0
+        self.alone = False
         self.begin(range(len(self.costs)), passes - 1, first=True)
 
     @property
@@ -125,6 +129,7 @@ class Budget:
         spare_s = self.end - self.began - self.least_s(here)
         pass_s = self._beside_s(every) + self._rounds_s(every)
         later = int(max(0.0, min(self.later, spare_s / pass_s)))
+        self.alone = self.first and not later
         weight = self._weight(here) + later * self._weight(every)
         share_s = own.least_s + own.weight * max(0.0, spare_s - later * pass_s) / weight
         self.given_s = max(own.least_s, min(self.limit_s * own.weight, share_s))

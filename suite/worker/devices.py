@@ -10,7 +10,7 @@ import numpy as np
 
 from suite.cases import ids
 from suite.cases.case import Case
-from suite.engine import arrays, operands
+from suite.engine import arrays, operands, rotation
 from suite.engine.placement import table_file
 from suite.machine import environment
 from suite.machine.cuda_device import cuda_device
@@ -30,14 +30,17 @@ class OpenDevice:
 
     Attributes:
         before: memory in use before: on a GPU that of others.
-        context: what opening it took: on a GPU the context, with every kernel loaded.
+        context: what opening it took: on a GPU the context.
+
+    Args:
+        protected: whether the processor faults on a write to a table on the host.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, protected: bool = True) -> None:
         self.device = device
         self.observer: Observer = observer_of(cuda_device(device), NVML_LIMIT_S)
         self.before = self.observer.held_bytes()
-        self.arrays = arrays.arrays_on(device)
+        self.arrays = arrays.arrays_on(device, protected)
         operands.build_table(self.arrays, 1, 1, "int8")
         self.arrays.synchronize()
         self.arrays.trim()
@@ -64,9 +67,11 @@ class Tables:
 
     Args:
         folder: where table files lie.
+        protected: whether the processor faults on a write to a table on the host.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, protected: bool = True, folder: str | None = None) -> None:
+        self.protected = protected
         self.folder = folder
         self.devices: dict[Device, OpenDevice] = {}
         self.kept: Table | None = None
@@ -74,7 +79,7 @@ class Tables:
     def opened(self, device: Device) -> OpenDevice:
         """The device, opened on first use."""
         if device not in self.devices:
-            self.devices[device] = OpenDevice(device)
+            self.devices[device] = OpenDevice(device, self.protected)
         return self.devices[device]
 
     def of(self, case: Case, device: Device) -> Table:
@@ -89,7 +94,7 @@ class Tables:
             opened = self.opened(device)
             before = opened.observer.held_bytes()
             if case.placement == "file":
-                rows = table_file.mapped(self._tables(), case)
+                rows = table_file.mapped(self._tables(), case, self.protected)
                 self.kept = Table(key, rows, Reading(None, "it lies in a file"))
                 return self.kept
             rows = operands.build_table(opened.arrays, *case.table)
@@ -113,10 +118,10 @@ class Tables:
 
     def shortage(self, case: Case, device: Device, cache_bytes: int) -> str | None:
         """Why a case does not fit the memory that is free, or None."""
-        self.opened(device)  # what that takes is not free any more
+        opened = self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need, table = needed_bytes(case, cache_bytes, table=False), 0
+        need, table = needed_bytes(case, device, cache_bytes, table=False), 0
         if self.kept is None and case.placement != "file":
             need, table = need + _ROW_NUMBER_BYTES * case.vocab, case.table_bytes
         if case.placement == "file" and not case.evicted:
@@ -129,6 +134,7 @@ class Tables:
 
         if case.placement != "memory":  # then a table may be larger than the device
             drawing, table = drawing + table, 0
+        opened.arrays.trim()  # what earlier cases left put by is free
         free = torch.cuda.mem_get_info(str(device))[0]
         return _short(need + table, free, str(device)) or _short(drawing, there, "the host")
 
@@ -139,9 +145,12 @@ class Tables:
             opened.arrays.trim()
 
 
-def needed_bytes(case: Case, cache_bytes: int, table: bool = True) -> int:
+def needed_bytes(case: Case, device: Device, cache_bytes: int, table: bool = True) -> int:
     """Memory that a case takes on its device, with its table or beside it."""
-    need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
+    if device.is_gpu:
+        need = rotation.needed_bytes(case, cache_bytes)
+    else:
+        need = 4 * (case.rows_bytes + case.ids_bytes + cache_bytes)
     return need + (case.table_bytes + _ROW_NUMBER_BYTES * case.vocab if table else 0)
 
 

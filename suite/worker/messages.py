@@ -26,6 +26,8 @@ EXIT_PIPE = 97
 """Exit code of a worker that found its pipe closed under it."""
 EXIT_TAMPERED = 96
 """Exit code of a worker that found the operands changed, by whom it can't tell."""
+EXIT_LOST = 95
+"""Exit code of a worker whose device a backend left unusable, in the step that is noted."""
 
 
 @dataclass(frozen=True, slots=True)

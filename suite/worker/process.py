@@ -25,6 +25,7 @@ from suite.machine.interpreter import options_of, stated
 from suite.records.record import Record, Status, from_json
 from suite.worker.messages import (
     ANSWER,
+    EXIT_LOST,
     EXIT_PIPE,
     EXIT_TAMPERED,
     GO,
@@ -192,7 +193,7 @@ def environ_of(threads: int) -> dict[str, str]:
         **{name: str(threads) for name in variables.THREADS},
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", str(SPINS)),
         "PYTHONFAULTHANDLER": "1",
-        "CUDA_MODULE_LOADING": "EAGER",
+        "CUDA_MODULE_LOADING": "LAZY",  # as a user has it; what a lookup loads it has loaded when it is timed
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
 
@@ -212,12 +213,18 @@ def untraced() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended, as its parent saw it; ``rounds``: how many it had been let take."""
+    """How a worker ended, as its parent saw it.
+
+    Attributes:
+        backend: whose step it was. rounds: how many it had been let take.
+        certain: whether it is known to be that backend's doing, or can't be had again quickly.
+    """
 
     backend: str | None
     status: Status
     reason: str
     rounds: int = 0
+    certain: bool = False
 
 
 class Child:
@@ -303,6 +310,8 @@ class Child:
             return "crashed", "closed the pipe of its worker"
         if code == EXIT_TAMPERED:
             return "wrong", "the operands are not what they were"
+        if code == EXIT_LOST:
+            return "crashed", "left the device unusable"
         return ("out_of_memory" if code == -signal.SIGKILL else "crashed"), self._ended()
 
     def _ended(self) -> str:
@@ -314,7 +323,8 @@ class Child:
         self.kill()
         line = self.process.last_line()
         reason = f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
-        return Death(step.backend, status, reason, self.rounds)
+        certain = status in ("timed_out", "out_of_memory") or self.process.exit_code(0) == EXIT_LOST
+        return Death(step.backend, status, reason, self.rounds, certain)
 
     def _outgrown(self, memory_bytes: int, of_files: bool) -> Death | None:
         """The death of a worker that grew too large, by the backend that made it grow most."""

@@ -9,16 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from suite.cases import ids
 from suite.engine import binding, check
-from suite.engine.measure import Setup, measure
-from suite.engine.placement import residency
-from suite.engine.placement.table_file import NO_ROOM
-from suite.machine import threads
-from suite.records.record import Record, Status, to_json
-from suite.worker.devices import Tables
+from suite.engine.contender import DeviceLost
+from suite.records.record import Record, to_json
 from suite.worker.messages import (
     ANSWER,
+    EXIT_LOST,
     EXIT_PIPE,
     EXIT_TAMPERED,
     GO,
@@ -26,22 +22,20 @@ from suite.worker.messages import (
     Job,
     StatusPage,
     Step,
-    failed,
 )
+from suite.worker.performer import Performer
 from suite.worker.process import belong_to
 
 
 class Worker:
-    """Answers jobs; keeps the table of the last one, and the user's ids."""
+    """Answers jobs, and says before each step whose it is."""
 
     def __init__(self, status: StatusPage, results: int, gate: int) -> None:
         self.status = status
         self.results = results
         self.gate = gate
         self.pipe = _identity(results)
-        self.tables = Tables()
-        self.asked = threads.asked()
-        self.ids: dict[str, ids.Ids] = {}
+        self.performer = Performer()
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
         self.of_files = True
@@ -56,8 +50,11 @@ class Worker:
             records = self.perform(job)
         except check.Tampered as error:
             self.notice(None, str(error))
-            self.tables.distrust()
+            self.performer.tables.distrust()
             os._exit(EXIT_TAMPERED)
+        except DeviceLost as error:
+            self.notice(self.step.backend, str(error))
+            os._exit(EXIT_LOST)
         text = "".join(to_json(record) + "\n" for record in records) + f"end {len(records)}\n"
         self.notice(None, ANSWER)
         # A message may hold half a character: JSON has an escape for it, UTF-8 has none.
@@ -65,53 +62,12 @@ class Worker:
             pipe.write(text.encode("utf-8", "backslashreplace"))
 
     def perform(self, job: Job) -> list[Record]:
-        """The records of a job; out_of_memory for all of it where its table does not fit."""
+        """The records of a job."""
         self.of_files = job.case.placement != "file"  # its pages are no memory that somebody took
-        self.notice(None, "read the ids")
-        try:
-            file_ids = self._ids_of(job)
-        except ValueError as error:
-            return [failed(job, backend, "error", str(error)) for backend in job.backends]
-        self.notice(None, f"build the table {job.case.table}")
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
-        self.tables.folder = job.tables
-        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
-        if short:
-            return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
-        opened = self.tables.opened(job.device)
-        try:
-            table = self.tables.of(job.case, job.device)
-            why_not = residency.why_not(table.rows, job.case)
-        except OSError as error:
-            why = f"its table can't be placed ({error.strerror or error})"
-            status: Status = "out_of_memory" if error.errno in NO_ROOM else "error"
-            return [failed(job, backend, status, why) for backend in job.backends]
-        if why_not:
-            return [failed(job, backend, "unsupported", why_not) for backend in job.backends]
-        setup = Setup(
-            case=job.case,
-            arrays=opened.arrays,
-            table=table.rows,
-            table_memory=table.memory,
-            observer=opened.observer,
-            settings=job.settings,
-            telemetry={**opened.facts(), **self.asked},
-            file_ids=file_ids,
-        )
-        if not job.gated:
-            return measure(setup, job.backends, job.measurement, self.notice)
-        return measure(setup, job.backends, job.measurement, self.notice, gate=self.turn)
-
-    def _ids_of(self, job: Job) -> ids.Ids | None:
-        """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
-        if job.ids_file is None:
-            if job.case.distribution.startswith("text"):
-                ids.check_text()
-            return None
-        if job.ids_file not in self.ids:
-            self.ids = {job.ids_file: ids.of_file(job.case, job.ids_file)}
-        return self.ids[job.ids_file]
+        gate = {"gate": self.turn} if job.gated else {}
+        return self.performer.perform(job, self.notice, **gate)
 
     def turn(self) -> bool:
         """Wait until the next round may begin; whether there is to be one."""

@@ -97,12 +97,11 @@ class Supervisor:
         """Who ended a worker beyond doubt: was alone in it, did so before, or would take long to do it again.
 
         Else nobody: a backend can leave a thread, a signal or a broken table behind that strikes in another's
-        step.
+        step. Beyond doubt is also who left the device unusable, since that is asked after every step.
         """
         if len(left) == 1:
             return dict.fromkeys(left, death)
-        quick = death.status not in ("timed_out", "out_of_memory")
-        return {backend: death for backend in accused if not quick or backend.name in self.convicted}
+        return {backend: death for backend in accused if death.certain or backend.name in self.convicted}
 
     def _by_trial(
         self,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,14 +153,42 @@ def test_the_share_of_the_ceiling_is_over_passes_too() -> None:
     assert other.value == pytest.approx(one.value, rel=0.03)
 
 
-def test_outcomes_of_two_clocks_are_ranked_by_the_call_both_have() -> None:
-    both = measured({"x": 1.0, "y": 1.0}, (1.0,), (FAST,))
-    rounds = len(both["x"].rounds)
-    x = replace(both["x"], clock="kernel", medians={"kernel": (1.0,) * rounds, "call": (3.0,) * rounds})
-    y = replace(both["y"], clock="call", medians={"call": (2.0,) * rounds})
-    assert [o.name for o in comparison.rank([x, y], FLOOR)[0]] == ["y", "x"]
-    twin = replace(y, clock="kernel", medians={"kernel": (2.0,) * rounds, "call": (2.0,) * rounds})
-    assert [o.name for o in comparison.rank([twin, x], FLOOR)[0]] == ["x", "y"]
+def test_only_the_host_timed_stands_below_is_never_fastest_and_decides_nothing(tmp_path: Path) -> None:
+    found = outcomes.read([fabricate.of_two_clocks(tmp_path / "r").path])
+    order, best = comparison.rank(found.outcomes, FLOOR)
+    assert [o.name for o in order] == ["x", "y", "z"]
+    assert {key[1] for key in best} == {"x"}
+    assert comparison.doubt(found.outcomes, FLOOR) == 0
+    z = next(o for o in found.outcomes if o.name == "z")
+    assert {key[1] for key in comparison.rank([z], FLOOR)[1]} == {"z"}, (
+        "where all are host-timed these are ranked"
+    )
+    assert comparison.ranks(found) == {("r", o.key): k for k, o in enumerate(order[:2], 1)}
+
+
+def test_results_can_be_ranked_by_the_call_that_all_have(tmp_path: Path) -> None:
+    found = outcomes.read([fabricate.of_two_clocks(tmp_path / "r").path], clock="call")
+    order, best = comparison.rank(found.outcomes, FLOOR)
+    assert [o.name for o in order] == ["z", "y", "x"] and {key[1] for key in best} == {"z"}
+    assert {o.clock for o in found.outcomes} == {"call"}
+    assert (
+        outcomes.read([fabricate.of_two_clocks(tmp_path / "2").path], clock="kernel").outcomes[0].clock
+        == "call"
+    )
+
+
+def test_how_kernel_times_scatter_is_not_taken_from_calls(tmp_path: Path) -> None:
+    run, draw = fabricate.run(tmp_path / "r", []), random.Random(0)
+    for number in range(1, 5):
+        for place, case in enumerate(fabricate.CASES[:5]):
+            own = {"device": "cuda:0", "shape": {"noise": 0.0}, "pass_number": number}
+            x, y = fabricate.measurement(case, place, {"x": 1.0, "y": 2.0}, number, clock="kernel", **own)[1:]
+            wild = {f"z{k}": draw.uniform(0.5, 2.0) for k in range(8)}
+            calls = fabricate.measurement(case, place, wild, number, clock="call", **own)[1:]
+            run.append(replace(one, measurement=f"p{number}-m{place}") for one in (x, y, *calls))
+    found = {o.name: o for o in outcomes.read([run.path]).outcomes if o.case == fabricate.CASES[0]}
+    assert comparison.slowdown(found["y"], found["x"]).precision < 0.01
+    assert comparison.slowdown(found["z0"], found["x"]).precision > 0.1
 
 
 def test_of_two_copies_of_the_same_rounds_the_later_counts() -> None:

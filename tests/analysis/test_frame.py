@@ -97,6 +97,19 @@ def test_kernel_time_is_the_headline_where_the_record_says_so(tmp_path: Path) ->
     assert row.held and row.clock == "kernel"
 
 
+def test_a_rank_is_among_results_of_one_clock(tmp_path: Path) -> None:
+    fabricate.of_two_clocks(tmp_path / "r")
+    table = suite.load(tmp_path / "r").set_index("backend")
+    assert table["rank"].fillna(0).to_dict() == {"x": 1, "y": 2, "z": 0}
+    assert table.loc["x", "kernel_us"] == table.loc["x", "median_us"] and math.isnan(
+        table.loc["z", "kernel_us"]
+    )
+    tied = fabricate.run(tmp_path / "t", [fabricate.CASE], speed={"a": 1.0, "b": 1.001, "c": 2.0})
+    assert sorted(suite.load(tied.path)["rank"]) == [1, 1, 3]
+    checks = replace(fabricate.ENVIRONMENT, settings={"preset": "smoke", "passes": 1})
+    assert suite.load(fabricate.run(tmp_path / "u", environment=checks).path)["rank"].isna().all()
+
+
 def test_a_host_clock_is_held_against_the_ceiling_by_the_host_clock(tmp_path: Path) -> None:
     made = fabricate.measurement(fabricate.CASE, speed={"b": 1.0}, device="cuda:0", clock="kernel")
     call = replace(made[1], clock="call", samples=replace(made[1].samples, kernel_s=None, held=None))
@@ -281,10 +294,10 @@ def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path: Path) -> Non
     assert set(both.run) == {"a", "b"}
 
 
-def test_a_notebook_completes_the_three_names() -> None:
+def test_a_notebook_completes_the_names() -> None:
     code = "import sys, suite; print(sorted(dir(suite)), 'pandas' in sys.modules)"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert child.stdout == "['load', 'plot', 'samples'] False\n"
+    assert child.stdout == "['best', 'load', 'measure', 'plot', 'samples'] False\n"
 
 
 def test_a_thousand_records_are_quick(tmp_path: Path) -> None:

@@ -260,6 +260,16 @@ def test_one_backend_in_two_environments_has_a_spread_of_its_own(tmp_path: Path)
     assert comparison.slowdown(still["x @head"], still["x @base"]).precision > 0.01
 
 
+def test_a_time_that_one_pass_lacks_is_none_of_the_run() -> None:
+    made = []
+    for number in (1, 2):
+        records = fabricate.measurement(CASE, number, {"x": 1.0}, clock="kernel", pass_number=number)
+        graph_s = records[1].samples.kernel_s if number == 1 else None
+        made.append(replace(records[1], samples=replace(records[1].samples, graph_s=graph_s)))
+    found = outcomes.outcomes_of(made)["x"]
+    assert len(found.times("kernel")) == 24 and found.times("graph") == ()
+
+
 def test_what_a_quota_held_up_is_of_all_passes_together_and_other_figures_of_the_first() -> None:
     made = [
         replace(r, telemetry={"quota_throttled_periods": 10**r.pass_number, "energy_j": r.pass_number})

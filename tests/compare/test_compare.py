@@ -270,7 +270,10 @@ def test_by_the_call_where_the_clocks_differ(tmp_path: Path, said: Any) -> None:
     b = Run.create(tmp_path / "b", fabricate.ENVIRONMENT)
     call = fabricate.measurement(CASE, 0, {"x": 1.0}, clock="kernel", shape=STILL)[1]
     b.append([replace(call, clock="call", samples=replace(call.samples, kernel_s=None, held=None))])
-    assert "1.000x" in said(a, b.path)[1] and "1.000x" in said(b.path, a)[1]
+    for out in (said(a, b.path)[1], said(b.path, a)[1]):
+        assert "1.000x" in out and "by call time" in out
+        (line,) = (line.split() for line in out.splitlines() if "1.000x" in line)
+        assert line[line.index("µs") - 3] == line[line.index("µs") - 1], "of both the call, which both have"
 
 
 OTHER = {
@@ -314,6 +317,16 @@ def test_times_taken_by_different_methods_are_never_compared(tmp_path: Path, sai
     for flags in ([], ["--normalized"]):
         code, _, err = said(a, b, *flags)
         assert code == 2 and f"method {METHOD} and {METHOD + 1}" in err
+
+
+def test_methods_that_differ_on_a_gpu_only_are_compared_on_a_cpu(tmp_path: Path, said: Any) -> None:
+    a, b = two(tmp_path, 1.0, environment=replace(fabricate.ENVIRONMENT, method=4))
+    assert said(a, b)[0] == 0
+    on_gpu = replace(fabricate.ENVIRONMENT, devices=("cuda:0", "cpu"))
+    c = fabricate.run(tmp_path / "c", [CASE], environment=on_gpu).path
+    d = fabricate.run(tmp_path / "d", [CASE], environment=replace(on_gpu, method=4)).path
+    code, _, err = said(c, d)
+    assert code == 2 and "method 5 and 4" in err
 
 
 @pytest.mark.parametrize(

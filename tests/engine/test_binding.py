@@ -13,7 +13,7 @@ import pytest
 
 from suite.engine import binding
 from suite.engine.binding import Binding
-from suite.engine.clocks import HostClock
+from suite.engine.clocks.host import HostClock
 from suite.machine.cpu import processors_by_core
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ def test_the_changed_row_of_a_large_result_is_among_those_compared(monkeypatch: 
     slot, rng = operands.slots[0], np.random.default_rng(0)
     remembered = operands.table[ids]
     for _ in range(3):
-        call, batch = check.spot_check(operands, slot, lambda: remembered, rng)
+        call, batch = check.spot_check(operands, slot, lambda: remembered, "device", rng)
         said = check.spot_checked(operands, slot, call(), batch, rng)
         assert said is not None and "1 of" in said
         slot.indices[...] = ids

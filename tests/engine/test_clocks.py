@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from suite.engine import clocks
-from suite.engine.clocks import (
+from suite.engine.clocks import cuda as cuda_clocks
+from suite.engine.clocks.cuda import (
     CALLS,
+    GIVEN_UP,
+    GRAPH_S,
+    LONG,
     MAX_ENTRIES,
     MAX_HOLD_S,
     MAX_QUEUED,
-    WARM_UP_READINGS,
+    REPLAYS,
+    SPARE_S,
     CudaClock,
-    HostClock,
+    Flushes,
 )
-from tests.stand_ins.fake_cuda import FakeCuda, busy
+from suite.engine.clocks.graph import Graph, Graphs
+from suite.engine.clocks.host import MAX_TURN_NS, WARM_UP_READINGS, HostClock
+from suite.engine.turns import TURN_S, Turns
+from tests.stand_ins.fake_cuda import NODE_S, FakeCuda, busy
 
 US = 1e-6
 
 
 def cuda_clock(cuda: FakeCuda, flush: Callable[[], None] | None = None) -> CudaClock:
-    return CudaClock(cuda, flush)
+    return CudaClock(cuda, Flushes(flush, flush))
 
 
 def near(value: float, tolerance: float = 1e-6) -> object:
@@ -101,6 +110,13 @@ def test_the_last_result_is_kept_for_a_check() -> None:
     assert turn.result == 5
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_what_is_kept_of_a_gpu_is_given_back_when_a_turn_ends(lasting: bool) -> None:
+    clock = HostClock(lambda: None, kept=3, lasting=lasting)
+    clock.turn([], [object] * 5, 1)
+    assert len(clock.kept) == (3 if lasting else 0)
+
+
 def test_the_host_waits_where_the_rows_come_later() -> None:
     cuda = FakeCuda()
     clock = HostClock(cuda.synchronize)
@@ -132,7 +148,8 @@ def test_cycles_are_calibrated() -> None:
 @pytest.mark.parametrize("device_us", [2.0, 500.0])
 def test_kernel_time_has_no_dispatch_in_it(device_us: float) -> None:
     cuda = FakeCuda()
-    turn = cuda_clock(cuda).turn([], [cuda.kernel(device_us * US, dispatch_s=50 * US)] * 20, 1)
+    lookup = cuda.kernel(device_us * US, dispatch_s=50 * US)
+    turn = cuda_clock(cuda).turn([], [lookup] * 20, 1, [lookup] * CALLS)
     assert turn.held is True
     assert turn.kernel_s == [near(device_us * US)] * 20
     assert min(turn.enqueue_s) >= 50 * US
@@ -159,9 +176,189 @@ def test_the_hold_is_lengthened_until_it_holds() -> None:
     assert turn.held is True
     assert 0.02 < clock.hold_s <= MAX_HOLD_S
     assert turn.kernel_s == [near(1 * US)] * 100, "samples of the attempts that ran dry are not kept"
-    longer = clock.hold_s
-    clock.turn([], [cuda.kernel(1 * US)] * 10, 1)
-    assert clock.hold_s == longer, "and stays long enough for the next turn"
+    longest = clock.hold_s
+    for _ in range(3):
+        clock.turn([], [cuda.kernel(1 * US)] * 10, 1)
+    assert clock.hold_s < longest, "and shrinks with what it is for"
+
+
+def test_what_runs_dry_is_called_again_as_cold_as_before() -> None:
+    cuda = FakeCuda()
+    clock = CudaClock(cuda, Flushes(None, lambda: cuda.launch(2 * US, word="flush")))
+    clock.hold_s, clock.enqueue_s = 0.0, 0.0
+    cuda.log.clear()
+    clock.turn([], [cuda.kernel(1 * US, dispatch_s=200 * US)] * 20, 1)
+    holds = [number for number, word in enumerate(cuda.log) if word == "sleep"]
+    assert len(holds) > 1
+    assert all("flush" in cuda.log[a:b] for a, b in itertools.pairwise(holds))
+    assert "flush" not in cuda.log[: holds[0]]
+
+
+def test_what_waits_inside_costs_the_longest_hold_a_few_times_only() -> None:
+    cuda = FakeCuda()
+
+    def impatient() -> None:
+        cuda.launch(5 * US)
+        cuda.synchronize()
+
+    clock = cuda_clock(cuda)
+    for _ in range(GIVEN_UP):
+        clock.turn([], [impatient], 1)
+    cuda.log.clear()
+    assert clock.turn([], [impatient] * 50, 1).held is False
+    assert clock.hold_s == SPARE_S and cuda.log.count("sleep") == 1
+    clock.turn([], [cuda.kernel(5 * US)] * 50, 1)
+    assert clock.dry == 0, "and what does not is given its time again"
+
+
+def test_a_turn_ends_in_time_however_slow_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_clocks, "MAX_QUEUED", 4)
+    monkeypatch.setattr(cuda_clocks, "MAX_TURN_NS", 20_000_000)
+    cuda = FakeCuda()
+    turn = cuda_clock(cuda).turn([], [cuda.kernel(1 * US, dispatch_s=1e-3)] * 200, 1)
+    assert 4 <= len(turn.kernel_s) < 50 and not turn.whole
+    assert MAX_TURN_NS < 0.5e9
+
+
+@pytest.mark.parametrize("dispatch_us", [5, 25, 60])
+def test_a_turn_is_sized_by_what_takes_longer(dispatch_us: float) -> None:
+    """As many lookups as fit by their kernels of 3 µs would keep the host for several turns."""
+    cuda = FakeCuda()
+    lookup = cuda.kernel(3 * US, dispatch_s=dispatch_us * US)
+    turns = Turns([lookup] * 400, cuda_clock(cuda), TURN_S, hot=False, flushed=False)
+    turns.warm_up()
+    assert turns.estimate_s == near(3 * US) and turns.pace_s >= dispatch_us * US
+    order = turns.next_slots(np.random.default_rng(0))
+    assert len(order.timed) * dispatch_us * US < 1.3 * TURN_S
+    assert turns.repeat * 3 * US >= 19 * US, "events resolve 0.5 µs"
+
+
+def test_calls_are_of_slots_of_their_own_as_cold_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CudaClock, "_queue", CudaClock._queue_once)  # a busy host would have it repeat some
+    cuda, order = FakeCuda(), list[int]()
+    slots = 300
+
+    def lookup(number: int) -> Callable[[], None]:
+        def call() -> None:
+            order.append(number)
+            cuda.launch(2 * US)
+
+        return call
+
+    lookups = [lookup(number) for number in range(slots)]
+    clock = cuda_clock(cuda)
+    turns = Turns(lookups, clock, 2e-3, hot=False, flushed=False)
+    turns.warm_up()
+    order.clear()
+    for seed in range(3):
+        parts = turns.next_slots(np.random.default_rng(seed))
+        assert len(parts.called) == CALLS
+        turns.take(*([lookups[k] for k in some] for some in (parts.warm_up, parts.timed, parts.called)))
+    assert all(len(turn.call_s) == CALLS for turn in turns.past)
+    since = {number: place for place, number in enumerate(order[:slots])}
+    apart = []
+    for place, number in enumerate(order):
+        apart += [place - since[number]] if since.get(number, place) < place else []
+        since[number] = place
+    assert min(apart, default=slots) >= slots, "between two lookups of one slot are all the others"
+
+
+# --- graphs -------------------------------------------------------------------------------------------
+
+
+def graphs_of(cuda: FakeCuda, slots: int, seen: list[int], seconds: float = 3 * US) -> Graphs:
+    def prepare(slot: int) -> Callable[[], object]:
+        assert cuda.current is not None, "prepared on the stream that is captured"
+
+        def lookup() -> object:
+            seen.append(slot)
+            cuda.launch(seconds)
+            return slot
+
+        return lookup
+
+    return Graphs(cuda, prepare, slots)
+
+
+@pytest.mark.parametrize(("hot", "slots", "nodes"), [(False, 7, 7), (False, 500, 64), (True, 1, 64)])
+def test_a_graphs_time_is_of_a_lookup_in_it(hot: bool, slots: int, nodes: int) -> None:
+    cuda, seen = FakeCuda(), list[int]()
+    flushes = Flushes() if hot else Flushes(None, lambda: cuda.launch(50 * US, word="flush"))
+    clock = CudaClock(cuda, flushes, graphs=graphs_of(cuda, slots, seen))
+    lookup = cuda.kernel(3 * US)
+    cuda.log.clear()
+    turn = clock.turn([], [lookup] * 10, 1)
+    clock.add_graph(turn)
+    assert turn.graph_s == [near(3 * US + NODE_S)] * REPLAYS
+    assert seen[-nodes:] == [k % slots for k in range(nodes)]
+    assert turn.kernel_s == [near(3 * US)] * 10, "and is in no other"
+    replays = [number for number, word in enumerate(cuda.log) if word == "graph"]
+    assert len(replays) == REPLAYS + 1
+    for before, now in itertools.pairwise(replays):
+        assert ("flush" in cuda.log[before:now]) is not hot
+        assert cuda.log[now - 1] == "record" and cuda.log[now + 1] == "record"
+        assert "sleep" in cuda.log[before:now], "behind a hold, so that its launch is not in it"
+    clock.add_graph(turn := clock.turn([], [lookup] * 10, 1))
+    assert turn.graph_s, "and again in the next turn"
+
+
+def test_a_graph_that_does_not_look_up_has_no_time() -> None:
+    cuda, asked = FakeCuda(), list[tuple[int, int]]()
+
+    def check(graph: Graph, slot: int) -> str | None:
+        asked.append((graph.lookups, slot))
+        graph.replay()
+        return "replayed, it does not look up" if len(asked) == 2 else None
+
+    graphs = graphs_of(cuda, 7, [])
+    graphs.check = check
+    clock = CudaClock(cuda, Flushes(None, lambda: None), graphs=graphs)
+    lookup = cuda.kernel(3 * US)
+    turns = [clock.turn([], [lookup] * 10, 1) for _ in range(3)]
+    for turn in turns:
+        clock.add_graph(turn)
+    assert all(len(turn.graph_s) == REPLAYS for turn in turns) and asked == [(7, 6)], "of each length once"
+    assert graphs.capture(5) is None and asked == [(7, 6), (5, 4)]
+    assert graphs.missing == "replayed, it does not look up"
+
+
+def test_the_launch_of_a_graph_is_not_in_its_time() -> None:
+    cuda = FakeCuda()
+    cuda.replay_s = 2e-3
+    clock = CudaClock(cuda, graphs=graphs_of(cuda, 1, []))
+    clock.add_graph(turn := clock.turn([], [cuda.kernel(3 * US)] * 10, 1))
+    assert turn.graph_s == [near(3 * US + NODE_S)] * REPLAYS
+
+
+def test_a_long_lookup_is_not_captured() -> None:
+    cuda = FakeCuda()
+    clock = CudaClock(cuda, graphs=graphs_of(cuda, 7, []))
+    lookup = cuda.kernel(2 * GRAPH_S)
+    clock.add_graph(turn := clock.turn([], [lookup] * 3, 1))
+    assert not turn.graph_s
+    assert clock.graphs is not None and clock.graphs.missing == LONG and not cuda.graphs
+
+
+def test_a_refused_capture_is_a_reason_and_leaves_all_as_it_was() -> None:
+    cuda = FakeCuda()
+
+    def waits() -> None:
+        cuda.launch(3 * US)
+        cuda.synchronize()
+
+    clock = CudaClock(cuda, graphs=Graphs(cuda, lambda slot: waits, 5))
+    lookup = cuda.kernel(3 * US)
+    turn = clock.turn([], [lookup] * 10, 1)
+    clock.add_graph(turn)
+    assert clock.graphs is not None
+    assert clock.graphs.missing == "RuntimeError: operation not permitted when stream is capturing"
+    assert not turn.graph_s and turn.kernel_s == [near(3 * US)] * 10
+    assert cuda.captured is None and not cuda.routed, "its allocator is out of the capture"
+    assert clock.turn([], [lookup] * 10, 1).kernel_s == [near(3 * US)] * 10
+    assert clock.graphs.capture(3) is None and len(clock.graphs.refused) == 1
+
+
+# --- the device's clock, gone on ------------------------------------------------------------------------
 
 
 def test_a_lookup_that_waits_inside_is_seen() -> None:
@@ -178,8 +375,8 @@ def test_a_lookup_that_waits_inside_is_seen() -> None:
 
 
 def test_one_part_that_ran_dry_is_told_of_the_whole_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clocks, "MAX_QUEUED", 4)
-    monkeypatch.setattr(clocks, "MAX_HOLD_S", 0.004)
+    monkeypatch.setattr(cuda_clocks, "MAX_QUEUED", 4)
+    monkeypatch.setattr(cuda_clocks, "MAX_HOLD_S", 0.004)
     cuda = FakeCuda()
     calm = cuda.kernel(5 * US)
 
@@ -208,13 +405,13 @@ def test_the_flush_is_before_each_sample_and_outside_its_events() -> None:
     cuda = FakeCuda()
     clock = cuda_clock(cuda, lambda: cuda.launch(300 * US, word="flush"))
     cuda.log.clear()
-    turn = clock.turn([], [cuda.kernel(7 * US)] * 12, 1)
+    turn = clock.turn([], [cuda.kernel(7 * US)] * 12, 1, [cuda.kernel(7 * US)] * 3)
     assert turn.held is True
     assert turn.kernel_s == [near(7 * US)] * 12
     queued = cuda.log[cuda.log.index("sleep") + 2 :]
     assert queued[:8] == ["flush", "record", "kernel", "record"] * 2
     assert min(turn.call_s) < 300 * US, "the host waits for the flush before it starts its clock"
-    assert queued[-4:] == ["flush", "synchronize", "kernel", "synchronize"]
+    assert cuda.log[1:9] == ["flush", "synchronize", "kernel", "synchronize"] * 2
 
 
 @pytest.mark.parametrize("swept", [False, True])
@@ -284,10 +481,13 @@ def test_device_overhead_is_what_two_events_cost() -> None:
     assert 0 <= cuda_clock(FakeCuda()).overhead_s < 1 * US
 
 
-def test_the_last_call_of_a_device_turn_leaves_its_result() -> None:
+@pytest.mark.parametrize("kept", [1, 7])
+def test_the_last_sample_of_a_device_turn_leaves_its_result_and_nothing_else_is_kept(kept: int) -> None:
     cuda = FakeCuda()
     lookups = [cuda.kernel(1 * US, result=n) for n in range(20)]
-    assert cuda_clock(cuda).turn([], lookups, 1).result == 19
+    clock = CudaClock(cuda, kept=kept)
+    assert clock.turn([], lookups, 1, lookups[:3]).result == 19
+    assert not clock.kept
 
 
 def test_the_queue_is_empty_before_a_hold_begins() -> None:

@@ -18,7 +18,8 @@ from backends import choose
 from suite.cases.case import Case
 from suite.engine import measure, meter, operands
 from suite.engine.arrays import HostArrays
-from suite.engine.clocks import CudaClock, HostClock
+from suite.engine.clocks.cuda import CudaClock
+from suite.engine.clocks.host import HostClock
 from suite.engine.contender import Contender
 from suite.engine.meter import CHAINS, METER_NS, RESULT, RUNS, STEPS, Meter, MeterChanged, meter_of
 from suite.engine.turns import Turn, Turns
@@ -253,7 +254,7 @@ def test_a_record_has_the_readings_of_every_turn_and_when_it_began() -> None:
 def contender(turns: list[Turn], threads: int | None = 1) -> Contender:
     at: Any = SimpleNamespace(case=Case(10, 8))
     clock: Any = SimpleNamespace(name="call", meter_threads=threads)
-    found = Contender(choose("numpy_take"), "backend", at, 0.02, None)
+    found = Contender(choose("numpy_take"), "backend", at)
     found.turns = Turns([], clock, 0.02, hot=True, flushed=False, past=turns)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from backends import choose
 from suite import stats
+from suite.cases import presets
 from suite.cases.case import Case
 from suite.engine import measure, operands, rotation
 from suite.engine.arrays import HostArrays
@@ -117,3 +119,14 @@ def test_in_a_file_hot_rotates_as_cold_does_in_memory_and_cold_evicts_before_eac
     assert rotation.rotation_of(Case(4, 64, batch=512, placement="file"), 4, 2**22).slots == 1
     small = Case(10**6, 64, batch=512, cache="hot", placement="small-pages")
     assert small.repeats and rotation.rotation_of(small, 512, 2**22) == rotation.Rotation(1, flush=False)
+
+
+@pytest.mark.parametrize("cache_bytes", [2**20, 50 * 2**20])
+def test_what_a_case_needs_of_a_gpu_is_counted(cache_bytes: int) -> None:
+    """Outputs, the copy's sources and what one backend keeps in a turn, of every slot, and the flush."""
+    for case in itertools.chain(*presets.PRESETS["full"]):
+        for distinct in {1, -(-case.batch // 2), min(case.batch, case.vocab)}:
+            slots = rotation.rotation_of(case, distinct, cache_bytes).slots
+            around = 2 * operands.GUARD_BYTES + 2 * operands._ALIGN
+            held = slots * (3 * case.rows_bytes + case.ids_bytes + around) + rotation.MARGIN * cache_bytes
+            assert rotation.needed_bytes(case, cache_bytes) >= held + case.rows_bytes, case

@@ -5,14 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suite.engine.clocks import HostClock
+from backends import choose
+from suite.cases.case import Case
+from suite.engine import measure, operands
+from suite.engine.arrays import HostArrays
+from suite.engine.clocks.host import HostClock
+from suite.engine.contender import Contender
 from suite.engine.measure import Settings, _turn_s
 from suite.engine.turns import TURN_S, Turns, lookups_per_sample, sizes
+from suite.telemetry import host
+from suite.telemetry.reading import Reading
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (63, 1), (128, 2), (329, 5)])
 def test_a_pass_over_flushed_slots_has_samples_enough(slots: int, most: int) -> None:
-    assert lookups_per_sample(1e-9, TURN_S, slots, hot=False, flushed=True, max_queued=0) == most
+    assert lookups_per_sample((1e-9, 1e-9), TURN_S, slots, hot=False, flushed=True, max_queued=0) == most
 
 
 @pytest.mark.parametrize("repeat", [2, 3, 7])
@@ -34,5 +41,23 @@ def test_where_a_lookup_leaves_nothing_cold_a_turn_is_one() -> None:
     turns.warm_up()
     assert turns.repeat == 1, "however short it is"
     taken = [turns.next_slots(np.random.default_rng(0)) for _ in range(4)]
-    assert [warm_up for warm_up, _ in taken] == [[]] * 4
-    assert [slots for _, slots in taken] == [[1], [2], [0], [1]]
+    assert all(order.warm_up == order.called == [] for order in taken)
+    assert [order.timed for order in taken] == [[1], [2], [0], [1]]
+
+
+def test_turns_are_not_shortened_for_what_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    sized: list[float] = []
+    warm_up = Contender.warm_up
+
+    def noted(self: Contender, turn_s: float) -> None:
+        sized.append(turn_s)
+        warm_up(self, turn_s)
+
+    monkeypatch.setattr(Contender, "warm_up", noted)
+    case, arrays = Case(1000, 64, batch=17), HostArrays()
+    table = operands.build_table(arrays, *case.table)
+    settings = Settings(limit_s=0.24, cache_bytes=2**20, copy="copy_numpy")
+    setup = measure.Setup(case, arrays, table, Reading(0), host.HostObserver(), settings)
+    which = ("numpy_take", "cupy_take", "numba_cuda", "triton_gather")  # three do not run on the CPU
+    measure.measure(setup, [choose(name) for name in which], "m", lambda *_: None)
+    assert sized == [pytest.approx(0.24 / 2 / 12)] * 2

@@ -104,7 +104,7 @@ T4 = CudaDevice("Tesla T4", "", 4 << 20, 16 * 10**9)
 
 def test_the_cases_that_fit_are_said_first() -> None:
     cases = plan(PRESETS["default"])
-    assert battery.fitting(cases, T4) == ["cases: 22 of 22 fit Tesla T4, 16.0 GB; the largest needs 1.3 GB"]
+    assert battery.fitting(cases, T4) == ["cases: 22 of 22 fit Tesla T4, 16.0 GB; the largest needs 1.6 GB"]
     first, *large = battery.fitting(plan(PRESETS["cliffs"]), T4)
     assert first.startswith(f"cases: {49 - len(large)} of 49 fit Tesla T4, 16.0 GB; the largest needs ")
     assert large and all(line.startswith("  too large: ") for line in large)

@@ -67,6 +67,11 @@ def test_the_same_runs_give_the_same_bytes(root: Path) -> None:
     assert headline.text(root) == headline.text(root)
 
 
+def test_what_only_the_host_timed_is_never_the_fastest(tmp_path: Path) -> None:
+    fabricate.of_two_clocks(tmp_path / "results/gpu", CASES)
+    assert {row[2].partition(" ")[0] for row in rows(tmp_path)} == {"`x`"}
+
+
 def test_each_size_of_batch_has_its_fastest_and_how_far_it_is_from_a_copy(root: Path) -> None:
     assert [row[:3] for row in rows(root)] == [
         ["**a processor**", "1", "`numba_cpu` 1 of 1"],

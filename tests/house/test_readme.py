@@ -89,6 +89,14 @@ def test_commands_on_a_run_work(command: str, run_folder: Path) -> None:
     assert "torch_index_select" in done.stdout
 
 
+def test_best_answers() -> None:
+    (asked,) = [c for c in COMMANDS if c.startswith("python -m suite.best")]
+    argv = [sys.executable, *words(asked)[1:]]
+    done = subprocess.run(argv, cwd=ROOT, env=environ(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "fastest of all: " in done.stdout
+
+
 def test_doctor_works() -> None:
     assert "python -m suite.doctor" in COMMANDS
     done = subprocess.run(
@@ -140,7 +148,7 @@ def test_generated_parts_are_current(page: str) -> None:
 
 
 def test_all_commands_are_tested() -> None:
-    known = r"python -m suite\.(run|report|compare|doctor|claims|fleet)|python3 -m venv"
+    known = r"python -m suite\.(run|best|report|compare|doctor|claims|fleet)|python3 -m venv"
     known += r"|pip install -e '\.\[cuda1[23]\]'|python -m pytest --benchmark-only"
     assert [c for c in COMMANDS if not re.match(known, c)] == []
 

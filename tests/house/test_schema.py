@@ -15,10 +15,12 @@ from suite.telemetry.nvidia import GpuObserver
 from suite.telemetry.nvml.fields import _THROTTLE_FIELDS
 from suite.telemetry.nvml.figures import Counters, Sustained
 from suite.telemetry.reading import Reading
+from suite.telemetry.sustained import Work
 from tests.support import fabricate
 from tests.tools import schema
 
 CASE = fabricate.CASES[0]
+WORK = Work(CASE.payload_bytes, [lambda: None], lambda: None, device_s=1.0)
 OF_THE_DEVICE = {"memory_before_bytes", "context_bytes"}
 OF_THE_PROCESS = {name for name in figures.TELEMETRY if name.startswith((figures.THREADS, figures.QUOTA))}
 
@@ -32,7 +34,7 @@ def seen_by_a_gpu() -> dict[str, object]:
     phase = Sustained(**{**whole, "lookups": 1, "elapsed_s": 1.0})
     gpu = SimpleNamespace(counters=lambda: counters, sustained=lambda burst, seconds: phase)
     observer = GpuObserver(gpu)
-    return {**observer.watch()(), **observer.sustained(CASE.payload_bytes, [lambda: None], lambda: None, 1.0)}
+    return {**observer.watch()(), **observer.sustained(WORK, 1.0)}
 
 
 def test_every_figure_of_the_counters_is_named_and_no_other() -> None:
@@ -46,7 +48,7 @@ def test_a_cpus_figures_are_among_them(tmp_path: Path) -> None:
     zone.mkdir(parents=True)
     (zone / "name").write_text("package-0\n")
     (zone / "energy_uj").write_text("5")
-    found = HostObserver(tmp_path).sustained(CASE.payload_bytes, [lambda: None], lambda: None, 0.001)
+    found = HostObserver(tmp_path).sustained(WORK, 0.001)
     names = {name for name in found if not name.endswith("_missing")}
     assert {"energy_j", "joules_per_gb"} < names <= set(figures.TELEMETRY)
 

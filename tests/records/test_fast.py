@@ -130,6 +130,7 @@ def test_fields_of_later_versions_may_be_absent() -> None:
     for field in (
         b',"offset":0,"placement":"memory"',
         b',"huge_pages":null',
+        b',"graph_s":null,"graph_missing":null',
         b',"began_s":[],"meter_s":[],"meter_threads":null',
         b',"pass_number":1,"environment":null',
     ):

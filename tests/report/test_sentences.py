@@ -24,6 +24,7 @@ from suite.report import sentences as words
 from suite.report import tables, terminal, verdict
 from suite.report.page import data
 from suite.telemetry.host import HostObserver
+from suite.telemetry.sustained import Work
 from suite.units import digits
 from tests.support import fabricate
 from tests.support.reports import printed
@@ -106,7 +107,7 @@ def test_a_cpu_gives_energy_where_the_kernel_tells_it(tmp_path: Path) -> None:
     def lookup() -> None:
         counter.write_text(str(next(joules) * 1_000_000))
 
-    seen = HostObserver(tmp_path).sustained(CASE.payload_bytes, [lookup], lambda: None, 0.001)
+    seen = HostObserver(tmp_path).sustained(Work(CASE.payload_bytes, [lookup], lambda: None), 0.001)
     copy, made = fabricate.measurement(CASE, speed={"b": 1.0})
     Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append([copy, replace(made, telemetry=seen)])
     row = suite.load(tmp_path / "r").iloc[0]

@@ -45,6 +45,24 @@ def test_a_cpu_reference_beside_a_gpu_is_not_ranked_with_it(tmp_path: Path) -> N
     assert [section.title.split(" · ")[0][-9:] for section in table.sections] == ["on cuda:0", "ld on cpu"]
 
 
+def test_kernel_times_are_ranked_and_what_only_the_host_timed_stands_below(tmp_path: Path) -> None:
+    run = fabricate.of_two_clocks(tmp_path / "r")
+    table = tables.table(outcomes.read([run.path]))
+    assert table.headings[2:6] == ("kernel µs", "call µs", "enqueue µs", "±")
+    rows = {row[1]: row for row in table.sections[0].rows}
+    assert list(rows) == ["x", "y", "z"] and [row[0] for row in rows.values()] == ["*", "", ""]
+    assert rows["z"][2] == rows["z"][4] == "" and rows["z"][3], "it has only its call"
+    assert rows["z"][-1] == tables.HOST_TIMED
+    first, *_ = sentences.sentences(outcomes.read([run.path]), "z")
+    assert first.startswith("fastest of all: x in 1 of 1 case; z takes 0.225x as long as x by call time (")
+    by_call = tables.table(outcomes.read([run.path], clock="call"))
+    assert by_call.headings[2:5] == ("call µs", "kernel µs", "enqueue µs")
+    assert [(row[0], row[1]) for row in by_call.sections[0].rows] == [("*", "z"), ("", "y"), ("", "x")]
+    two = tables.table(outcomes.read([run.path, fabricate.run(tmp_path / "s", [fabricate.CASE]).path]))
+    cells = {row[0]: row[1] for row in two.sections[0].rows}
+    assert cells["x"].startswith("* ") and tables.HOST_TIMED in cells["z"]
+
+
 def test_a_row_measured_slow_says_so(tmp_path: Path) -> None:
     """The first of three passes was at full speed for five rounds, the others never."""
     slow = fabricate.slow_between((0.42, 1e9))

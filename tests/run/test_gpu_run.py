@@ -227,6 +227,28 @@ class Mine(Backend):
 '''
 
 
+FAULTY = BACKEND.replace(
+    """        return lambda: torch.index_select(table, 0, indices, out=out)
+""",
+    """        def lookup():
+            torch.cuda.synchronize = fault
+            return torch.index_select(table, 0, indices, out=out)
+
+        def fault(*_):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        return lookup
+""",
+)
+"""Leaves the device as a kernel does that reads where it may not: all that is asked of it fails."""
+COUNTED = """
+import os
+with open("workers", "a") as file:
+    file.write(f"{os.getpid()}\\n")
+"""
+"""Notes the processes that it is loaded in."""
+
+
 class Stubbed:
     """A command on tensors of the host with the stand-in for NVML, its settings, and what is amiss."""
 
@@ -238,7 +260,8 @@ class Stubbed:
     def ended(self, folder: Path, nvml_library: Path) -> subprocess.CompletedProcess[str]:
         """What it printed, run in this folder."""
         (folder / "settings").write_text("".join(f"{k}={v}\n" for k, v in self.settings.items()))
-        (folder / "mine.py").write_text(BACKEND)
+        (folder / "mine.py").write_text(BACKEND + COUNTED)
+        (folder / "faulty.py").write_text(FAULTY + COUNTED)
         variables = {
             **os.environ,
             "PYTHONPATH": ON_HOST,
@@ -254,6 +277,11 @@ RUN = (
     *("suite.run", "--threads", "1", "--vocab", "5000", "--dim", "33", "--batch", "40"),
     *("--sustain", "0.4", "--time-budget", "1s", "--passes", "1", "--backend", "mine.py", "--out", "run"),
 )
+LOST = (
+    *("suite.run", "--threads", "1", "--vocab", "5000", "--dim", "33", "--batch", "40,41,42"),
+    *("--sustain", "0", "--time-budget", "2s", "--passes", "1", "--out", "run"),
+    *("--backend", "faulty.py", "mine.py"),
+)
 DOCTOR = ("suite.doctor", "--no-noise")
 COMMANDS = {
     "doctor, hung": Stubbed(*DOCTOR, settings={"nvmlDeviceGetPowerUsage": "hang"}),
@@ -261,6 +289,7 @@ COMMANDS = {
     "run, no library": Stubbed(*RUN, driver=False, settings=WELL),
     "run, no pynvml": Stubbed(*RUN, driver=False, settings=WELL, NVML_STUB_BLOCK="1"),
     "run, refused": Stubbed(*RUN, settings={"every": 4}),
+    "run, device lost": Stubbed(*LOST, settings=WELL),
     "doctor": Stubbed(*DOCTOR),
     "doctor, in part": Stubbed(*DOCTOR, settings={"nvmlGpmSampleGet": 4, "nvmlDeviceGetMemoryInfo_v2": 3}),
     "doctor, no library": Stubbed(*DOCTOR, driver=False),
@@ -323,6 +352,18 @@ def test_a_run_without_nvml_says_so_and_measures_times(ended: Ended, name: str, 
     assert environment["gpu"]["nvml_missing"] == untold
     assert one["samples"]["kernel_s"] and copy["samples"]["kernel_s"]
     assert reasons(one["telemetry"]) == {reason} and one["memory"]["reason"] == reason
+
+
+def test_a_lost_device_costs_one_new_worker_a_case_and_two_cases(ended: Ended) -> None:
+    done, folder = ended("run, device lost")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    records = [json.loads(line) for line in (folder / "run/records.jsonl").read_text().splitlines()]
+    mine = [one["status"] for one in records if one["backend"] == "mine"]
+    faulty = [(one["status"], one["reason"]) for one in records if one["backend"] == "faulty"]
+    assert mine == ["ok"] * 3
+    assert [status for status, _ in faulty] == ["crashed", "crashed", "left_out"]
+    assert "left the device unusable, in: in the lookup: RuntimeError: CUDA error: an illegal" in faulty[0][1]
+    assert len(set((folder / "workers").read_text().split())) == 3, "and the third case none"
 
 
 # --- the doctor ---------------------------------------------------------------------------------------

@@ -341,3 +341,8 @@ def test_a_million_ids_are_read_at_once(tmp_path: Path, write: str) -> None:
     read = ids.read_file(str(path))
     assert time.process_time() - began < 1
     assert np.array_equal(read, many)
+
+
+def test_the_ends_of_64_bits_are_numbers() -> None:
+    for number in (-(2**63), 2**63 - 1, -(2**62) - 1):
+        assert formats._whole("ids.txt", 1, str(number).encode()) == number

@@ -192,6 +192,16 @@ def test_what_there_is_no_time_for_is_left_out_and_named_and_measured_when_there
     assert [word[0] for word in crew.asked if word != "new"] == [3, 3]
 
 
+def test_a_pass_that_stays_the_only_one_has_the_rounds_of_an_interval(run: Run) -> None:
+    launch, crew = Launch("--passes", "3"), Crew()
+    Passes(launch, run, crew, Budget(3.0, 2, 8.0, passes=3)).measure()  # type: ignore[arg-type]
+    assert crew.jobs[0].settings.least_rounds == 6
+    crew = Crew()
+    other = Run.create(run.path.with_name("other"), fabricate.ENVIRONMENT)
+    Passes(launch, other, crew, Budget(600.0, 2, 8.0, passes=3)).measure()  # type: ignore[arg-type]
+    assert crew.jobs[0].settings.least_rounds == 1, "as the launch has it"
+
+
 def test_time_that_runs_out_leaves_out_the_rest_of_the_first_pass(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -232,3 +232,21 @@ def run(
         made.append(measurement(case, number, **options))
     made.append(extra)
     return made
+
+
+def of_two_clocks(path: Path, cases: Iterable[Case] = (CASE,)) -> Run:
+    """A run of a GPU: by kernel time x, then y; by call time z, which has only that, then y, then x."""
+    made = Run.create(path, replace(ENVIRONMENT, devices=("cuda:0",)))
+    own: dict[str, Any] = {"device": "cuda:0", "shape": {"noise": 0.0}}
+    for number, case in enumerate(cases):
+        copy, x, y = measurement(case, number, {"x": 1.0, "y": 3.0}, clock="kernel", **own)
+        z = measurement(case, number, {"z": 0.9}, clock="call", **own)[1]
+        x, y = (
+            replace(
+                one,
+                samples=replace(one.samples, call_s=tuple(tuple(s * by for s in of) for of in one.rounds)),
+            )
+            for one, by in ((x, 4.0), (y, 1.2))
+        )
+        made.append([copy, z, y, x])
+    return made

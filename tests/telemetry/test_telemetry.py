@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from suite.records.figures import CAUSES
 from suite.telemetry.host import HostObserver, quota_watch
+from suite.telemetry.nvidia import GpuObserver
+from suite.telemetry.nvml.figures import Counters, Sustained
 from suite.telemetry.reading import Reading
-from suite.telemetry.sustained import OFF
+from suite.telemetry.sustained import OFF, Work, burst
 from tests.support import fabricate
 from tests.support.machines import machine
 
@@ -30,7 +35,7 @@ def zone(root: Path, folder: str, name: str, energy_uj: str) -> Path:
 def phase(
     root: Path, lookup: Callable[[], object] = lambda: None, seconds: float = 0.001
 ) -> dict[str, object]:
-    return HostObserver(root).sustained(CASE.payload_bytes, [lookup], lambda: None, seconds)
+    return HostObserver(root).sustained(Work(CASE.payload_bytes, [lookup], lambda: None), seconds)
 
 
 def assert_untold(seen: dict[str, object], reason: str) -> None:
@@ -133,6 +138,44 @@ def test_a_peak_that_is_not_told_does_not_keep_the_call_from_being_made(tmp_path
     (process / "status").unlink()
     reason = "/proc/self/status can't be read (No such file or directory)"
     assert HostObserver(tmp_path).held_bytes() == Reading(None, reason)
+
+
+def seen_by_a_gpu(work: Work, lookups: int) -> dict[str, object]:
+    """What is told of a second of work, by a GPU that tells every figure."""
+    known = Reading(1.0, None)
+    given = dict.fromkeys((field.name for field in fields(Counters)), known)
+    counters = Counters(**{**given, "at_s": 0.0, "throttled_ns": dict.fromkeys(CAUSES, known)})
+    whole = dict.fromkeys((field.name for field in fields(Sustained)), known)
+
+    def phase(run: Callable[[], int], seconds: float) -> Sustained:
+        return Sustained(**{**whole, "lookups": lookups, "elapsed_s": seconds})
+
+    return GpuObserver(SimpleNamespace(counters=lambda: counters, sustained=phase)).sustained(work, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("device_s", "busy", "reason"),
+    [
+        (3e-6, 0.3, "the device worked for 30% of the phase, not 80%"),
+        (9e-6, 0.9, None),
+        (2e-5, 1.0, None),
+        (None, None, "only the host times it, so how long the device works is unknown"),
+    ],
+)
+def test_of_a_gpu_that_waits_energy_and_traffic_say_nothing(
+    device_s: float | None, busy: float | None, reason: str | None
+) -> None:
+    seen = seen_by_a_gpu(Work(100, [lambda: None], lambda: None, device_s=device_s), 100_000)
+    assert seen["sustained_busy_fraction"] == (busy and pytest.approx(busy))
+    for name in (*ENERGY, "dram_bytes_per_s", "dram_bytes_per_lookup", "dram_utilisation_fraction"):
+        assert (seen[name] is None) == (reason is not None) and seen.get(f"{name}_missing") == reason, name
+    assert seen["payload_bytes_per_s"] == pytest.approx(1e7), "what was done is told in any case"
+
+
+def test_a_call_of_several_lookups_counts_as_these() -> None:
+    calls: list[int] = []
+    run = burst(Work(1, [lambda: calls.append(1)], lambda: None, lookups=64))
+    assert run() == 64 and len(calls) == 1
 
 
 def test_a_quota_holds_up_by_as_much_as_it_did_since(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from backends import describe, missing_packages, names
 from suite.cases.case import Case
 from suite.command import BadRequest, refuse
 from suite.machine.cuda_device import CudaDevice, probe
+from suite.records.device import Device
 from suite.run.forecast import forecast
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
@@ -36,6 +37,8 @@ WHOLE_S = 455.0
 """All of it; ``.ci/gpu`` ends it some seconds later, whatever happens."""
 TESTS_S, LATE_S = 110.0, 40.0
 """For the tests, after which the rest is skipped; and what one that has begun may take beyond that."""
+LEAST_S = 90.0
+"""So long at least a test process may take: to begin it loads libraries from a disk that may be slow."""
 SILENT_S = float(os.environ.get("BATTERY_SILENT_S", "45"))
 """A test process that ends no test for so long hangs; the slowest one loads a library and compiles first."""
 RUN_S, OVER_S = 270.0, 40.0
@@ -119,7 +122,7 @@ class _Testing:
     def __init__(self, name: str, folder: Path, seconds: float) -> None:
         self.name, self.log = name, folder / f".{name}.txt"
         self.began = time.monotonic()
-        self.end = self.began + seconds + LATE_S
+        self.end = self.began + max(LEAST_S, seconds + LATE_S)
         words = [*PYTEST, *test_files(), "-k", selection(name)]
         with self.log.open("wb") as file:
             self.child = _begin(words, file, GPU_TESTS_S=f"{seconds:g}")
@@ -189,7 +192,7 @@ def words_of(seconds: float) -> list[str]:
 
 def fitting(cases: Sequence[Case], device: CudaDevice) -> list[str]:
     """How many cases fit the GPU's memory, and which do not."""
-    needs = {case: needed_bytes(case, device.l2_bytes) for case in cases}
+    needs = {case: needed_bytes(case, Device("cuda", 0), device.l2_bytes) for case in cases}
     large = [case for case in cases if needs[case] > device.memory_bytes]
     most = gigabytes(max(needs.values(), default=0))
     said = f"cases: {len(cases) - len(large)} of {len(cases)} fit {device.name}, "

@@ -102,7 +102,7 @@ def turn_of(name: str) -> Callable[[], tuple[float, float]]:
     from suite.cases.case import Case
     from suite.engine import binding, operands
     from suite.engine.arrays import HostArrays
-    from suite.engine.clocks import HostClock
+    from suite.engine.clocks.host import HostClock
     from suite.engine.meter import meter_of
 
     case, arrays = Case(1_000_000, 64, "float32", 512), HostArrays()

@@ -72,9 +72,6 @@ def main(argv: Sequence[str]) -> None:
     )
     given = parser.parse_args(argv)
     chosen = sample(given.number, given.seed, given.parts)
-    for tests in sorted({tests for mutant in chosen for tests in tests_of(mutant.module)}):
-        if fails(ROOT, tests, given.python):
-            raise SystemExit(f"{tests}: fails as it is; mend it first")
     unseen = list(survivors(chosen, given.jobs, given.python))
     print(f"{len(chosen) - len(unseen)} of {len(chosen)} noticed; not noticed:")
     print(*sorted(map(str, unseen)), sep="\n")
@@ -121,9 +118,12 @@ def survivors(chosen: Sequence[Mutant], jobs: int, python: str) -> Iterator[Muta
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(jobs):
             copy = Path(folder, str(number))
-            skipped = shutil.ignore_patterns(".git", "results", "__pycache__", ".*_cache", ".venv")
+            skipped = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".venv")
             shutil.copytree(ROOT, copy, ignore=skipped)
             copies.put(copy)
+        for tests in sorted({tests for mutant in chosen for tests in tests_of(mutant.module)}):
+            if fails(copy, tests, python):
+                raise SystemExit(f"{tests}: fails as it is; mend it first")
         noticed = pool.map(lambda mutant: is_noticed(mutant, copies, python), chosen)
         for number, (mutant, seen) in enumerate(zip(chosen, noticed, strict=True), 1):
             print(

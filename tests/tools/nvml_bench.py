@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from suite.engine import arrays
-from suite.engine.clocks import CudaClock
+from suite.engine.clocks.cuda import CudaClock
 from suite.machine.cuda_device import CudaDevice
 from suite.records.device import Device
 from suite.telemetry.nvml.calls import Calls

@@ -187,8 +187,10 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], sec
         place: the device, and the bytes of its last-level cache.
     """
     from suite.cases import ids
-    from suite.engine import check, clocks, operands, rotation
+    from suite.engine import check, operands, rotation
     from suite.engine.arrays import arrays_on
+    from suite.engine.clocks.choice import clock_of
+    from suite.engine.clocks.cuda import Flushes
 
     case, (device, cache_bytes) = case_of(row_bytes, batch), place
     arrays = arrays_on(device)
@@ -209,7 +211,8 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], sec
         if reason:
             found[label] = reason
             lookups.pop(label, None)
-    clock = clocks.clock_of(device, "device", rotation.flush_of(arrays, cache_bytes), SLOTS)
+    flush = rotation.flush_of(arrays, cache_bytes)
+    clock = clock_of(device, "device", Flushes(flush, flush), SLOTS)
     times: dict[str, list[float]] = {label: [] for label in lookups}
     rng, deadline = np.random.default_rng(0), time.monotonic() + seconds
     for rounds in range(MOST_ROUNDS):

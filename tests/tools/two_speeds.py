@@ -39,7 +39,7 @@ def turns(bound: bool) -> None:
     from suite.cases.case import Case
     from suite.engine import binding, operands
     from suite.engine.arrays import HostArrays
-    from suite.engine.clocks import HostClock
+    from suite.engine.clocks.host import HostClock
 
     case = Case(100_000, 129, "bfloat16", 8192, cache="hot")
     arrays = HostArrays()

@@ -7,17 +7,19 @@ import os
 import tracemalloc
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from backends import choose
 from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import measure
 from suite.machine import environment
-from suite.records.device import CPU
+from suite.records.device import CPU, Device
 from suite.telemetry.host import HostObserver
 from suite.telemetry.reading import Reading
 from suite.worker import devices
@@ -78,6 +80,17 @@ def test_all_that_a_case_needs_is_counted(
     short = Tables().shortage(case, CPU, 2**20)
     assert (short is None) == fits, short
     assert short is None or (short.startswith("needs ") and short.endswith(" GB are free"))
+
+
+def test_a_gpus_kept_results_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """262,145 rows of 8 KB in a lookup: two outputs, two sources, two results kept, one compared."""
+    case, gpu = Case(262_145, 8192, "int8", 262_145), Device("cuda", 0)
+    free = [0.0]
+    for given_back, fits in ((16 * GB, False), (18 * GB, True)):
+        arrays = SimpleNamespace(trim=lambda given_back=given_back: free.append(given_back))
+        monkeypatch.setattr(Tables, "opened", lambda *_, arrays=arrays: SimpleNamespace(arrays=arrays))
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free[-1]), int(free[-1])))
+        assert (Tables().shortage(case, gpu, 50 * 2**20) is None) is fits
 
 
 @pytest.mark.parametrize("law", ["uniform", "zipf", "text", "sorted", "equal"])

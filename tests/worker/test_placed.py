@@ -106,7 +106,7 @@ def test_what_can_not_be_cold_is_unsupported(
 def test_a_table_that_changed_is_built_anew(worker: Worker, tmp_path: Path) -> None:
     performed(worker, COLD, tmp_path)
     path = table_file.path_of(tmp_path, COLD)
-    worker.tables.distrust()
+    worker.performer.tables.distrust()
     assert not path.exists()
     Tables().distrust()
 

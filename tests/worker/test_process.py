@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from suite.worker.process import KILLED, Process, ended
+from suite.worker.process import KILLED, Process, ended, environ_of
 
 HEAD = "import os, signal, subprocess, sys, time\norders, answers = map(int, sys.argv[1:3])\n"
 
@@ -91,3 +91,9 @@ def test_a_child_that_goes_on_has_no_exit_code(tmp_path: Path, monkeypatch: pyte
 )
 def test_an_end_in_words(code: int | None, words: str) -> None:
     assert ended(code) == words
+
+
+def test_cuda_loads_its_kernels_when_they_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does for a user: all at once take seconds of every worker, and memory that no lookup needs."""
+    monkeypatch.setenv("CUDA_MODULE_LOADING", "EAGER")
+    assert environ_of(1)["CUDA_MODULE_LOADING"] == "LAZY"

@@ -235,7 +235,7 @@ def test_half_a_line_costs_its_own_record_only(finished_run: Path, tmp_path: Pat
         ({}, ("--batch", "1,3"), "planned otherwise"),
         ({}, ("--batch", "1,2", "--seed", "1"), "planned otherwise"),
         ({}, ("--batch", "1,2", "--precision", "2%"), "planned otherwise"),
-        ({"method": 3}, ("--batch", "1,2"), "begun with method 3, now 4; start a new run with --out"),
+        ({"method": 3}, ("--batch", "1,2"), "begun with method 3, now 5; start a new run with --out"),
         ({"commit": "1" * 40, "dirty": None}, ("--batch", "1,2"), "begun with commit 111111111111, now "),
         ({"packages": {"numpy": "1.0"}}, ("--batch", "1,2"), "numpy 1.0, now "),
         ({"system": {"NUMBA_OPT": "0"}}, ("--batch", "1,2"), "begun with NUMBA_OPT 0, now None"),
@@ -426,6 +426,22 @@ def test_what_ended_a_worker_in_an_earlier_case_costs_one_more_as_well(
         assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
     both, other = ("numpy_take", "torch_embedding"), ("torch_embedding",)
     assert asked == [both, other, both, other]
+
+
+def test_what_left_its_device_unusable_needs_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def ask(self: Supervisor, job: Job) -> Rounds[list[Record] | Death]:
+        names = tuple(backend.name for backend in job.backends)
+        asked.append(names)
+        return Death("numpy_take", "crashed", "no", certain=True) if "numpy_take" in names else []
+        yield
+
+    monkeypatch.setattr(Supervisor, "_ask", ask)
+    two = (choose("numpy_take"), choose("torch_embedding"))
+    records = Supervisor(1.0, 2**40, 1).measure(Job(Case(1000, 64), CPU, two, "m", measure.Settings()))
+    assert [(r.backend, r.status) for r in records] == [("numpy_take", "crashed")]
+    assert asked == [("numpy_take", "torch_embedding"), ("torch_embedding",)]
 
 
 @pytest.mark.slow

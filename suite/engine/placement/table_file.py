@@ -40,11 +40,14 @@ def size_bytes(case: Case) -> int:
     return -(-(case.offset + case.table_bytes) // mmap.PAGESIZE) * mmap.PAGESIZE + mmap.PAGESIZE
 
 
-def mapped(folder: str | os.PathLike[str], case: Case) -> np.memmap[Any, Any]:
-    """The (vocab, dim) table of a case, as bits, read-only in a shared mapping of its file.
+def mapped(folder: str | os.PathLike[str], case: Case, protected: bool = True) -> np.memmap[Any, Any]:
+    """The (vocab, dim) table of a case, as bits, in a shared mapping of its file.
 
     The file is built where there is none, or one that is not what its name says: of another size, or with
     other rows at the places that are looked at. A row that a process left inverted is put right.
+
+    Args:
+        protected: whether the processor faults on a write to it.
 
     Raises:
         OSError: it can't be built, as the disk is full, or not be opened.
@@ -55,7 +58,8 @@ def mapped(folder: str | os.PathLike[str], case: Case) -> np.memmap[Any, Any]:
     _put_right(path, case)
     memory = np.memmap(path, np.uint8, "r+", offset=case.offset, shape=(case.table_bytes,))
     table = memory.view(formula.BITS[DTYPE_BYTES[case.dtype]]).reshape(case.vocab, case.dim)
-    pages.protect(table, writable=False)
+    if protected:
+        pages.protect(table, writable=False)
     return table  # type: ignore[return-value]  # a view of a memmap is one
 
 

@@ -10,6 +10,7 @@ const words = data.words;
 const axis = (name, i) => data.cases[name][rows.case[i]];  /* of its case: an axis, or bytes */
 const word = (name, i) => rows[name][i] === null ? "" : words[name][rows[name][i]];
 const done = i => rows.clock[i] !== null;
+const TIMINGS = ["kernel", "graph", "enqueue", "call"];
 const clockOf = i => word("clock", i);
 const payloadBytes = i => axis("payload_bytes", i);
 const rowBytes = i => axis("row_bytes", i);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,11 @@ from numpy.typing import NDArray
 
 from suite.analysis import comparison, outcomes
 from suite.analysis.columns import columns
-from suite.analysis.outcome import Key, Outcome
+from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
+from suite.analysis.reduce import TIMINGS
 from suite.cases.case import AXES, Case
+from suite.report.page.box import box
 from suite.text import cut
 
 Column = list[Any]
@@ -54,8 +55,6 @@ COUNTED = ("sustained_gb_per_s", "dram_gb_per_s", "joules_per_gb", "mean_power_w
 """Columns of counters' figures."""
 OF_CASES = ("payload_bytes", "ceiling_bytes", "row_bytes", "rows_bytes", "table_bytes")
 """Bytes of a case, by the one byte model."""
-CLOCKS = ("kernel", "enqueue", "call")
-HEADLINE = ("median_us", "ci_low_us", "ci_high_us")
 DIGITS = 4
 MOST_TEXT = 400
 FASTEST, TIED = 1, 2
@@ -65,7 +64,9 @@ _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 def embedded(results: Results) -> str:
     """The figures as JSON that can stand in a script element: plain ASCII, without <, > and &."""
-    text = json.dumps(figures(results), allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    with outcomes.uncollected():
+        every = {**figures(results), "box": box(results)}
+    text = json.dumps(every, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.translate(_ESCAPED)
 
 
@@ -106,17 +107,10 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     rows["backend"] = [o.name for o in results.outcomes]
     rows["slow"] = [o.slow_note for o in results.outcomes]
     rows["compulsory_bytes"] = table["compulsory_bytes"]
-    clocks = np.array(table["clock"], object)
-    headline = [np.array(table[name]) for name in HEADLINE]
-    none = [math.nan] * len(results.outcomes)
-    for clock in CLOCKS:
-        names = (f"{clock}_us", f"{clock}_low_us", f"{clock}_high_us")
-        ends = [
-            np.where(clocks == clock, head, table.get(name, none))
-            for head, name in zip(headline, names, strict=True)
-        ]
-        rows[f"{clock}_us"] = _plain(ends[0].tolist())
-        rows |= _spread(clock, *ends)
+    for timing in TIMINGS:
+        ends = [np.array(table[f"{timing}{end}_us"]) for end in ("", "_low", "_high")]
+        rows[f"{timing}_us"] = _plain(ends[0].tolist())
+        rows |= _spread(timing, *ends)
     share = [np.array(table[f"fraction_of_ceiling{end}"]) for end in ("", "_low", "_high")]
     rows["share"] = _plain(share[0].tolist())
     rows |= _spread("share", *share)
@@ -124,25 +118,19 @@ def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:
     rows |= {"no_energy": table["energy_missing"], "no_dram": table["dram_missing"]}
     rows["no_memory"] = list(map(_no_memory, results.outcomes))
     rows["case"] = [cases[o.case] for o in results.outcomes]
-    best = _best(results)
-    rows["best"] = [best.get((o.run, *o.key), 0) for o in results.outcomes]
+    rows["best"] = _best(results, table["rank"])
     return rows, list(cases)
 
 
-def _best(results: Results) -> dict[tuple[str, *Key], int]:
-    """The fastest of each case on each device of each run that ranks, and those tied with it."""
-    groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)
-    for outcome in results.outcomes:
-        if outcome.completed:
-            groups[outcome.run, outcome.device, outcome.case].append(outcome)
-    best: dict[tuple[str, *Key], int] = {}
-    for (run, _, _), group in groups.items():
-        if comparison.checks_only(results.environments[run]):
-            continue
-        ranked, tied = comparison.rank(group, comparison.noise_floor(results.environments[run]))
-        best |= {(run, *key): TIED for key in tied}
-        best[(run, *ranked[0].key)] = FASTEST
-    return best
+def _best(results: Results, ranks: Column) -> Column:
+    """Which are the fastest of their case and which are tied with it."""
+    tied = [o for o, place in zip(results.outcomes, ranks, strict=True) if place == 1]
+    groups = comparison.contests(tied).values()
+    first = {id(min(group, key=lambda o: comparison.median(o).value)) for group in groups}
+    return [
+        (FASTEST if id(o) in first else TIED) if place == 1 else 0
+        for o, place in zip(results.outcomes, ranks, strict=True)
+    ]
 
 
 def _no_memory(outcome: Outcome) -> str | None:

@@ -102,7 +102,7 @@ const COLUMNS = {
   status: {key: "status", label: "status", value: i => word("status", i)},
   remark: {key: "remark", label: "remark", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
 };
-for (const clock of ["kernel", "enqueue", "call"]) {
+for (const clock of TIMINGS) {
   COLUMNS[clock] = {
     key: clock, label: clock + " µs", number: true, value: i => rows[clock + "_us"][i],
     show: i => rows[clock + "_us"][i] === null ? "" : digits(rows[clock + "_us"][i]) + (rows[clock + "_below"][i] === null ? "" : ` −${(rows[clock + "_below"][i] / 100).toFixed(1)} +${(rows[clock + "_above"][i] / 100).toFixed(1)}%`),
@@ -110,8 +110,9 @@ for (const clock of ["kernel", "enqueue", "call"]) {
 }
 function remark(i) {
   if (!done(i)) return word("reason", i);
+  const below = clockOf(i) === "call" && kernelTimed.has(contestKey(i)) ? "timed by the host: not ranked" : "";
   const fastest = isFastest(i) ? "fastest" : isTied(i) ? "tied with the fastest" : "";
-  return [...(word("slow", i) ? [word("slow", i)] : [fastest]), rows.held[i] === 0 ? "queue ran dry" : "",
+  return [...(word("slow", i) ? [word("slow", i)] : [fastest]), below, rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }
 /* A text whose beginning, where there is any, is to be seen first. */

@@ -23,7 +23,7 @@ from suite.units import count, time_of
 
 _HERE = Path(__file__).parent
 STYLE = "style.css"
-SCRIPTS = ("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "map.js", "main.js")
+SCRIPTS = ("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "map.js", "box.js", "main.js")
 """In the order in which the page runs them."""
 FIRST_LINES = 6
 """Sentences of a place that are shown; the rest is folded."""

@@ -3,11 +3,11 @@
 
 /* A column with one value everywhere is left out. */
 const varies = name => rows[name].some(value => value !== rows[name][0]);
-const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", "enqueue", "call", "extra", "energy", "remark")
-  .filter(one => one.key !== "enqueue" || rows.enqueue_us.some(value => value !== null))
+const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", "kernel", "graph", "enqueue", "call", "extra", "energy", "remark")
+  .filter(one => !["kernel", "graph", "enqueue"].includes(one.key) || rows[one.key + "_us"].some(value => value !== null))
   .filter(one => one.key !== "call" || rows.kernel_us.some(value => value !== null))
   .filter(one => one.key !== "index" || new Set(data.cases.index_dtype).size > 1)
-  .filter(one => one.key !== "clock" || varies("clock"))
+  .filter(one => one.key !== "clock" || varies("clock") || rows.kernel_us.some(value => value !== null))
   .filter(one => one.key !== "status" || varies("status"))
   .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null));
 
@@ -36,7 +36,7 @@ const LARGE = 20000;
 let turn = 0;
 /* A large run is drawn part by part, so that the page answers in between. */
 function drawAll() {
-  const mine = ++turn, left = [drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
+  const mine = ++turn, left = [drawBox, drawRecords, drawMap, drawLimit, drawShare, drawBatch, drawCost, drawFailures];
   const next = () => {
     if (mine !== turn) return;
     left.shift()();
@@ -53,7 +53,7 @@ function drawAll() {
 /* The data as files; no cell can be read as a formula. */
 const TEXTS = ["run", "backend", "environment", "status", "reason", "device", "clock"];
 const FIGURES = Object.keys(rows).filter(name => ![...TEXTS, "case", "best", "share", "slow", "compulsory_bytes"].includes(name) && !/^no_|_below$|_above$/.test(name));
-const SPANS = [...["kernel", "enqueue", "call"].map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
+const SPANS = [...TIMINGS.map(clock => [clock, "_us", i => spanOf(i, clock)]), ["fraction_of_ceiling", "", shareSpan]];
 const whole = i => ({
   ...Object.fromEntries(TEXTS.map(name => [name, rows[name][i] === null ? null : word(name, i)])),
   backend: words.alone[rows.backend[i]],

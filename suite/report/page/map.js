@@ -8,6 +8,7 @@ let mapLines = MAP_LINES;
 const completed = new Map();
 const contestKey = i => placeOf[i] + " " + rows.case[i];
 for (let i = 0; i < data.count; i++) if (done(i)) completed.set(contestKey(i), (completed.get(contestKey(i)) || 0) + 1);
+const kernelTimed = new Set([...rows.clock.keys()].filter(i => clockOf(i) === "kernel").map(contestKey));
 
 /* The fastest of one case and those tied with it; of a case shown in part, the fastest shown. `next` is by how
    much the next one is slower. */
@@ -16,17 +17,16 @@ function contest(items) {
   const ranked = ok.some(i => isFastest(i) || isTied(i));  /* not in a run that only checks */
   const part = ok.length < (completed.get(contestKey(items[0])) || 0) || ok.length > 0 && !ranked;
   if (!ok.length) return {items, best: [], next: null, alone, part};
-  const clock = clockOfAll(ok);
-  ok.sort((a, b) => timeOf(a, clock) - timeOf(b, clock));
-  const best = part ? ok.slice(0, 1) : [...ok.filter(isFastest), ...ok.filter(isTied)];
-  const others = ok.filter(i => !best.includes(i));
-  return {items, best, alone, part, next: others.length ? timeOf(others[0], clock) / timeOf(best[0], clock) : null};
+  const one = ofOneClock(ok).sort((a, b) => timeOf(a) - timeOf(b));
+  const best = part ? one.slice(0, 1) : [...one.filter(isFastest), ...one.filter(isTied)];
+  const others = one.filter(i => !best.includes(i));
+  return {items, best, alone, part, next: others.length ? timeOf(others[0]) / timeOf(best[0]) : null};
 }
 
-/* The clock that records can be compared by: their own if it is the same one, else the call. */
-function clockOfAll(items) {
-  const clocks = new Set(items.map(clockOf));
-  return clocks.size === 1 ? [...clocks][0] : "call";
+/* Times of two clocks are never ranked together: where there are kernel times, what only the host timed is not. */
+function ofOneClock(items) {
+  const clock = items.some(i => clockOf(i) === "kernel") ? "kernel" : "call";
+  return items.filter(i => clockOf(i) === clock);
 }
 const inPart = contests => contests.some(({part}) => part);
 const fastestOf = contests => inPart(contests) ? "fastest shown" : "fastest";
@@ -144,10 +144,9 @@ function byBatch(here) {
 function forAll(here) {
   const some = here.filter(({best, alone}) => best.length && !alone), worst = new Map();
   for (const {items, best} of some) {
-    const ok = items.filter(done), clock = clockOfAll(ok);
-    for (const i of ok) {
+    for (const i of ofOneClock(items.filter(done))) {
       const {most, cases} = worst.get(rows.backend[i]) || {most: 1, cases: 0};
-      worst.set(rows.backend[i], {most: Math.max(most, timeOf(i, clock) / timeOf(best[0], clock)), cases: cases + 1});
+      worst.set(rows.backend[i], {most: Math.max(most, timeOf(i) / timeOf(best[0])), cases: cases + 1});
     }
   }
   const complete = [...worst].filter(([, {cases}]) => cases === some.length).sort((a, b) => a[1].most - b[1].most || byLook(a[0], b[0]));

@@ -106,7 +106,7 @@ function drawBatch() {
   const select = el("select", {id: "series", onchange: () => { state.table = select.value; writeState(); drawBatch(); document.getElementById("series").focus(); }},
     order.map(name => el("option", {value: name, selected: name === chosen}, `${name} (${many(most.get(name), "batch").replace("batchs", "batches")})`)));
   const batches = [...new Set(items.map(i => axis("batch", i)))].sort((a, b) => a - b);
-  const clocks = ["kernel", "enqueue", "call"].filter(clock => items.some(i => rows[clock + "_us"][i] !== null));
+  const clocks = TIMINGS.filter(clock => items.some(i => rows[clock + "_us"][i] !== null));
   const x = scale(batches, {log: true});
   const heights = some => scale(some.flatMap(i => clocks.map(clock => timeOf(i, clock))), {log: true});
   const draw = (some, title, y = heights(some)) => clocks.filter(clock => some.some(i => rows[clock + "_us"][i] !== null)).map(clock => {
@@ -119,7 +119,7 @@ function drawBatch() {
     });
   });
   const chooser = el("p", {}, el("label", {for: "series"}, "Table and ids: "), select);
-  show("batch", items, [chooser, key(items), ...panels(items, draw)], "Times in numbers", [...CASE, "kernel", "enqueue", "call", "remark"]);
+  show("batch", items, [chooser, key(items), ...panels(items, draw)], "Times in numbers", [...CASE, ...TIMINGS, "remark"]);
 }
 
 /* One line for each backend, a dot for each case, a bar at the median; a missing figure is replaced by its reason. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_a_table_of_the_hosts_memory_may_be_larger_than_the_device(
 
     monkeypatch.setattr(environment, "available_bytes", lambda: host_gb * 10**9)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (device_gb * 10**9, 0))
-    monkeypatch.setattr(Tables, "opened", lambda *_: None)
+    monkeypatch.setattr(Tables, "opened", lambda *_: SimpleNamespace(arrays=HostArrays()))
     case = Case(1_000_000, 8192, "int8", 16, placement=placement)
     short = Tables().shortage(case, Device("cuda", 0), 2**20)
     assert (short is None) if says is None else (says in str(short))

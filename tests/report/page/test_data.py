@@ -37,6 +37,19 @@ def test_two_names_that_look_alike_stay_two(tmp_path: Path) -> None:
     assert figures["rows"]["backend"] == [0, 1]
 
 
+def test_what_only_the_host_timed_is_not_ranked(tmp_path: Path) -> None:
+    fabricate.of_two_clocks(tmp_path / "r")
+    figures = data.figures(outcomes.read([tmp_path / "r"]))
+    best = dict(zip(figures["words"]["backend"], figures["rows"]["best"], strict=True))
+    assert best == {"x": 1, "y": 0, "z": 0}
+    figures = data.figures(outcomes.read([tmp_path / "r"], clock="call"))
+    assert dict(zip(figures["words"]["backend"], figures["rows"]["best"], strict=True)) == {
+        "x": 0,
+        "y": 0,
+        "z": 1,
+    }
+
+
 def test_what_the_noise_floor_hides_is_not_won(tmp_path: Path) -> None:
     fabricate.run(tmp_path / "r", CASES[:1], speed={"a": 1.0, "b": 1.01, "c": 1.2}, shape={"noise": 1e-4})
     assert data.figures(outcomes.read([tmp_path / "r"]))["rows"]["best"] == [1, 2, 0]

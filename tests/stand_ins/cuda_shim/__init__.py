@@ -78,13 +78,26 @@ class Library:
         return kernel
 
 
+class Function:
+    """As CuPy's: called with the arguments themselves, or by its ``kernel`` with the places of them."""
+
+    def __init__(self, kernel: Callable[..., None]) -> None:
+        self.kernel = kernel
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[int]) -> None:
+        values = (ctypes.c_longlong * len(arguments))(*arguments)
+        at = ctypes.addressof(values)
+        places = tuple(at + 8 * k for k in range(len(arguments)))
+        self.kernel((*grid, 1)[:2], block, places, 0, LEGACY_STREAM)
+
+
 def cupy(library: Library, processors: int, capability: int = 9) -> Any:
     """As much of CuPy as a backend uses, launching on the host what is in the library."""
 
     def raw_module(code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]) -> Any:
         assert "__global__" in code
         assert options
-        kernels = {name: SimpleNamespace(kernel=library.launch(name)) for name in name_expressions}
+        kernels = {name: Function(library.launch(name)) for name in name_expressions}
         return SimpleNamespace(get_function=kernels.__getitem__)
 
     attributes = {"MultiProcessorCount": processors, "ComputeCapabilityMajor": capability}

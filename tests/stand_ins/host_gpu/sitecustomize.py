@@ -44,7 +44,8 @@ def give_gpu(torch: Any) -> None:
     cuda.device_count = lambda: 1
     cuda.get_device_properties = lambda device: facts
     cuda.mem_get_info = lambda device: (GIB, 80 * GIB)
-    cuda.set_device = cuda.synchronize = cuda.empty_cache = lambda *_: None
+    cuda.set_device = cuda.synchronize = cuda.empty_cache = cuda.reset_peak_memory_stats = lambda *_: None
+    cuda.memory_reserved = cuda.max_memory_allocated = lambda *_: 0
     cuda._sleep = lambda cycles: time.sleep(1e-4)
 
 
@@ -109,7 +110,16 @@ def act(name: str) -> Callable[[Any], None]:
     return change
 
 
-AFTER: dict[str, Callable[[Any], None]] = {"torch": give_gpu, "suite.engine.arrays": put_on_host}
+def take_work_for_granted(sustained: Any) -> None:
+    """A busy host makes its device wait."""
+    sustained.LEAST_BUSY = 0.0
+
+
+AFTER: dict[str, Callable[[Any], None]] = {
+    "torch": give_gpu,
+    "suite.engine.arrays": put_on_host,
+    "suite.telemetry.sustained": take_work_for_granted,
+}
 
 
 for word in filter(None, os.environ.get("NVML_STUB_ACTS", "").split(",")):

@@ -1,0 +1,1 @@
+"""Functions of a notebook or a test, measured in its own process."""

@@ -1,0 +1,78 @@
+"""Performer: does a job in this process, and keeps what the next one may need: the table, the user's ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from suite.cases import ids
+from suite.engine.measure import Notice, Setup, measure
+from suite.engine.placement import residency
+from suite.engine.placement.table_file import NO_ROOM
+from suite.machine import threads
+from suite.records.record import Record, Status
+from suite.worker.devices import Tables
+from suite.worker.messages import Job, failed
+
+
+class Performer:
+    """Does jobs; keeps the table of the last one, and the user's ids.
+
+    Args:
+        protected: whether a write to the table ends the process, as in a worker, rather than be found later.
+    """
+
+    def __init__(self, protected: bool = True) -> None:
+        self.tables = Tables(protected)
+        self.asked = threads.asked()
+        self.ids: dict[str, ids.Ids] = {}
+
+    def perform(self, job: Job, notice: Notice, **how: Any) -> list[Record]:
+        """The records of a job; out_of_memory for all of it where its table does not fit.
+
+        Args:
+            notice: told of each step before it. how: more of what ``measure`` takes, such as a gate.
+
+        Raises:
+            Tampered: the operands changed, by which of the backends is not known.
+        """
+        notice(None, "read the ids")
+        try:
+            file_ids = self._ids_of(job)
+        except ValueError as error:
+            return [failed(job, backend, "error", str(error)) for backend in job.backends]
+        notice(None, f"build the table {job.case.table}")
+        self.tables.folder = job.tables
+        short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
+        if short:
+            return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
+        opened = self.tables.opened(job.device)
+        try:
+            table = self.tables.of(job.case, job.device)
+            why_not = residency.why_not(table.rows, job.case)
+        except OSError as error:
+            why = f"its table can't be placed ({error.strerror or error})"
+            status: Status = "out_of_memory" if error.errno in NO_ROOM else "error"
+            return [failed(job, backend, status, why) for backend in job.backends]
+        if why_not:
+            return [failed(job, backend, "unsupported", why_not) for backend in job.backends]
+        setup = Setup(
+            case=job.case,
+            arrays=opened.arrays,
+            table=table.rows,
+            table_memory=table.memory,
+            observer=opened.observer,
+            settings=job.settings,
+            telemetry={**opened.facts(), **self.asked},
+            file_ids=file_ids,
+        )
+        return measure(setup, job.backends, job.measurement, notice, **how)
+
+    def _ids_of(self, job: Job) -> ids.Ids | None:
+        """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
+        if job.ids_file is None:
+            if job.case.distribution.startswith("text"):
+                ids.check_text()
+            return None
+        if job.ids_file not in self.ids:
+            self.ids = {job.ids_file: ids.of_file(job.case, job.ids_file)}
+        return self.ids[job.ids_file]
