@@ -19,6 +19,8 @@ NGRAMS = {"ngram": 4, "ngram-3": 3, "ngram-shuffled": 4, "ngram-3-shuffled": 3}
 DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal", *NGRAMS)
 PLACEMENTS = {"cpu": ("memory", "small-pages", "file"), "cuda": ("memory", "pinned", "managed")}
 """Where a table may lie, by kind of device; ``memory`` is the device's own."""
+PLACES = tuple(dict.fromkeys(itertools.chain(*PLACEMENTS.values())))
+"""All of them."""
 MAX_SIZE = 2**40
 """Above this a vocab, dim or batch is taken for a slip of the keyboard."""
 MAX_CASES = 100_000  # of one request: days
@@ -66,7 +68,7 @@ class Case:
         _one_of("dtype", self.dtype, DTYPE_BYTES)
         _one_of("index dtype", self.index_dtype, INDEX_BYTES)
         _one_of("cache", self.cache, CACHES)
-        _one_of("placement", self.placement, dict.fromkeys(itertools.chain(*PLACEMENTS.values())))
+        _one_of("placement", self.placement, PLACES)
         if not self.distribution.startswith("file:") and not _ZIPF.fullmatch(self.distribution):
             _one_of("distribution", self.distribution, (*DISTRIBUTIONS, "zipf-EXPONENT"))
         width = DTYPE_BYTES[self.dtype]
@@ -124,6 +126,11 @@ class Case:
     def evicted(self) -> bool:
         """Whether the pages of its table's file are put out of the page cache before each turn."""
         return self.cache == "cold" and self.placement == "file"
+
+    @property
+    def of_text(self) -> bool:
+        """Whether its ids come from those that the suite ships."""
+        return self.distribution.startswith(("text", *NGRAMS))
 
     @property
     def table_text(self) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
-from suite.cases.case import CACHES, DTYPE_BYTES, PLACEMENTS, Case, Sweep
+from suite.cases.case import CACHES, DTYPE_BYTES, PLACES, Case, Sweep
 
 
 def _placed(*sweeps: Sweep) -> tuple[Sweep, ...]:
     """Each in every placement, cold; in a file with its pages in the page cache too."""
-    everywhere = tuple(dict.fromkeys(itertools.chain(*PLACEMENTS.values())))
-    cold = (replace(sweep, placement=everywhere) for sweep in sweeps)
+    cold = (replace(sweep, placement=PLACES) for sweep in sweeps)
     cached = (replace(sweep, placement=("file",), cache=("hot",)) for sweep in sweeps)
     return (*cold, *cached)
 

@@ -19,6 +19,7 @@ from suite.cases.case import (
     INDEX_BYTES,
     MAX_OFFSET,
     PLACEMENTS,
+    PLACES,
     Case,
     Sweep,
     plan,
@@ -34,7 +35,6 @@ from suite.text import plain
 from suite.worker.budget import MOST_PASSES
 
 Group = argparse._ArgumentGroup
-_PLACES = tuple(dict.fromkeys((*PLACEMENTS["cpu"], *PLACEMENTS["cuda"])))
 SUSTAIN_S = 1.2
 PASSES = 3
 
@@ -279,7 +279,7 @@ def _add_settings(group: Group) -> None:
 
 def _placement(text: str) -> str:
     """A placement; a GPU's own memory may be called ``device``."""
-    return "memory" if text == "device" else named("placement", _PLACES)(text)
+    return "memory" if text == "device" else named("placement", PLACES)(text)
 
 
 def _fraction(text: str) -> float:

@@ -70,7 +70,7 @@ class Performer:
     def _ids_of(self, job: Job) -> ids.Ids | None:
         """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
         if job.ids_file is None:
-            if job.case.distribution.startswith("text"):
+            if job.case.of_text:
                 ids.check_text()
             return None
         if job.ids_file not in self.ids:

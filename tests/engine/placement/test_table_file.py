@@ -43,6 +43,16 @@ def test_a_table_in_a_file_is_that_of_memory_and_read_only(tmp_path: Path, dtype
     assert done.returncode == -11, "a write to it is the writer's end"
 
 
+def test_where_a_write_is_no_end_a_row_is_inverted_and_put_back(tmp_path: Path) -> None:
+    table = table_file.mapped(tmp_path, CASE, protected=False)
+    before = table[7].copy()
+    arrays = HostArrays(protected=False)
+    arrays.invert_row(table, 7)
+    assert np.array_equal(table[7], ~before)
+    arrays.invert_row(table, 7)
+    assert np.array_equal(table[7], before)
+
+
 def test_a_file_that_is_there_is_used_again(tmp_path: Path) -> None:
     path = table_file.path_of(tmp_path, CASE)
     table_file.mapped(tmp_path, CASE)
