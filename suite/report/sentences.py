@@ -15,7 +15,7 @@ from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED, QUOTA, THREADS
 from suite.records.record import Environment, Fact
-from suite.report import verdict
+from suite.report import placements, verdict
 from suite.report.tables import REASON_LENGTH, places
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
@@ -132,6 +132,7 @@ def sentences(results: Results, baseline: str | None) -> list[str]:
             *_quota(here),
             *_speed(here, results.speeds.get(place[0], ())),
             *counter_sentences(here),
+            *placements.sentences(here, noise_floor(environment)),
             *_failures(here),
             *_slow(here),
         ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from suite.cases.shard import in_words
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse
+from suite.run.files.tables import table_files
 from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
@@ -125,17 +126,21 @@ def _measure(
     launch = Launch(request, tasks, gpu)
     budget, crew = budget_of(request, tasks), launch.crew()
     try:
-        run = _open_run(launch, argv)
-        if request.resume is None:
-            print(*(f"run: {line}" for line in forecast(request, tasks).lines()), sep="\n", file=sys.stderr)
-        passes = Passes(launch, run, crew, budget, held)
-        try:
-            passes.measure()
-        except KeyboardInterrupt:
-            go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
-            print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
-            return INTERRUPTED
-        crew.close()
+        cases = (task.case for task in tasks)
+        with table_files(request.tables, request.keep_tables, cases) as what_is_needed:
+            run = _open_run(launch, argv)
+            said = forecast(request, tasks).lines() if request.resume is None else []
+            for line in filter(None, [what_is_needed, *said]):
+                print(plain(f"run: {line}"), file=sys.stderr)
+            passes = Passes(launch, run, crew, budget, held)
+            try:
+                passes.measure()
+            except KeyboardInterrupt:
+                go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
+                print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
+                return INTERRUPTED
+            finally:
+                crew.close()
         return _report(passes.run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None

@@ -49,7 +49,9 @@ def _row(backend: Description, environments: Mapping[str, Facts]) -> tuple[str, 
     lacking = {name: missing_packages(backend.packages, facts) for name, facts in environments.items()}
     here = [f"{name}: {_here(backend, missing)}" for name, missing in lacking.items()]
     said = "; ".join(here) or _here(backend, missing_here(backend.packages))
-    return backend.name, " ".join(backend.devices) or "?", dtypes, said, backend.summary
+    where = " ".join(backend.devices) or "?"
+    where += f" ({' '.join(backend.placements)})" if backend.placements else ""
+    return backend.name, where, dtypes, said, backend.summary
 
 
 def _here(backend: Description, missing: Sequence[str]) -> str:

@@ -35,6 +35,7 @@ class Job:
     """One case on one device with some of its backends; small enough for one line of JSON.
 
     Attributes:
+        tables: folder of table files, where the placement is one.
         gated: whether the worker asks at its gate before each round, as others take turns with it.
     """
 
@@ -45,6 +46,7 @@ class Job:
     settings: measure.Settings
     ids_file: str | None = None
     gated: bool = False
+    tables: str | None = None
 
     def to_line(self) -> bytes:
         """The line a worker reads."""

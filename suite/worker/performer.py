@@ -6,8 +6,10 @@ from typing import Any
 
 from suite.cases import ids
 from suite.engine.measure import Notice, Setup, measure
+from suite.engine.placement import residency
+from suite.engine.placement.table_file import NO_ROOM
 from suite.machine import threads
-from suite.records.record import Record
+from suite.records.record import Record, Status
 from suite.worker.devices import Tables
 from suite.worker.messages import Job, failed
 
@@ -39,10 +41,20 @@ class Performer:
         except ValueError as error:
             return [failed(job, backend, "error", str(error)) for backend in job.backends]
         notice(None, f"build the table {job.case.table}")
+        self.tables.folder = job.tables
         short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:
             return [failed(job, backend, "out_of_memory", short) for backend in job.backends]
-        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
+        opened = self.tables.opened(job.device)
+        try:
+            table = self.tables.of(job.case, job.device)
+            why_not = residency.why_not(table.rows, job.case)
+        except OSError as error:
+            why = f"its table can't be placed ({error.strerror or error})"
+            status: Status = "out_of_memory" if error.errno in NO_ROOM else "error"
+            return [failed(job, backend, status, why) for backend in job.backends]
+        if why_not:
+            return [failed(job, backend, "unsupported", why_not) for backend in job.backends]
         setup = Setup(
             case=job.case,
             arrays=opened.arrays,
@@ -58,7 +70,7 @@ class Performer:
     def _ids_of(self, job: Job) -> ids.Ids | None:
         """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
         if job.ids_file is None:
-            if job.case.distribution.startswith("text"):
+            if job.case.of_text:
                 ids.check_text()
             return None
         if job.ids_file not in self.ids:

@@ -294,7 +294,7 @@ def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path: Path) -> Non
     assert set(both.run) == {"a", "b"}
 
 
-def test_a_notebook_completes_the_names_that_there_are() -> None:
+def test_a_notebook_completes_the_names() -> None:
     code = "import sys, suite; print(sorted(dir(suite)), 'pandas' in sys.modules)"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert child.stdout == "['best', 'load', 'measure', 'plot', 'samples'] False\n"

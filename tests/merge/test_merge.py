@@ -13,7 +13,6 @@ import pytest
 import suite
 from suite.compare.__main__ import main as compare
 from suite.merge.__main__ import main
-from suite.records.record import METHOD
 from suite.records.store import Run
 from suite.report.__main__ import main as report
 from suite.run.options import parse
