@@ -89,6 +89,11 @@ class Description:
     packages: tuple[str, ...]
     clock: str
     whose: str
+    placements: tuple[str, ...] = ()
+
+    def takes(self, placement: str) -> bool:
+        """Whether it is for tables of this placement."""
+        return not self.placements or placement in self.placements
 
 
 def names() -> tuple[str, ...]:
@@ -202,6 +207,7 @@ def describe(which: str | Choice) -> Description:
         facts.get("packages", ()),
         facts.get("clock", ("device",))[0],
         facts.get("whose", ("other",) if is_path(source) else ("library",))[0],
+        facts.get("placements", ()),
     )
 
 
@@ -217,7 +223,7 @@ def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
     Raises:
         ValueError, TypeError, RecursionError, MemoryError: one is no literal, or not of strings.
     """
-    known = ("devices", "dtypes", "view", "packages", "clock", "whose")
+    known = ("devices", "dtypes", "view", "packages", "clock", "whose", "placements")
     classes = [c for c in tree.body if isinstance(c, ast.ClassDef)]
     if not classes:
         raise ValueError("no class")

@@ -54,6 +54,8 @@ class Backend(ABC):
         stream: ``"current"`` if its work goes on the stream that is torch's current one while it is prepared
             and while it is called, so that a CUDA graph of it can be captured; ``"default"`` if it goes on
             the legacy default stream whatever that is.
+        placements: the placements of a table that it is for, where it is not for all; of a table in a
+            ``"file"`` the array is a ``numpy.memmap``, whose ``filename`` and ``offset`` say where it lies.
         whose: ``"library"`` if a lookup is a call of a library; ``"suite"`` if it is a kernel of this suite.
     """
 
@@ -64,6 +66,7 @@ class Backend(ABC):
     clock: ClassVar[Literal["device", "host"]] = "device"
     stream: ClassVar[Literal["current", "default"]] = "default"
     whose: ClassVar[Literal["library", "suite"]] = "library"
+    placements: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:

@@ -30,6 +30,13 @@ NONE = {
     **dict.fromkeys(("sm_clock_before_mhz", "sm_clock_after_mhz", "throttled_s"), NAN),
     **dict.fromkeys(("dram_missing", "energy_missing")),
 }
+FILE_FIGURES = (
+    "file_resident_fraction_before",
+    "file_resident_fraction_after",
+    "file_read_pages_per_lookup",
+    "file_read_bytes_per_lookup",
+    "file_over_read",
+)
 _NOT_READ = {**NONE, "dram_missing": UNREAD, "energy_missing": UNREAD}
 
 
@@ -130,6 +137,7 @@ def _columns(results: Results) -> dict[str, Column]:
         **_speeds(results, result),
         **_bytes(some),
         **_counted(some),
+        **_files(some),
         **_origin(some, results.environments),
     }
 
@@ -226,6 +234,17 @@ def _bytes(some: Sequence[Outcome]) -> dict[str, Column]:
 def _counted(some: Sequence[Outcome]) -> dict[str, Column]:
     rows = list(map(figures, some))
     return {name: [row[name] for row in rows] for name in NONE}
+
+
+def _files(some: Sequence[Outcome]) -> dict[str, Column]:
+    """What was seen of a table in a file; nan and None of one in memory."""
+    figures: dict[str, Column] = {
+        name: [_number(o.telemetry.get(name)) if o.completed else NAN for o in some] for name in FILE_FIGURES
+    }
+    return figures | {
+        name: [fact if isinstance(fact := o.telemetry.get(name), str) else None for o in some]
+        for name in ("file_system", "file_device")
+    }
 
 
 def _origin(some: Sequence[Outcome], environments: Mapping[str, Environment]) -> dict[str, Column]:

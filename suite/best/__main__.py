@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from suite.analysis import outcomes
 from suite.best import question, words
 from suite.best.answer import Answer, answer, devices, places
-from suite.cases.case import AXES, CACHES, DISTRIBUTIONS, DTYPE_BYTES, INDEX_BYTES, MAX_OFFSET
+from suite.cases.case import AXES, CACHES, DISTRIBUTIONS, DTYPE_BYTES, INDEX_BYTES, MAX_OFFSET, PLACES
 from suite.cases.presets import MODELS
 from suite.command import DONE, USAGE, BadRequest, Parser, execute, named, path_of, refuse, whole_of
 from suite.records.store import StoreError
@@ -26,6 +26,7 @@ def _parser() -> Parser:
         add(f"--{axis}", type=whole_of(axis, 1, 2**40), metavar="N")
     for axis, known in (("dtype", DTYPE_BYTES), ("index-dtype", INDEX_BYTES), ("cache", CACHES)):
         add(f"--{axis}", type=named(axis.replace("-", " "), known), help=", ".join(known))
+    add("--placement", type=named("placement", PLACES), help=f"of the table: {', '.join(PLACES)}")
     add("--distribution", metavar="D", help=f"of the ids: {', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
     add(
         "--offset", type=whole_of("offset", 0, MAX_OFFSET), metavar="B", help="of the table off its alignment"

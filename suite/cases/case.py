@@ -14,7 +14,13 @@ Cache = Literal["cold", "hot"]
 DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "int8": 1}
 INDEX_BYTES = {"int32": 4, "int64": 8}
 CACHES: tuple[str, ...] = get_args(Cache)
-DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal")
+NGRAMS = {"ngram": 4, "ngram-3": 3, "ngram-shuffled": 4, "ngram-3-shuffled": 3}
+"""Distributions of the rows of n-grams, with the length of the longest."""
+DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal", *NGRAMS)
+PLACEMENTS = {"cpu": ("memory", "small-pages", "file"), "cuda": ("memory", "pinned", "managed")}
+"""Where a table may lie, by kind of device; ``memory`` is the device's own."""
+PLACES = tuple(dict.fromkeys(itertools.chain(*PLACEMENTS.values())))
+"""All of them."""
 MAX_SIZE = 2**40
 """Above this a vocab, dim or batch is taken for a slip of the keyboard."""
 MAX_CASES = 100_000  # of one request: days
@@ -34,8 +40,11 @@ class Case:
         distribution: the distribution of the ids (see ``suite.cases.ids``), or ``file:NAME@DIGEST``, where
             the digest is of the ids in that file; records of earlier versions have only its name.
         cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
-            the same ids again.
+            the same ids again. Of a file: whether its pages are in the page cache; the processor's is cold.
         offset: bytes by which the table's first row lies off the start of a page (GPU: of an allocation).
+        placement: where the table lies. ``memory``: the device's own, of a CPU on huge pages where it gets
+            them; ``small-pages``: on none; ``file``: a file mapped into memory; ``pinned``: the host's
+            memory, read by a GPU; ``managed``: CUDA's managed memory.
 
     Raises:
         ValueError: for a value that no case can have; the message is one line.
@@ -49,6 +58,7 @@ class Case:
     distribution: str = "uniform"
     cache: str = "cold"
     offset: int = 0
+    placement: str = "memory"
 
     def __post_init__(self) -> None:
         for name in ("vocab", "dim", "batch"):
@@ -58,6 +68,7 @@ class Case:
         _one_of("dtype", self.dtype, DTYPE_BYTES)
         _one_of("index dtype", self.index_dtype, INDEX_BYTES)
         _one_of("cache", self.cache, CACHES)
+        _one_of("placement", self.placement, PLACES)
         if not self.distribution.startswith("file:") and not _ZIPF.fullmatch(self.distribution):
             _one_of("distribution", self.distribution, (*DISTRIBUTIONS, "zipf-EXPONENT"))
         width = DTYPE_BYTES[self.dtype]
@@ -102,9 +113,24 @@ class Case:
         return self.ids_bytes + distinct * self.row_bytes + self.rows_bytes
 
     @property
-    def table(self) -> tuple[int, int, str, int]:
-        """What identifies its table: vocab, dim, dtype, offset; cases with the same one share it."""
-        return self.vocab, self.dim, self.dtype, self.offset
+    def table(self) -> tuple[int, int, str, int, str]:
+        """What identifies its table: vocab, dim, dtype, offset, placement; cases with the same share it."""
+        return self.vocab, self.dim, self.dtype, self.offset, self.placement
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its lookups are of the same ids, again and again, which the processor's caches have."""
+        return self.cache == "hot" and self.placement != "file"
+
+    @property
+    def evicted(self) -> bool:
+        """Whether the pages of its table's file are put out of the page cache before each turn."""
+        return self.cache == "cold" and self.placement == "file"
+
+    @property
+    def of_text(self) -> bool:
+        """Whether its ids come from those that the suite ships."""
+        return self.distribution.startswith(("text", *NGRAMS))
 
     @property
     def table_text(self) -> str:
@@ -113,9 +139,11 @@ class Case:
 
     @property
     def ids_text(self) -> str:
-        """Its ids in words, but for their number; with the table's offset, if any."""
-        ids = f"{self.index_dtype} {self.distribution} {self.cache}"
-        return f"{ids} offset {self.offset}" if self.offset else ids
+        """Its ids in words, but for their number; with the table's offset and placement, if they matter."""
+        words = [self.index_dtype, self.distribution, self.cache]
+        words += [f"offset {self.offset}"] if self.offset else []
+        words += [self.placement] if self.placement != "memory" else []
+        return " ".join(words)
 
     def __str__(self) -> str:
         return f"{self.table_text} batch {self.batch} {self.ids_text}"
@@ -138,6 +166,7 @@ class Sweep:
     distribution: tuple[str, ...] = ("uniform",)
     cache: tuple[str, ...] = ("cold",)
     offset: tuple[int, ...] = (0,)
+    placement: tuple[str, ...] = ("memory",)
 
     @property
     def size(self) -> int:
@@ -163,7 +192,7 @@ def plan(sweeps: Iterable[Sweep], **axes: tuple[object, ...] | None) -> tuple[Ca
     size = sum(sweep.size for sweep in sweeps)
     if size > MAX_CASES:
         raise ValueError(f"axes: {size:,} cases; give fewer values, at most {MAX_CASES:,} cases")
-    by_table: dict[tuple[int, int, str, int], dict[Case, None]] = {}
+    by_table: dict[tuple[object, ...], dict[Case, None]] = {}
     for sweep in sweeps:
         for case in sweep:
             by_table.setdefault(case.table, {})[case] = None

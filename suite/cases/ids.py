@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suite.cases import formats
-from suite.cases.case import Case
+from suite.cases import formats, ngram
+from suite.cases.case import NGRAMS, Case
 
 Ids = npt.NDArray[np.int64]
 
@@ -29,7 +29,9 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
     Distributions: ``uniform``; ``zipf-S`` exactly p(rank) ∝ rank^-S over the vocab, ranks scattered over the
     table (``zipf`` is S = 1); ``text`` consecutive tokens of real text, folded modulo a smaller vocab;
     ``text-shuffled`` the same tokens in random order, so without their locality; ``sorted`` uniform, then
-    sorted; ``equal`` one id repeated; ``file:NAME@DIGEST`` the user's own, in order.
+    sorted; ``equal`` one id repeated; ``ngram`` the rows of the text's 2- to 4-grams, 24 a token
+    (``suite.cases.ngram``), ``ngram-3`` those of its 2- and 3-grams, 16 a token, ``ngram-shuffled`` and
+    ``ngram-3-shuffled`` the same of the shuffled text; ``file:NAME@DIGEST`` the user's own, in order.
     """
     rng = np.random.default_rng([seed, turn, case.vocab, case.batch])
     name, _, exponent = case.distribution.partition("-")
@@ -43,6 +45,9 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
         ids = np.full(case.batch, rng.integers(0, case.vocab))
     elif name == "zipf":
         ids = _zipf(case.vocab, float(exponent or 1), case.batch, rng)
+    elif name == "ngram":
+        stream, longest = _text(case.distribution.endswith("shuffled")), NGRAMS[case.distribution]
+        ids = ngram.rows(stream, case.vocab, case.batch, turn, longest)
     else:
         ids = _window(_text(case.distribution == "text-shuffled"), case.batch, turn) % case.vocab
     return ids.astype(case.index_dtype)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from suite.cases.case import CACHES, DTYPE_BYTES, Case, Sweep
+from collections.abc import Iterable
+from dataclasses import replace
+
+from suite.cases.case import CACHES, DTYPE_BYTES, PLACES, Case, Sweep
+
+
+def _placed(*sweeps: Sweep) -> tuple[Sweep, ...]:
+    """Each in every placement, cold; in a file with its pages in the page cache too."""
+    cold = (replace(sweep, placement=PLACES) for sweep in sweeps)
+    cached = (replace(sweep, placement=("file",), cache=("hot",)) for sweep in sweeps)
+    return (*cold, *cached)
+
 
 PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": (
@@ -51,7 +62,36 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
         Sweep((262_143, 262_145), (8192,), ("int8",), (512,), ("int32", "int64")),
         Sweep((262_145,), (8192,), ("int8",), (262_143, 262_145), cache=("hot",)),
     ),
+    # Tables larger than a device, or nearly: see SCALED for how they are fitted to the memory there is.
+    # DeepSeek-V4.1-Flash's Engram table of layer 1, without the scales of its rows: 1, 16, 256, 4,096 tokens.
+    "engram": _placed(
+        Sweep(
+            *((384_006_168,), (256,), ("float8_e4m3fn",), (24, 384, 6144, 98_304)),
+            distribution=("ngram",),
+        ),
+    ),
+    # Embeddings of each layer by token: Gemma-4 E4B's rows are long, those of Qwen3.8-Flash-Next short.
+    "ple": _placed(
+        Sweep((262_144,), (10_752,), ("bfloat16",), (1, 16, 512, 4096), distribution=("text",)),
+        Sweep(
+            *((320_001_536,), (160,), ("float8_e4m3fn",), (16, 256, 4096, 65_536)),
+            distribution=("ngram-3",),
+        ),
+    ),
+    # One size of table in rows of 256 B, 1 KB and 16 KB, wherever it may lie.
+    "placements": _placed(
+        *(
+            Sweep(
+                *((6_400_000_000 // (4 * dim),), (dim,), ("float32",), (16, 256, 4096, 65_536)),
+                distribution=("uniform", "ngram", "ngram-shuffled"),
+            )
+            for dim in (64, 256, 4096)
+        )
+    ),
 }
+SCALED = ("engram", "ple", "placements")
+"""Presets whose tables have rows left out where they would fill more of the memory than MOST_OF_MEMORY."""
+MOST_OF_MEMORY = 0.4
 
 _BF16 = {
     "llama-2-7b": (32000, 4096),
@@ -76,6 +116,8 @@ _BF16 = {
     "gpt-oss": (201088, 2880),
     "phi-4": (100352, 5120),
     "minimax-m2": (200064, 3072),
+    "qwen3.8-27b": (248320, 5120),
+    "gemma-4-e4b-ple": (262144, 10752),
 }
 _F32 = {
     "gpt2": (50257, 768),
@@ -83,18 +125,56 @@ _F32 = {
     "bert-base": (30522, 768),
     "t5-small": (32128, 512),
     "dlrm-mlperf": (40_000_000, 128),
+    "dlrm-v4-item": (9_390_000, 512),
+    "umt5-xxl": (256384, 4096),
 }
+_NGRAMS = {
+    "engram-dsv4.1": ("ngram", 24, (384_006_168, 256)),
+    "ple-qwen3.8-flash-next": ("ngram-3", 16, (320_001_536, 160)),
+}
+"""Tables of n-grams: distribution, ids a token, shape."""
 MODELS: dict[str, tuple[int, int, str]] = {
     **{name: (*shape, "float32") for name, shape in _F32.items()},
     **{name: (*shape, "bfloat16") for name, shape in _BF16.items()},
+    **{name: (*shape, "float8_e4m3fn") for name, (_, _, shape) in _NGRAMS.items()},
 }
 """Published token tables: (vocab, dim, dtype)."""
 
 
 def model_sweep(name: str) -> Sweep:
-    """The sweep of one published table at decode and prefill batches."""
+    """The sweep of one published table at decode and prefill batches, of so many tokens."""
     vocab, dim, dtype = MODELS[name]
-    return Sweep((vocab,), (dim,), (dtype,), (1, 16, 17, 512, 8192))
+    distribution, ids, _ = _NGRAMS.get(name, ("uniform", 1, None))
+    batches = tuple(tokens * ids for tokens in (1, 16, 17, 512, 8192))
+    return Sweep((vocab,), (dim,), (dtype,), batches, distribution=(distribution,))
+
+
+def scaled(sweeps: Iterable[Sweep], memory_bytes: int) -> tuple[Sweep, ...]:
+    """The same, each table with its rows halved until it fills no more than its share of the memory.
+
+    Fewer rows behave alike while they are far more than the caches and page tables reach.
+    """
+
+    def fitting(sweep: Sweep) -> Sweep:
+        vocab, most = sweep.vocab, MOST_OF_MEMORY * memory_bytes
+        while max(case.table_bytes for case in replace(sweep, vocab=vocab)) > most and min(vocab) > 1:
+            vocab = tuple(-(-rows // 2) for rows in vocab)
+        return replace(sweep, vocab=vocab)
+
+    return tuple(map(fitting, sweeps))
+
+
+def scaling(published: Iterable[Sweep], fitted: Iterable[Sweep]) -> str | None:
+    """What ``scaled`` did, in words; None if it left all rows."""
+    pairs = zip(published, fitted, strict=True)
+    changes = (
+        f"{a}x{dim} to {b} rows"
+        for sweep, other in pairs
+        for dim in sweep.dim
+        for a, b in zip(sweep.vocab, other.vocab, strict=True)
+        if a != b
+    )
+    return "; ".join(dict.fromkeys(changes)) or None
 
 
 def models_of(case: Case) -> tuple[str, ...]:

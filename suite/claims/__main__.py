@@ -133,7 +133,8 @@ def _environment(
     from suite.machine.environment import collect
     from suite.telemetry.observer import gpu_facts
 
-    here = [one for one in map(describe, names()) if target.device.kind in one.devices]
+    kind = target.device.kind
+    here = [one for one in map(describe, names()) if kind in one.devices and one.takes("memory")]
     packages = [package for one in here for package in one.packages]
     settings: dict[str, Fact] = {
         "model": request.model,

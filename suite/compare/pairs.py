@@ -71,7 +71,7 @@ class Pair:
     @property
     def of_text(self) -> bool:
         """Whether both sides looked up the ids that the suite ships."""
-        return bool(self.a and self.b and self.a.case.distribution.startswith("text"))
+        return bool(self.a and self.b and self.a.case.of_text)
 
     @property
     def slow_notes(self) -> list[str]:

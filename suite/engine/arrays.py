@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -12,16 +10,14 @@ import numpy.typing as npt
 
 from suite.cases.case import DTYPE_BYTES, Case
 from suite.engine import formula
+from suite.engine.formula import BITS
+from suite.engine.placement import pages, table_file
+from suite.engine.placement.host_for_gpu import HostForGpu
 from suite.machine.procfs import ROOT, mapped_bytes
 from suite.records.device import CPU, Device
 
 Array = Any
 Host = npt.NDArray[Any]
-
-BITS = {1: "int8", 2: "int16", 4: "int32"}
-"""The signed integer of each element width."""
-
-_HUGE_PAGE = 2**21
 
 
 class Arrays(Protocol):
@@ -31,6 +27,9 @@ class Arrays(Protocol):
 
     def bytes(self, size: int) -> Array:
         """Zeroed memory, uint8 (size,), aligned to 64 bytes or more."""
+
+    def table_bytes(self, size: int, placement: str) -> Array:
+        """As ``bytes``, for a table, in memory of a placement that this device has."""
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         """Uninitialised int32 array, for the formula."""
@@ -89,11 +88,10 @@ class HostArrays:
         self.protected = protected
 
     def bytes(self, size: int) -> Array:
-        # Private: of shared memory, mmap's default, most kernels put nothing on huge pages.
-        mapping = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        if hasattr(mmap, "MADV_HUGEPAGE") and size >= 2**22:
-            mapping.madvise(mmap.MADV_HUGEPAGE)
-        return np.frombuffer(mapping, np.uint8)[:size]
+        return pages.mapped(size)
+
+    def table_bytes(self, size: int, placement: str) -> Array:
+        return pages.mapped(size, huge=placement != "small-pages")
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         return np.empty(shape, np.int32)
@@ -119,13 +117,14 @@ class HostArrays:
         self._protect(table, writable=False)
 
     def invert_row(self, table: Array, row: int) -> None:
-        self._protect(table, writable=True, only=table[row])
-        np.invert(table[row], out=table[row])
-        self._protect(table, writable=False, only=table[row])
+        with table_file.noting(table, row):
+            self._protect(table, writable=True, only=table[row])
+            np.invert(table[row], out=table[row])
+            self._protect(table, writable=False, only=table[row])
 
     def _protect(self, table: Host, writable: bool, only: Host | None = None) -> None:
         if self.protected:
-            protect(table, writable, only)
+            pages.protect(table, writable, only)
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         if type(result) is not np.ndarray:
@@ -174,6 +173,11 @@ class CudaArrays:
 
     def bytes(self, size: int) -> Array:
         return self.torch.zeros(size, dtype=self.torch.uint8, device=self.place)
+
+    def table_bytes(self, size: int, placement: str) -> Array:
+        if placement == "memory":
+            return self.bytes(size)
+        return self.torch.as_tensor(HostForGpu(size, placement), device=self.place)
 
     def empty(self, shape: tuple[int, ...]) -> Array:
         return self.torch.empty(shape, dtype=self.torch.int32, device=self.place)
@@ -234,29 +238,6 @@ def arrays_on(device: Device, protected: bool = True) -> Arrays:
         protected: as in ``HostArrays``.
     """
     return CudaArrays(device) if device.is_gpu else HostArrays(protected)
-
-
-def protect(table: Host, writable: bool, only: Host | None = None) -> None:
-    """Make the processor fault on a write to the table, so that the culprit is known.
-
-    Args:
-        only: a part of it to do that to; of a table of gigabytes, all of it takes 20 ms.
-    """
-    flags = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
-    start, end = _pages(table, mmap.PAGESIZE)
-    if only is not None:
-        # Whole huge pages, which would be broken up where only some of one may be written to.
-        low, high = _pages(only, _HUGE_PAGE)
-        start, end = max(start, low), min(end, high)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), flags):
-        raise OSError(ctypes.get_errno(), "mprotect failed")
-
-
-def _pages(array: Host, size: int) -> tuple[int, int]:
-    """First address of the page that an array begins in, and the one after the page that it ends in."""
-    start: int = array.ctypes.data
-    return start // size * size, -(-(start + array.nbytes) // size) * size
 
 
 def _torch_bits(result: Array, case: Case) -> Array:

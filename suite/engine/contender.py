@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from time import perf_counter  # bound before any backend could put another in its place
 
@@ -18,12 +18,15 @@ from suite.engine.clocks.choice import clock_of, graphs_on
 from suite.engine.clocks.cuda import MOST_IN_A_GRAPH, NO_FLUSHES, Flushes
 from suite.engine.clocks.graph import Check, Graph, Graphs
 from suite.engine.operands import Operands
+from suite.engine.placement.residency import Watch
 from suite.engine.turns import TURN_S, Turns
 from suite.records.record import Fact, Memory, Record, Role, Rounds, Samples, Status, Traffic
 from suite.telemetry.observer import Observer
 from suite.telemetry.reading import Reading, both
 from suite.telemetry.sustained import Work
 
+FOREIGN = ("pinned", "managed")
+"""Placements that a GPU's library may have never met: what it raises of them in ``prepare`` is a refusal."""
 SPOT_CHECK_SHARE = 0.03
 """Of a contender's time, so much goes to spot checks."""
 MOST_SPOT_CHECKS = 0.9
@@ -71,6 +74,7 @@ class Contender:
         spot_check_s: how long its last spot check took.
         memory, telemetry: what was seen of its own; a record adds what it shares with the others.
         failure: how it failed, and why. trace: the whole of what was raised then; empty where nothing was.
+        watch: what its turns do to the pages of a table in a file; null of one in memory.
     """
 
     choice: Choice
@@ -85,6 +89,7 @@ class Contender:
     telemetry: dict[str, Fact] = field(default_factory=dict)
     failure: tuple[Status, str] | None = None
     trace: str = ""
+    watch: Watch | None = None
 
     @property
     def name(self) -> str:
@@ -130,7 +135,10 @@ class Contender:
             self.trace = f"in {step}:\n{''.join(traceback.format_exception(error))}"
             if isinstance(error, Exception) and _of_loading(error):
                 return self.fail("unavailable", f"its library can't be loaded: {_one_line(error)}")
-            self.fail("out_of_memory" if _of_memory(error) else "error", f"in {step}: {_one_line(error)}")
+            memory = _of_memory(error)
+            if step == "prepare" and not memory and (where := self.operands.case.placement) in FOREIGN:
+                return self.fail("unsupported", f"refuses {where} memory: {_one_line(error)}")
+            self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
         finally:
             self._require_device()
 
@@ -172,12 +180,12 @@ class Contender:
             checked: the check that ``Graphs`` makes of each length.
             missing: why they can't be captured in a CUDA graph; null if that is to be tried.
         """
-        device, hot = self.operands.arrays.device, self.operands.case.cache == "hot"
+        device, case = self.operands.arrays.device, self.operands.case
         self.graphs = graphs_on(device, prepare, len(lookups), checked)
         if self.graphs:
             self.graphs.missing = OWN_STREAMS if self.declared_clock == "host" else missing
         clock = clock_of(device, self.declared_clock, self.flushes, len(lookups), self.graphs)
-        self.turns = Turns(lookups, clock, TURN_S, hot, self.flushes.each is not None)
+        self.turns = Turns(lookups, clock, TURN_S, case.repeats, self.flushes.each is not None, case.evicted)
 
     def _replayed(self, graph: Graph, slot: int) -> str | None:
         operands = self.operands
@@ -186,6 +194,9 @@ class Contender:
     def _observe_memory(self, before: Reading[int], observer: Observer) -> None:
         assert self.turns is not None
         lookup = self.turns.lookups[0]
+        if self.watch is not None:
+            self.memory = Memory(reason="pages of the mapped table would count as the backend's")
+            return
 
         def call() -> None:
             lookup()
@@ -257,7 +268,9 @@ class Contender:
         with self.failures_of("a timed call"):
             if self.flushes.each is not None:
                 self.flushes.each()
-            turn = turns.take(warm_up, timed, called)
+            lookups = len(warm_up) + len(called) + len(order.timed)
+            with self.watch.turn(lookups) if self.watch else nullcontext():
+                turn = turns.take(warm_up, timed, called)
             result, turn.result = turn.result, None
             if checked and turn.whole:
                 turn.set_last_apart()
@@ -294,8 +307,11 @@ class Contender:
             converged=self.is_known(shared.precision, shared.full_speed_s) if turns else None,
             traffic=shared.traffic,
             memory=_with_table(self.memory, shared.table) if self.role == "backend" else self.memory,
-            telemetry={**shared.telemetry, **self.telemetry},
+            telemetry={**shared.telemetry, **self.telemetry, **self._of_the_file()},
         )
+
+    def _of_the_file(self) -> dict[str, Fact]:
+        return self.watch.facts() if self.watch and self.turns and self.turns.past else {}
 
 
 def best_copy(operands: Operands, flushes: Flushes, turn_s: float, known: str | None) -> Contender:
@@ -356,6 +372,8 @@ def _require(backend: type[Backend], operands: Operands) -> None:
         raise Unsupported(f"does not run on {kind}")
     if operands.case.dtype not in backend.dtypes:
         raise Unsupported(f"does not move {operands.case.dtype}")
+    if backend.placements and operands.case.placement not in backend.placements:
+        raise Unsupported(f"reads tables of placement {', '.join(backend.placements)} only")
 
 
 def _of_loading(error: BaseException) -> bool:

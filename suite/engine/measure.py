@@ -19,6 +19,7 @@ from suite.engine.clocks.cuda import Flushes
 from suite.engine.contender import Contender, Shared, best_copy
 from suite.engine.meter import meter_of
 from suite.engine.operands import Operands, lay_out
+from suite.engine.placement.residency import Residency
 from suite.engine.rotation import Rotation, flush_of, rotation_of, touched_bytes
 from suite.machine import threads
 from suite.records.record import Fact, Record, Traffic
@@ -109,9 +110,9 @@ def measure(
     meter_of(threaded=False)  # made before a backend could put something in its place
     distinct, rotation = _rotation(setup)
     operands = operands_of(setup, rotation)
-    flushes = _flushes(setup, rotation)
-
-    backends = [Contender(choice, "backend", operands, flushes) for choice in choices]
+    pages = Residency.of(setup.table, case, distinct)
+    flushes = _flushes(setup, rotation, pages)
+    backends = _contenders(choices, operands, flushes, pages)
     _prepare_and_check(backends, observer, settings.seed, notice)
     turn_s = _turn_s(settings, sum(backend.running for backend in backends) + 1)
     seen = _warm_up(backends, turn_s, notice)
@@ -141,15 +142,27 @@ def operands_of(setup: Setup, rotation: Rotation | None = None) -> Operands:
     return lay_out(setup.case, setup.arrays, setup.table, batches)
 
 
+def _contenders(
+    choices: Sequence[Choice], operands: Operands, flushes: Flushes, pages: Residency | None
+) -> list[Contender]:
+    watch = pages.watch if pages else lambda: None
+    return [Contender(choice, "backend", operands, flushes, watch=watch()) for choice in choices]
+
+
 def _turn_s(settings: Settings, contenders: int) -> float:
     """In little time, shorter turns rather than too few rounds: without rounds there is no interval."""
     return min(turns.TURN_S, settings.limit_s / contenders / (2 * MIN_ROUNDS))
 
 
-def _flushes(setup: Setup, rotation: Rotation) -> Flushes:
-    """What empties the caches: before samples where it must, on a GPU also before what is called again."""
+def _flushes(setup: Setup, rotation: Rotation, pages: Residency | None) -> Flushes:
+    """What empties the caches: before samples where it must, on a GPU also before what is called again.
+
+    Of a table in a file that is to be cold, the page cache.
+    """
     if not rotation.flush and not (setup.arrays.device.is_gpu and setup.case.cache == "cold"):
         return Flushes()
+    if pages is not None and setup.case.evicted:
+        return Flushes(pages.evict, pages.evict)
     flush = flush_of(setup.arrays, setup.settings.cache_bytes)
     return Flushes(flush if rotation.flush else None, flush)
 
@@ -157,7 +170,7 @@ def _flushes(setup: Setup, rotation: Rotation) -> Flushes:
 def _batches(setup: Setup, rotation: Rotation) -> list[Host]:
     """One batch as its distribution draws it for hot; for cold, batches that share no row while rows last."""
     case, seed = setup.case, setup.settings.seed
-    if case.cache == "hot":
+    if case.repeats:
         return [ids.draw(case, 0, seed, setup.file_ids)]
     return ids.draw_apart(case, rotation.slots, seed, setup.file_ids)
 

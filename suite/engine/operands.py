@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from suite.cases.case import DTYPE_BYTES, Case
-from suite.engine.arrays import BITS, Array, Arrays, Host
+from suite.engine.arrays import Array, Arrays, Host
+from suite.engine.formula import BITS
 
 GUARD_BYTES = 4096
 """Bytes before and after every output that no lookup may write to."""
@@ -13,9 +14,15 @@ GUARD_BYTE = 0x5A
 _ALIGN = 64
 
 
-def build_table(arrays: Arrays, vocab: int, dim: int, dtype: str, offset: int = 0) -> Array:
-    """The (vocab, dim) table of a dtype, as bits, ``offset`` bytes into its memory; read-only on the host."""
-    memory = arrays.bytes(offset + vocab * dim * DTYPE_BYTES[dtype])[offset:]
+def build_table(
+    arrays: Arrays, vocab: int, dim: int, dtype: str, offset: int = 0, placement: str = "memory"
+) -> Array:
+    """The (vocab, dim) table of a dtype, as bits, ``offset`` bytes into its memory; read-only on the host.
+
+    Args:
+        placement: any that its device has but ``file``, which ``table_file.mapped`` is for.
+    """
+    memory = arrays.table_bytes(offset + vocab * dim * DTYPE_BYTES[dtype], placement)[offset:]
     table = arrays.view(memory, BITS[DTYPE_BYTES[dtype]]).reshape(vocab, dim)
     arrays.fill_table(table, dtype)
     return table

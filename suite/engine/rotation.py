@@ -16,6 +16,8 @@ Flush = Callable[[], None]
 """Empties the caches; on a GPU it enqueues that."""
 
 MAX_SLOTS = 1024
+MOST_EVICTED = 8
+"""Where a turn is one lookup, after which all is cold again, so many batches do."""
 SPARE_BYTES = 2**14
 """The most that lies around the ids and the output of a slot."""
 _WORD = 4
@@ -41,10 +43,12 @@ def rotation_of(case: Case, distinct: int, cache_bytes: int) -> Rotation:
     Args:
         distinct: distinct ids of a batch. cache_bytes: what has to be emptied.
     """
-    if case.cache == "hot":
+    if case.repeats:
         return Rotation(1, flush=False)
     need = math.ceil(MARGIN * cache_bytes / touched_bytes(case, distinct)) + 1
     apart = max(1, case.vocab // distinct)
+    if case.evicted:
+        return Rotation(min(need, apart, MOST_EVICTED), flush=True)
     if need <= min(MAX_SLOTS, apart):
         return Rotation(max(2, need), flush=False)
     return Rotation(min(MAX_SLOTS, apart, need), flush=True)

@@ -120,6 +120,7 @@ class Turns:
         lookups: one a slot. hot: whether they are one, again and again.
         turn_s: length of a turn's samples.
         flushed: whether caches are flushed before each turn, which then is one pass over the slots.
+        alone: whether a turn is one lookup, as one leaves nothing cold for the next.
         estimate_s: time of a lookup. pace_s: what it takes of a turn's length, as ``Turn.paces``.
         repeat: how many lookups make a sample.
         past: the turns taken, in order.
@@ -130,6 +131,7 @@ class Turns:
     turn_s: float
     hot: bool
     flushed: bool
+    alone: bool = False
     estimate_s: float = 1e-5
     pace_s: float = 1e-5
     repeat: int = 1
@@ -166,7 +168,8 @@ class Turns:
         self.clock.use_meter(process_time() - in_all > THREADED * (thread_time() - in_caller))
         self.estimate_s = max(float(np.median(times[1:])), 1e-7)
         self.pace_s = max(float(np.median(paces[1:])), 1e-7)
-        self.repeat = self.lookups_per_sample()
+        if not self.alone:
+            self.repeat = self.lookups_per_sample()
 
     def lookups_per_sample(self) -> int:
         """How many lookups make a sample, by what one takes."""
@@ -178,6 +181,9 @@ class Turns:
     def next_slots(self, rng: np.random.Generator) -> Order:
         """The slots of the next turn, in the order in which they come."""
         slots = len(self.lookups)
+        if self.alone:
+            self.cursor = (self.cursor + 1) % slots
+            return Order([], [], [self.cursor])
         warm_up, count = sizes(self.pace_s, self.turn_s, self.repeat, slots, self.flushed, rng)
         called = min(self.clock.calls, max(1, round(self.turn_s / self.pace_s / 2)))
         order = [(self.cursor + k) % slots for k in range(warm_up + called + count)]

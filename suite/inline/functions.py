@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from backends import DTYPES, Array, Backend, Choice, Lookup, Own, UnknownBackend, choose
 from suite.best.question import case_of
-from suite.cases.case import INDEX_BYTES, Case
+from suite.cases.case import INDEX_BYTES, PLACEMENTS, Case
 from suite.command import BadRequest
 from suite.engine import binding
 from suite.engine.check import Tampered
@@ -82,7 +82,8 @@ def measure(
     """
     own, file_ids = _named(functions, view), None if isinstance(ids, Integral) else _flat(ids)
     case = _case(table, int(ids) if file_ids is None else file_ids, axes)
-    launch = _launch(case, _device(device), (*own, *map(_chosen, backends)), seed)
+    _require_placement(case, on := _device(device))
+    launch = _launch(case, on, (*own, *map(_chosen, backends)), seed)
     (job,) = launch.jobs({None: launch.tasks[0]}, time_s).values()
     job = job if file_ids is None else replace(job, ids_file=GIVEN)
     return _table(_measured(job, {GIVEN: file_ids}), launch, out, [one.name for one in own])
@@ -177,6 +178,14 @@ def _device(text: str) -> Device:
         return Device.of(text)
     except ValueError as error:
         raise BadRequest(str(error)) from None
+
+
+def _require_placement(case: Case, device: Device) -> None:
+    """Table files are made and removed by suite.run; of other placements, the device must have it."""
+    here = [place for place in PLACEMENTS[device.kind] if place != "file"]
+    if case.placement not in here:
+        what = "is for python -m suite.run" if case.placement == "file" else f"is none of {device}"
+        raise BadRequest(f"placement {case.placement}: {what}; give one of {', '.join(here)}")
 
 
 def _launch(case: Case, device: Device, choices: tuple[Choice, ...], seed: int) -> Launch:

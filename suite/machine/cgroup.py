@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from suite.machine.procfs import ROOT, as_integer, integer, line, table, text
+from suite.machine.procfs import ROOT, as_integer, integer, line, table, text, unescaped
 
 _NO_LIMIT_BYTES = 2**60
 """Version 1 reports "unlimited" as a number near 2^63."""
@@ -87,6 +87,14 @@ def limits(root: Path = ROOT) -> Limits:
     )
 
 
+def memory_bytes(root: Path = ROOT) -> int:
+    """The most memory that this process may use: the machine's, or less by its control groups."""
+    kib = as_integer(table(text(root, "proc/meminfo")).get("MemTotal", "").removesuffix(" kB"))
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if kib is None else 1024 * kib
+    limit = limits(root).memory_bytes
+    return whole if limit is None else min(whole, limit)
+
+
 def _groups(root: Path) -> dict[str, str]:
     """Controller to this process's group; the empty name is version 2."""
     groups: dict[str, str] = {}
@@ -106,17 +114,13 @@ def _mounts(root: Path) -> dict[str, tuple[str, str]]:
         place, kind = before.split(" "), after.split(" ")
         if len(place) < 6 or len(kind) < 3:
             continue
-        mount = _unescaped(place[3]), _unescaped(place[4])
+        mount = unescaped(place[3]), unescaped(place[4])
         if kind[0] == "cgroup2":
             mounts.setdefault("", mount)
         elif kind[0] == "cgroup":
             for controller in kind[2].split(","):
                 mounts.setdefault(controller, mount)
     return mounts
-
-
-def _unescaped(path: str) -> str:
-    return re.sub(r"\\([0-3][0-7]{2})", lambda code: chr(int(code[1], 8)), path)
 
 
 def _levels(root: Path, group: str | None, mount: tuple[str, str]) -> list[Path]:

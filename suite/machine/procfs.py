@@ -96,6 +96,11 @@ def mapped_bytes(root: Path, span: tuple[int, int], key: str) -> int:
     return total
 
 
+def unescaped(path: str) -> str:
+    """A path as the kernel's table of mounts writes it, without its octal escapes."""
+    return re.sub(r"\\([0-3][0-7]{2})", lambda code: chr(int(code[1], 8)), path)
+
+
 def processors(words: str | None) -> frozenset[int] | None:
     """The numbers in a list such as ``0-3,8``; None if it is no such list."""
     numbers: set[int] = set()

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from backends.ranks.base import Place
 from suite.cases.case import DTYPE_BYTES, Case
 from suite.engine import formula
-from suite.engine.arrays import BITS, HostArrays, protect
+from suite.engine.arrays import HostArrays
+from suite.engine.formula import BITS
+from suite.engine.placement.pages import protect
 from suite.ranks import split
 
 Array = Any

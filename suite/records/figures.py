@@ -65,6 +65,14 @@ TELEMETRY = {
     "sm_clock_hz_after": "and when it ended",
     "memory_clock_hz_before": "clock of the memory when the phase began",
     "memory_clock_hz_after": "and when it ended",
+    "file_resident_fraction_before": "share of the pages of a table's file in the page cache before a turn",
+    "file_resident_fraction_after": "and after it: means over the first turns",
+    "file_read_pages_per_lookup": "pages of it that came into the page cache in these turns, for each lookup",
+    "file_read_bytes_per_lookup": "bytes that the process had read from devices, for each lookup in turns",
+    "file_over_read": "the same, over the bytes of the distinct rows of a lookup",
+    "file_system": "kind of the file system that the table's file lies on",
+    "file_device": "name of the block device under it",
+    "file_read_ahead_bytes": "how much the kernel reads around a page of a mapping that is missing",
     **{f"{THROTTLED}{name}_s": f"clocks held down by {why}, in the phase" for name, why in CAUSES.items()},
 }
 """The figures in ``Record.telemetry``; beside a null stands ``<name>_missing``, the reason."""

@@ -23,8 +23,10 @@ LEGEND = (
 )
 STEPS = (1.1, 1.5, 3.0, 10.0)
 """A cell is a shade darker above each of these ratios."""
-IDS = ("index_dtype", "distribution", "cache", "offset")
+IDS = ("index_dtype", "distribution", "cache", "offset", "placement")
 """What the ids of a row are described by, as far as the rows differ in it."""
+USUAL = {"offset": 0, "placement": "memory"}
+"""What is not said where all rows have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
         _row(case, groups[case], ratios[case], names, differ, floor) for case in sorted(groups, key=_reading)
     ]
     first = next(iter(groups), None)
-    same = [axis for axis in IDS if axis not in differ and (axis != "offset" or (first and first.offset))]
+    same = [axis for axis in IDS if axis not in differ and first and getattr(first, axis) != USUAL.get(axis)]
     common = " ".join(_word(first, axis) for axis in same) if first else ""
     return Matrix(title, plain(common), tuple(map(plain, names)), tuple(rows))
 

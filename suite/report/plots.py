@@ -25,6 +25,7 @@ MOST_TITLE = 48
 COLUMNS = {
     *(*AXES, "run", "device", "backend", "environment", "status", "clock", "at_full_speed"),
     *("payload_bytes", "gb_per_s", "ceiling_gb_per_s"),
+    *("file_over_read",),
     *("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high", "fraction_of_peak"),
     *(name for names in CLOCKS.values() for name in names),
 }
@@ -38,7 +39,9 @@ def plot(source: Source, kind: str = "bandwidth") -> Figure:
         source: a table of ``suite.load`` or some of its rows; or folders of runs, or patterns.
         kind: ``bandwidth``: GB/s of payload over the bytes of a lookup, with the ceiling of each case;
             ``batch``: time over batch by each clock, for the table with the most batches in the source;
-            ``fraction``: share of the ceiling over the bytes of a row.
+            ``fraction``: share of the ceiling over the bytes of a row;
+            ``placement``: time over batch by where the table lies, for the fastest backend of most of them;
+            ``over_read``: bytes read from the device over those of the rows, by the bytes of a row.
 
     Returns:
         A figure outside pyplot: ``figure.savefig("a.svg")`` saves it, ``figure.axes`` change it. Whiskers
@@ -49,13 +52,14 @@ def plot(source: Source, kind: str = "bandwidth") -> Figure:
         ValueError: no such kind, no table of results, or no record in it that completed.
         StoreError: as ``suite.load``.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind {kind!r}: no such plot; give one of {', '.join(KINDS)}")
+    kinds = {**KINDS, **OF_PLACEMENTS}
+    if kind not in kinds:
+        raise ValueError(f"kind {kind!r}: no such plot; give one of {', '.join(kinds)}")
     table = _table(source)
     done = table[table["status"] == "ok"]
     if done.empty:
         raise ValueError("plot: no record completed; give a run in which one did")
-    return KINDS[kind](table, done)
+    return kinds[kind](table, done)
 
 
 def _table(source: Source) -> pd.DataFrame:
@@ -137,6 +141,46 @@ def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     return picture
 
 
+def _placement(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    lies = done["placement"] + (" " + done["cache"]).where(done["placement"] == "file", "")
+    done = done.assign(lies=lies)[(done["cache"] == "cold") | (done["placement"] == "file")]
+    if done["placement"].nunique() < 2:
+        raise ValueError("plot: tables lie in one placement only; give a run of several, --placement")
+    places, times = done.groupby("backend")["lies"].nunique(), done.groupby("backend")["median_us"].median()
+    name = times[places[places == places.max()].index].idxmin()
+    done = done[done["backend"] == name].assign(backend=lambda rows: rows["lies"])
+    panels = [
+        Panel(
+            f"{name} · {where} · {bytes_of(size)} rows", rows, "batch", ("median_us", *CLOCKS["kernel"][1:])
+        )
+        for where, here in _places(done)
+        for size in sorted(here["row_bytes"].unique())
+        if len(rows := here[here["row_bytes"] == size])
+    ]
+    ticks = [float(batch) for batch in done["batch"].unique()]
+    picture, _ = figure(done, panels, Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks))
+    legend(picture, done)
+    return picture
+
+
+def _over_read(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    done = done[(done["cache"] == "cold") & (done["file_over_read"] > 0)]
+    if done.empty:
+        raise ValueError("plot: no cold lookup read a file; give a run with --placement file")
+    y = ("file_over_read", "file_over_read", "file_over_read")
+    panels = [Panel(title, rows, "row_bytes", y) for title, rows in _places(done)]
+    ticks = [float(size) for size in done["row_bytes"].unique()]
+    style = Style(
+        "bytes of one row", "bytes read / bytes of the rows", bytes_of, ticks=ticks, joined=False, dodged=True
+    )
+    picture, drawn = figure(done, panels, style)
+    line = [
+        axes.axhline(1, color=rcParams["text.color"], lw=1, ls="--", label="the rows alone") for axes in drawn
+    ]
+    legend(picture, done, line[:1])
+    return picture
+
+
 def _named(row: pd.Series) -> str:
     case = Case(*(row[axis] for axis in AXES))
     return f"{case.table_text} {case.ids_text}"
@@ -147,6 +191,11 @@ KINDS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {
     "batch": _batch,
     "fraction": _fraction,
 }
+OF_PLACEMENTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {
+    "placement": _placement,
+    "over_read": _over_read,
+}
+"""Kinds for runs of tables that lie elsewhere than in the device's memory."""
 
 
 def _places(done: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

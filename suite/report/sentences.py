@@ -14,7 +14,7 @@ from suite.analysis.speed import Moment, full_speed_share
 from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED, QUOTA, THREADS
 from suite.records.record import Environment, Fact
-from suite.report import verdict
+from suite.report import placements, verdict
 from suite.report.tables import REASON_LENGTH, places
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
@@ -147,7 +147,7 @@ def of_backends(here: Sequence[Outcome], environment: Environment, baseline: str
 
 
 def of_the_run(here: Sequence[Outcome], environment: Environment, moments: Sequence[Moment]) -> list[str]:
-    """How the run was measured: variables, the machine's speed, counters."""
+    """How the run was measured: variables, the machine's speed, counters, placements."""
     known = environment.settings.get("disturbed")
     disturbed = [f"disturbed when it began: {known}"] if known else []
     return [
@@ -157,6 +157,7 @@ def of_the_run(here: Sequence[Outcome], environment: Environment, moments: Seque
         *_quota(here),
         *_speed(here, moments),
         *counter_sentences(here),
+        *placements.sentences(here, noise_floor(environment)),
     ]
 
 

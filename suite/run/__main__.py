@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse, tell
+from suite.run.files.tables import table_files
 from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
 from suite.run.options import Request, parse, without_option
@@ -99,7 +100,9 @@ def _single(request: Request, tasks: Sequence[Task], argv: Sequence[str]) -> int
     from suite.run.launch import Launch
 
     task = single.chosen(tasks)
-    return single.run(Launch(request, [task], _gpu(request)), task, argv, profiled=request.profile)
+    launch = Launch(request, [task], _gpu(request))
+    with table_files(request.tables, request.keep_tables, [task.case]):
+        return single.run(launch, task, argv, profiled=request.profile)
 
 
 def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
@@ -131,19 +134,22 @@ def _measure(
     launch = Launch(request, tasks, gpu, _disturbances())
     budget, crew = budget_of(request, tasks), launch.crew()
     try:
-        run = _open_run(launch, argv)
-        _warn(launch)
-        if request.resume is None:
-            for line in forecast(request, tasks).lines():
+        cases = (task.case for task in tasks)
+        with table_files(request.tables, request.keep_tables, cases) as what_is_needed:
+            run = _open_run(launch, argv)
+            _warn(launch)
+            said = forecast(request, tasks).lines() if request.resume is None else []
+            for line in filter(None, [what_is_needed, *said]):
                 tell(f"run: {line}")
-        passes = Passes(launch, run, crew, budget, held)
-        try:
-            passes.measure()
-        except KeyboardInterrupt:
-            go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
-            print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
-            return INTERRUPTED
-        crew.close()
+            passes = Passes(launch, run, crew, budget, held)
+            try:
+                passes.measure()
+            except KeyboardInterrupt:
+                go_on = f"python -m suite.run --resume {shlex.quote(str(run.path))}"
+                print(f"run: interrupted; go on: {go_on}", file=sys.stderr)
+                return INTERRUPTED
+            finally:
+                crew.close()
         return _report(passes.run, request)
     except StoreError as error:
         raise BadRequest(str(error)) from None

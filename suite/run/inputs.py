@@ -55,7 +55,7 @@ def digests(cases: Iterable[Case], backends: Iterable[Choice]) -> dict[str, Fact
     named = [case.distribution.partition("@") for case in cases if "@" in case.distribution]
     found: dict[str, Fact] = {"suite": code_digest()}
     found |= {f"ids {name.removeprefix('file:')}": digest for name, _, digest in named}
-    if any(case.distribution.startswith("text") for case in cases):
+    if any(case.of_text for case in cases):
         from suite.cases import ids
 
         found["ids text"] = ids.TEXT_DIGEST

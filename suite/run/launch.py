@@ -83,7 +83,9 @@ class Launch:
                 number,
                 least_rounds(request.passes),
             )
-            return Job(task.case, task.device, task.backends, measurement, settings, request.ids_file)
+            ids_file, tables = request.ids_file, request.tables
+            case, device = task.case, task.device
+            return Job(case, device, task.backends, measurement, settings, ids_file, tables=tables)
 
         return {name: job(name, task) for name, task in parts.items()}
 
@@ -122,6 +124,7 @@ class Launch:
         request = self.request
         return {
             "preset": request.preset,
+            "scaled": request.scaled,
             "precision": request.precision,
             "time_budget_s": request.time_budget_s,
             "timeout_s": request.timeout_s,

@@ -76,6 +76,7 @@ def _entry(backend: Description, said: str, width: int) -> Iterator[str]:
     dtypes = "" if set(backend.dtypes) >= set(DTYPES) else f" · {' '.join(backend.dtypes)} only"
     whose = WHOSE.get(backend.whose, backend.whose)
     where = " ".join(backend.devices) or "?"
+    where += f" ({' '.join(backend.placements)})" if backend.placements else ""
     yield folded(f"  {backend.name:20} {where} · {whose}{dtypes} · {said}", width, 6)
     yield folded(f"      {backend.summary}", width, 6)
 

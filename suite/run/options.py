@@ -20,15 +20,19 @@ from suite.cases.case import (
     DTYPE_BYTES,
     INDEX_BYTES,
     MAX_OFFSET,
+    PLACEMENTS,
+    PLACES,
     Case,
     Sweep,
     plan,
 )
-from suite.cases.presets import MODELS, PRESETS, model_sweep
+from suite.cases.presets import MODELS, PRESETS, SCALED, model_sweep, scaled, scaling
 from suite.cases.shard import Shard
 from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
+from suite.machine.cgroup import memory_bytes
 from suite.machine.threads import number_of_threads
 from suite.records.device import KINDS, Device
+from suite.run.files.tables import FOLDER
 from suite.text import folded, plain
 from suite.worker.budget import MOST_PASSES
 
@@ -79,6 +83,9 @@ class Request:
     insist: bool = False
     debug: bool = False
     profile: bool = False
+    tables: str = FOLDER
+    keep_tables: bool = False
+    scaled: str | None = None
     sustain_given: bool = False
     anyway: bool = False
     shard: Shard | None = None
@@ -89,8 +96,8 @@ class Request:
         """The Python of each environment; where none was given, this one, by no name."""
         return dict(self.environments) or {None: sys.executable}
 
-    def backends_on(self, device: Device) -> tuple[Choice, ...]:
-        """Those asked for by name, or else all that run on a device.
+    def backends_on(self, device: Device, placement: str = "memory") -> tuple[Choice, ...]:
+        """Those asked for by name, or else all that run on a device, with tables of this placement.
 
         Beside a GPU the CPU has those of the named that no GPU runs, else the reference only.
         """
@@ -98,7 +105,8 @@ class Request:
         if beside and not self.backends:
             return (choose("numpy_take"),)
         # An entry point says nothing of its devices without being imported: it may run on each.
-        kinds = {b: describe(b).devices or KINDS for b in self.backends or map(choose, names())}
+        known = {b: describe(b) for b in self.backends or map(choose, names())}
+        kinds = {b: d.devices or KINDS for b, d in known.items() if self.backends or d.takes(placement)}
         return tuple(b for b, on in kinds.items() if device.kind in on and not (beside and "cuda" in on))
 
 
@@ -127,6 +135,8 @@ def parse(argv: Sequence[str]) -> Request:
         given.sustain_s = min(SUSTAIN_S, given.timeout_s / 2)
     elif given.sustain_s >= given.timeout_s:
         raise BadRequest("--sustain: takes as long as --timeout allows one step; give a longer --timeout")
+    if given.gpu is None and (of_gpus := [p for p in given.placement or () if p not in PLACEMENTS["cpu"]]):
+        raise BadRequest(f"--placement {of_gpus[0]}: is read by a GPU; give --gpu N")
     given.threads = given.threads or _threads()
     given.cases = _cases(given)
     given.backends = _backends(dict.fromkeys(itertools.chain(*map(_apart, given.backend or ()))))
@@ -207,6 +217,10 @@ def _cases(given: argparse.Namespace) -> tuple[Case, ...]:
         sweeps = (Sweep(given.vocab, given.dim),)
     else:
         sweeps = PRESETS[given.preset or "default"]
+    given.scaled = None
+    if given.preset in SCALED and not given.vocab and not given.model:
+        published, sweeps = sweeps, scaled(sweeps, memory_bytes())
+        given.scaled = scaling(published, sweeps)
     try:
         return plan(sweeps, **axes)
     except ValueError as error:
@@ -304,6 +318,8 @@ def _add_cases(group: Group) -> None:
         values = list_of(named(axis.replace("-", " "), known, ALIASES))
         add(f"--{axis}", type=values, metavar=f"{axis[0].upper()},…", help=", ".join(known))
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
+    places = f"on a CPU {', '.join(PLACEMENTS['cpu'])}; on a GPU {', '.join(PLACEMENTS['cuda'])}"
+    add("--placement", type=list_of(_placement), metavar="P,…", help=places)
     offset = "bytes by which the table lies off its alignment (default: 0)"
     add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=offset)
     indices = "ids of your own: whole numbers in text, .npy, .npz or .safetensors"
@@ -344,6 +360,9 @@ def _add_settings(group: Group) -> None:
     anyway = "with --resume: in another environment than it began in, beside which its records are kept"
     add("--anyway", action="store_true", help=anyway)
     seed = "of ids and orders (default: 0)"
+    tables = f"folder of table files, for the placement file (default: {FOLDER})"
+    add("--tables", type=path_of, default=FOLDER, metavar="DIR", help=tables)
+    add("--keep-tables", action="store_true", help="leave them there, to be used again")
     add("--seed", type=whole_of("seed", 0, 2**32 - 1), default=0, metavar="N", help=seed)
     folder = "the run's folder (default: results/<date>-<device>-<commit>)"
     add("--out", type=path_of, metavar="DIR", help=folder)
@@ -363,6 +382,11 @@ def _batch(text: str) -> int:
     whole = whole_of("batch", 1, 2**40)
     thousands = re.fullmatch(r"([0-9]{1,7})[kK]", text)
     return whole(str(1024 * int(thousands[1]))) if thousands else whole(text)
+
+
+def _placement(text: str) -> str:
+    """A placement; a GPU's own memory may be called ``device``."""
+    return "memory" if text == "device" else named("placement", PLACES)(text)
 
 
 def _fraction(text: str) -> float:

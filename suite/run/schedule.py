@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from backends import Choice, describe
-from suite.cases.case import Case
+from suite.cases.case import PLACEMENTS, Case
+from suite.cases.presets import SCALED
 from suite.command import BadRequest
 from suite.records.device import CPU, Device
 from suite.run.options import Request
 from suite.stats import FEWEST_ROUNDS
 
 LIMITS_S = {"smoke": 0.4, "default": 8.0, "full": 10.0, "cliffs": 2.0}
+LIMITS_S |= dict.fromkeys(SCALED, 10.0)  # one cold lookup may take a second
 """Time for the rounds of a case, in all passes, when no budget is given, by preset."""
 MOST_S = {"smoke": 60.0, "default": 284.0, "cliffs": 240.0}
 """Time for a whole run when no budget is given, by preset: on a slow machine its cases get less."""
@@ -52,7 +54,11 @@ def tasks_of(request: Request) -> list[Task]:
         BadRequest: a backend was asked for that runs on none of the devices.
     """
     devices = [CPU] if request.gpu is None else [Device("cuda", request.gpu), CPU]
-    shares = {device: request.backends_on(device) for device in devices}
+    shares = {
+        (device, place): request.backends_on(device, place)
+        for device in devices
+        for place in {case.placement for case in request.cases} & set(PLACEMENTS[device.kind])
+    }
     for backend in request.backends:
         if not any(backend in share for share in shares.values()):
             kinds = " and ".join(describe(backend).devices)
@@ -62,11 +68,11 @@ def tasks_of(request: Request) -> list[Task]:
     for case in request.cases:
         by_table.setdefault(case.table, []).append(case)
     return [
-        Task(case, device, shares[device])
+        Task(case, device, shares[device, case.placement])
         for cases in by_table.values()
         for device in devices
         for case in cases
-        if shares[device]
+        if shares.get((device, case.placement))
     ]
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from suite.cases import ids
 from suite.cases.case import Case, host_bytes
 from suite.engine import arrays, operands, rotation
+from suite.engine.placement import table_file
 from suite.machine import environment
 from suite.machine.cuda_device import cuda_device
 from suite.records.device import Device
@@ -53,7 +57,7 @@ class OpenDevice:
 class Table:
     """A table on its device: (vocab, dim) of bits, and the bytes it took as allocated."""
 
-    key: tuple[Device, tuple[int, int, str, int]]
+    key: tuple[Device, tuple[object, ...]]
     rows: arrays.Array
     memory: Reading[int]
 
@@ -62,11 +66,13 @@ class Tables:
     """Keeps one table, of one case, on one device.
 
     Args:
+        folder: where table files lie.
         protected: whether the processor faults on a write to a table on the host.
     """
 
-    def __init__(self, protected: bool = True) -> None:
+    def __init__(self, protected: bool = True, folder: str | None = None) -> None:
         self.protected = protected
+        self.folder = folder
         self.devices: dict[Device, OpenDevice] = {}
         self.kept: Table | None = None
 
@@ -77,33 +83,60 @@ class Tables:
         return self.devices[device]
 
     def of(self, case: Case, device: Device) -> Table:
-        """The table of a case: the one that is kept, or a new one in its opened."""
+        """The table of a case: the one that is kept, or a new one in its place.
+
+        Raises:
+            OSError: its file can't be built or opened, or the memory that it is to lie in is refused.
+        """
         key = (device, case.table)
         if self.kept is None or self.kept.key != key:
             self._drop()  # before the next one is made, so that two never stand in memory
             opened = self.opened(device)
             before = opened.observer.held_bytes()
+            if case.placement == "file":
+                rows = table_file.mapped(self._tables(), case, self.protected)
+                self.kept = Table(key, rows, Reading(None, "it lies in a file"))
+                return self.kept
             rows = operands.build_table(opened.arrays, *case.table)
             opened.arrays.synchronize()
             opened.arrays.trim()
-            self.kept = Table(key, rows, opened.observer.taken_bytes(opened.arrays.span(rows), before))
+            taken = opened.observer.taken_bytes(opened.arrays.span(rows), before)
+            if device.is_gpu and case.placement != "memory":
+                taken = Reading(None, "it lies in the host's memory, or goes to and fro")
+            self.kept = Table(key, rows, taken)
         return self.kept
+
+    def distrust(self) -> None:
+        """Remove the file of the table that is kept, so that nobody looks up what it has become."""
+        if self.kept is not None and isinstance(self.kept.rows, np.memmap):
+            Path(str(self.kept.rows.filename)).unlink(missing_ok=True)
+
+    def _tables(self) -> str:
+        if self.folder is None:
+            raise FileNotFoundError("no folder for its table file was given; give one with --tables")
+        return self.folder
 
     def shortage(self, case: Case, device: Device, cache_bytes: int) -> str | None:
         """Why a case does not fit the memory that is free, or None."""
         opened = self.opened(device)  # what that takes is not free any more
         if self.kept is not None and self.kept.key != (device, case.table):
             self._drop()
-        need = needed_bytes(case, device, cache_bytes, self.kept is None)
+        need, table = needed_bytes(case, device, cache_bytes, table=False), 0
+        if self.kept is None and case.placement != "file":
+            need, table = need + _ROW_NUMBER_BYTES * case.vocab, case.table_bytes
+        if case.placement == "file" and not case.evicted:
+            table = case.table_bytes  # all of its pages are to stay in the page cache
         drawing = ids.drawing_bytes(case)
         there = environment.available_bytes() - _SETUP_BYTES
         if not device.is_gpu:
-            return _short(need + drawing, there, "cpu")
+            return _short(need + table + drawing, there, "cpu")
         import torch
 
+        if case.placement != "memory":  # then a table may be larger than the device
+            drawing, table = drawing + table, 0
         opened.arrays.trim()  # what earlier cases left put by is free
         free = torch.cuda.mem_get_info(str(device))[0]
-        return _short(need, free, str(device)) or _short(drawing, there, "the host")
+        return _short(need + table, free, str(device)) or _short(drawing, there, "the host")
 
     def _drop(self) -> None:
         self.kept = None

@@ -35,6 +35,7 @@ class Job:
     """One case on one device with some of its backends; small enough for one line of JSON.
 
     Attributes:
+        tables: folder of table files, where the placement is one.
         gated: whether the worker asks at its gate before each round, as others take turns with it.
         errors: the folder in which the whole of what a backend's error says is kept; null to keep none.
     """
@@ -47,6 +48,7 @@ class Job:
     ids_file: str | None = None
     gated: bool = False
     errors: str | None = None
+    tables: str | None = None
 
     def to_line(self) -> bytes:
         """The line a worker reads."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from suite.cases import ids
 from suite.engine.measure import Notice, Setup, measure
+from suite.engine.placement import residency
+from suite.engine.placement.table_file import NO_ROOM
 from suite.machine import threads
 from suite.records.record import Record, Status
 from suite.worker.devices import Tables
@@ -59,10 +61,19 @@ class Performer:
         except ValueError as error:
             raise Unready("error", str(error)) from None
         notice(None, f"build the table {job.case.table}")
+        self.tables.folder = job.tables
         short = self.tables.shortage(job.case, job.device, job.settings.cache_bytes)
         if short:
             raise Unready("out_of_memory", short)
-        opened, table = self.tables.opened(job.device), self.tables.of(job.case, job.device)
+        opened = self.tables.opened(job.device)
+        try:
+            table = self.tables.of(job.case, job.device)
+            why_not = residency.why_not(table.rows, job.case)
+        except OSError as error:
+            status: Status = "out_of_memory" if error.errno in NO_ROOM else "error"
+            raise Unready(status, f"its table can't be placed ({error.strerror or error})") from None
+        if why_not:
+            raise Unready("unsupported", why_not)
         return Setup(
             case=job.case,
             arrays=opened.arrays,
@@ -77,7 +88,7 @@ class Performer:
     def _ids_of(self, job: Job) -> ids.Ids | None:
         """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
         if job.ids_file is None:
-            if job.case.distribution.startswith("text"):
+            if job.case.of_text:
                 ids.check_text()
             return None
         if job.ids_file not in self.ids:

@@ -127,10 +127,15 @@ class Process:
         except subprocess.TimeoutExpired:
             return None
 
-    def resident_bytes(self) -> int:
-        """The memory it holds; 0 if it is gone."""
+    def resident_bytes(self, of_files: bool = True) -> int:
+        """The memory it holds; 0 if it is gone.
+
+        Args:
+            of_files: whether pages of files count, which the kernel can drop.
+        """
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            memory = psutil.Process(self._process.pid).memory_info()
+            return int(memory.rss if of_files else memory.rss - memory.shared)
         except psutil.Error:
             return 0
 
@@ -216,7 +221,7 @@ class Death:
     Attributes:
         backend: whose step it was. rounds: how many it had been let take.
         output: the end of what it printed.
-        certain: whether it is known to be that backend's doing, or can't be had again quickly.
+        certain: whether it is known to be that backend's doing.
     """
 
     backend: str | None
@@ -279,7 +284,7 @@ class Child:
             limit = timeout_s if step.backend else max(timeout_s, SETUP_S)
             if time.monotonic() - since > limit:
                 return self._death("timed_out", f"took longer than {limit:g} s")
-            if death := self._outgrown(memory_bytes):
+            if death := self._outgrown(memory_bytes, job.case.placement != "file"):
                 return death
         return self._death(*self._closed())
 
@@ -325,12 +330,12 @@ class Child:
         self.kill()
         line = self.process.last_line()
         reason = f"{what}, in: {step.name}" + (f"; it said: {line}" if line else "")
-        certain = status in ("timed_out", "out_of_memory") or self.process.exit_code(0) == EXIT_LOST
+        certain = self.process.exit_code(0) == EXIT_LOST
         return Death(step.backend, status, reason, self.rounds, self.process.printed(), certain)
 
-    def _outgrown(self, memory_bytes: int) -> Death | None:
+    def _outgrown(self, memory_bytes: int, of_files: bool) -> Death | None:
         """The death of a worker that grew too large, by the backend that made it grow most."""
-        resident = self.process.resident_bytes()
+        resident = self.process.resident_bytes(of_files)
         if resident <= memory_bytes:
             return None
         limit = f"{memory_bytes / 1e9:.1f} GB"

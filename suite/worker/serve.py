@@ -40,6 +40,7 @@ class Worker:
         self.performer = Performer()
         self.step = Step(None, "start")
         self.grown_bytes: dict[str | None, int] = {}
+        self.of_files = True
         self.folder = Path.cwd()
         self.depth = sys.getrecursionlimit()
         binding.of_this_process()  # before a backend could change what it may use
@@ -51,6 +52,7 @@ class Worker:
             records = self.perform(job)
         except check.Tampered as error:
             self.notice(None, str(error))
+            self.performer.tables.distrust()
             os._exit(EXIT_TAMPERED)
         except DeviceLost as error:
             self.notice(self.step.backend, str(error))
@@ -63,6 +65,7 @@ class Worker:
 
     def perform(self, job: Job) -> list[Record]:
         """The records of a job."""
+        self.of_files = job.case.placement != "file"  # its pages are no memory that somebody took
         gc.collect()
         gc.freeze()  # what outlives a job is libraries: the collections of later ones need not go through it
         report = functools.partial(errors.keep, job)
@@ -82,7 +85,7 @@ class Worker:
         """Name the next step, unless the last one took our pipe away: then it is still the culprit."""
         if _identity(self.results) != self.pipe:
             os._exit(EXIT_PIPE)
-        resident, grown = _resident_bytes(), self.grown_bytes
+        resident, grown = _resident_bytes(self.of_files), self.grown_bytes
         grown[self.step.backend] = grown.get(self.step.backend, 0) + resident - self.step.resident_bytes
         grower = max(grown, key=lambda name: grown[name])
         self.step = Step(backend, step, resident, grower, grown[grower])
@@ -111,10 +114,11 @@ def _identity(fd: int) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _resident_bytes() -> int:
+def _resident_bytes(of_files: bool) -> int:
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - between turns, so as cheap as can be
-            return int(file.read().split()[1]) * mmap.PAGESIZE
+            _, resident, shared, *_ = map(int, file.read().split())
+            return (resident if of_files else resident - shared) * mmap.PAGESIZE
     except OSError:  # where /proc is not mounted
         return 0
 

@@ -103,7 +103,8 @@ class Supervisor:
         """
         if len(left) == 1:
             return dict.fromkeys(left, death)
-        return {backend: death for backend in accused if death.certain or backend.name in self.convicted}
+        certain = death.certain or death.status in ("timed_out", "out_of_memory")
+        return {backend: death for backend in accused if certain or backend.name in self.convicted}
 
     def _by_trial(
         self,

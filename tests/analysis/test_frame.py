@@ -294,10 +294,10 @@ def test_a_list_of_runs_and_a_folder_of_runs_are_the_runs(tmp_path: Path) -> Non
     assert set(both.run) == {"a", "b"}
 
 
-def test_a_notebook_completes_the_three_names() -> None:
+def test_a_notebook_completes_the_names() -> None:
     code = "import sys, suite; print(sorted(dir(suite)), 'pandas' in sys.modules)"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert child.stdout == "['load', 'plot', 'samples'] False\n"
+    assert child.stdout == "['best', 'load', 'measure', 'plot', 'samples'] False\n"
 
 
 def test_a_thousand_records_are_quick(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import functools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,11 @@ from backends import (
     needs,
 )
 from suite.cases import ids
-from suite.cases.case import DTYPE_BYTES, INDEX_BYTES, Case
+from suite.cases.case import DTYPE_BYTES, INDEX_BYTES, PLACEMENTS, Case
 from suite.engine import check
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import Operands, build_table, lay_out
+from suite.engine.placement import table_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +48,7 @@ DIMS = (1, 7, 100, 129, 1601)
 BATCHES = (1, 16, 17, 4096)
 VOCAB = 1009
 MOST_LINES = 60
+FILES = tempfile.TemporaryDirectory(prefix="tables-", ignore_cleanup_errors=True)
 
 COMPILED = {"torch_compile"}
 """Compiled for each table, in a second or so: it gets one table a dtype, and most of them are slow."""
@@ -69,9 +73,9 @@ LONG = {
 
 
 @functools.cache
-def table_of(vocab: int, dim: int, dtype: str, offset: int) -> Any:
+def table_of(*table: Any) -> Any:
     """One table of bits; backends share it."""
-    return build_table(HostArrays(), vocab, dim, dtype, offset)
+    return build_table(HostArrays(), *table)
 
 
 def laid_out(case: Case, batch: Any = None) -> Operands:
@@ -79,11 +83,27 @@ def laid_out(case: Case, batch: Any = None) -> Operands:
     return lay_out(case, HostArrays(), table_of(*case.table), batches)
 
 
+@functools.cache
+def file_of(*table: Any) -> Any:
+    """One table in a file; backends share it."""
+    vocab, dim, dtype, offset, _ = table
+    case = Case(vocab, dim, dtype, offset=offset, placement="file")
+    return table_file.mapped(FILES.name, case)
+
+
+def in_a_file(operands: Operands) -> Operands:
+    """The same operands, the table in a file."""
+    case = dataclasses.replace(operands.case, placement="file")
+    return dataclasses.replace(operands, case=case, table=file_of(*operands.case.table))
+
+
 def verdict(name: str, operands: Operands) -> str | None:
     """What the check says of a backend on a case; None is right."""
     if missing := missing_packages(describe(name).packages):
         pytest.skip(f"needs {', '.join(missing)}")
     backend = load(name)
+    if not describe(name).takes("memory"):
+        operands = in_a_file(operands)
     slot = operands.slots[0]
     try:
         lookup = backend().prepare(*operands.of(slot, backend.view))
@@ -227,13 +247,14 @@ def test_the_docstring_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_what_is_read_agrees_with_what_is_loaded(name: str) -> None:
     said, backend = describe(name), load(name)
-    for attribute in ("devices", "dtypes", "view", "packages", "clock"):
+    for attribute in ("devices", "dtypes", "view", "packages", "clock", "placements"):
         assert getattr(said, attribute) == getattr(backend, attribute), attribute
     assert said.devices
     assert set(said.devices) <= {"cpu", "cuda"}
     assert set(said.dtypes) <= set(DTYPES)
     assert said.view in ("bits", "values")
     assert said.clock in ("device", "host")
+    assert set(said.placements) <= {p for places in PLACEMENTS.values() for p in places}
     assert said.packages, "a result says which version it is of"
     assert said.name == name
     assert issubclass(backend, Backend)
@@ -242,7 +263,7 @@ def test_what_is_read_agrees_with_what_is_loaded(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_its_attributes_are_literals(name: str) -> None:
-    known = {"devices", "dtypes", "view", "packages", "clock"}
+    known = {"devices", "dtypes", "view", "packages", "clock", "placements"}
     tree = ast.parse((HOUSE / f"{name}.py").read_text(encoding="utf-8"))
     (made,) = (c for c in tree.body if isinstance(c, ast.ClassDef) and "Backend" in map(ast.unparse, c.bases))
     for node in made.body:

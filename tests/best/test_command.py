@@ -105,6 +105,8 @@ def test_too_few_cases_predict_nothing(tmp_path: Path, said: Said) -> None:
     run = fabricate.run(tmp_path / "r", GRID[:9]).path
     code, _, err = said(run, "--vocab", "1000000", "--dim", "128", "--batch", "16", "--cache", "hot")
     assert code == 2 and "cache hot was not measured, only cold" in err
+    code, _, err = said(run, "--vocab", "1000000", "--dim", "128", "--batch", "16", "--placement", "file")
+    assert code == 2 and "placement file was not measured, only memory" in err
     code, _, err = said(run, "--vocab", "1000000", "--dim", "128", "--batch", "100")
     assert code == 2 and "only 9 cases like it were measured, a prediction takes 10" in err
 

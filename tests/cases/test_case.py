@@ -57,6 +57,7 @@ def test_bytes_are_those_of_the_definition() -> None:
         ("offset", 2, "multiple of 4 bytes, as float32 needs"),
         ("offset", -4, "from 0 to 4095"),
         ("offset", 4096, "from 0 to 4095"),
+        ("placement", "disk", "small-pages, file, pinned, managed"),
     ],
 )
 def test_a_case_that_cannot_be_is_refused(axis: str, value: object, says: str) -> None:
@@ -74,7 +75,8 @@ def test_an_offset_is_said_where_there_is_one() -> None:
 
 
 def test_axes_are_the_fields_of_a_case() -> None:
-    assert AXES == ("vocab", "dim", "dtype", "batch", "index_dtype", "distribution", "cache", "offset")
+    known = "vocab dim dtype batch index_dtype distribution cache offset placement"
+    assert known.split() == list(AXES)
 
 
 def test_what_the_axes_come_to_is_known_without_a_case() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from suite.cases.case import plan
-from suite.cases.presets import MODELS, PRESETS, model_sweep
+from suite.cases.case import PLACEMENTS, plan
+from suite.cases.presets import MODELS, PRESETS, SCALED, model_sweep, scaled, scaling
 
 
 def test_axes_that_are_given_take_the_place_of_the_presets() -> None:
@@ -17,8 +19,36 @@ def test_axes_that_are_given_take_the_place_of_the_presets() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_models_are_tables_with_decode_and_prefill_batches(name: str) -> None:
     cases = plan([model_sweep(name)])
-    assert {case.table for case in cases} == {(*MODELS[name], 0)}
-    assert {1, 8192} <= {case.batch for case in cases}
+    assert {case.table for case in cases} == {(*MODELS[name], 0, "memory")}
+    per_token = {"ngram": 24, "ngram-3": 16}.get(cases[0].distribution, 1)
+    assert {per_token, 8192 * per_token} <= {case.batch for case in cases}
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("memory_gb", [8, 25, 1000])
+def test_a_large_table_is_fitted_to_the_memory_there_is(name: str, memory_gb: int) -> None:
+    published, most = PRESETS[name], 0.4e9 * memory_gb
+    fitted = scaled(published, memory_gb * 10**9)
+    for before, after in zip(published, fitted, strict=True):
+        assert replace(after, vocab=before.vocab) == before, "only rows are left out"
+    for case, whole in zip(plan(fitted), plan(published), strict=True):
+        assert case.table_bytes <= most
+        assert case.vocab == whole.vocab or 2 * case.table_bytes > most - 2 * case.row_bytes
+    said = scaling(published, fitted)
+    assert (said is None) == (fitted == published)
+    if name == "engram" and memory_gb == 25:
+        assert said == "384006168x256 to 24000386 rows"
+
+
+def test_every_placement_is_planned_where_it_can_be() -> None:
+    cases = plan(PRESETS["placements"])
+    assert {case.row_bytes for case in cases} == {256, 1024, 16384}
+    assert {case.placement for case in cases if case.cache == "cold"} == {
+        *PLACEMENTS["cpu"],
+        *PLACEMENTS["cuda"],
+    }
+    assert {case.placement for case in cases if case.cache == "hot"} == {"file"}
+    assert all(6e9 <= case.table_bytes <= 8e9 for case in cases)
 
 
 def test_the_cliffs_are_there() -> None:

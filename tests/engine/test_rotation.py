@@ -108,6 +108,19 @@ def test_a_flush_goes_through_twice_the_cache() -> None:
     assert (made[0] == 2).all(), "every byte is read and written"
 
 
+def test_in_a_file_hot_rotates_as_cold_does_in_memory_and_cold_evicts_before_each_lookup() -> None:
+    memory = Case(10**6, 64, batch=512)
+    cached = Case(10**6, 64, batch=512, cache="hot", placement="file")
+    assert rotation.rotation_of(cached, 512, 2**22) == rotation.rotation_of(memory, 512, 2**22)
+    assert not cached.repeats and not cached.evicted
+    cold = Case(10**6, 64, batch=512, placement="file")
+    assert cold.evicted
+    assert rotation.rotation_of(cold, 512, 2**22) == rotation.Rotation(rotation.MOST_EVICTED, flush=True)
+    assert rotation.rotation_of(Case(4, 64, batch=512, placement="file"), 4, 2**22).slots == 1
+    small = Case(10**6, 64, batch=512, cache="hot", placement="small-pages")
+    assert small.repeats and rotation.rotation_of(small, 512, 2**22) == rotation.Rotation(1, flush=False)
+
+
 @pytest.mark.parametrize("cache_bytes", [2**20, 50 * 2**20])
 def test_what_a_case_needs_of_a_gpu_is_counted(cache_bytes: int) -> None:
     """Outputs, the copy's sources and what one backend keeps in a turn, of every slot, and the flush."""

@@ -9,9 +9,10 @@ from backends import choose
 from suite.cases.case import Case
 from suite.engine import measure, operands
 from suite.engine.arrays import HostArrays
+from suite.engine.clocks.host import HostClock
 from suite.engine.contender import Contender
 from suite.engine.measure import Settings, _turn_s
-from suite.engine.turns import TURN_S, lookups_per_sample, sizes
+from suite.engine.turns import TURN_S, Turns, lookups_per_sample, sizes
 from suite.telemetry import host
 from suite.telemetry.reading import Reading
 
@@ -33,6 +34,15 @@ def test_a_flushed_turn_has_whole_samples_only(repeat: int, slots: int) -> None:
 def test_in_little_time_turns_are_shorter_rather_than_rounds_too_few() -> None:
     assert _turn_s(Settings(limit_s=0.6), 5) == pytest.approx(0.6 / 5 / 12)
     assert _turn_s(Settings(limit_s=100.0), 5) == TURN_S
+
+
+def test_where_a_lookup_leaves_nothing_cold_a_turn_is_one() -> None:
+    turns = Turns([lambda: None] * 3, HostClock(), TURN_S, hot=False, flushed=True, alone=True)
+    turns.warm_up()
+    assert turns.repeat == 1, "however short it is"
+    taken = [turns.next_slots(np.random.default_rng(0)) for _ in range(4)]
+    assert all(order.warm_up == order.called == [] for order in taken)
+    assert [order.timed for order in taken] == [[1], [2], [0], [1]]
 
 
 def test_turns_are_not_shortened_for_what_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,6 +189,8 @@ def test_on_a_gpu_that_the_host_stands_in_for_times_are_kernel_times() -> None:
         ({"dtype": "float64"}, "dtype float64: unknown"),
         ({"chache": "hot"}, "chache: no axis of a case"),
         ({"device": "gpu"}, "device 'gpu': unknown"),
+        ({"placement": "file"}, "placement file: is for python -m suite.run; give one of memory, small"),
+        ({"placement": "pinned"}, "placement pinned: is none of cpu; give"),
         ({"functions": {}}, "functions: none given"),
         ({"functions": {"a b": returns}}, "function 'a b': no name"),
         ({"functions": [returns, returns]}, "function 'returns': no name of its own"),

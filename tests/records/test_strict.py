@@ -76,7 +76,7 @@ FOREIGN = {
 
 
 def test_a_record_from_before_offsets_is_of_an_aligned_table(run: Run) -> None:
-    older = LINE.replace(',"offset":0', "")
+    older = LINE.replace(',"offset":0,"placement":"memory"', "")
     assert older != LINE
     with (run.path / "records.jsonl").open("a") as file:
         file.write(older + "\n")
@@ -94,9 +94,9 @@ def test_keys_are_known_by_their_names_in_any_order(run: Run) -> None:
 
 
 def test_what_is_equal_but_of_another_type_is_never_taken_for_what_was_read_before(run: Run) -> None:
-    ones = LINE.replace('"offset":0', '"offset":4')
     with (run.path / "records.jsonl").open("a") as file:
-        for line in (ones, ones.replace('"offset":4', '"offset":4.0'), LINE.replace(":0}", ":false}")):
+        for value in ("4", "4.0", "false"):
+            line = LINE.replace('"offset":0', f'"offset":{value}')
             file.write(line + "\n")
     found, refused = run.records()
     assert [record.case.offset for record in found] == [4]

@@ -279,7 +279,7 @@ RUN = (
 )
 LOST = (
     *("suite.run", "--threads", "1", "--vocab", "5000", "--dim", "33", "--batch", "40,41,42"),
-    *("--sustain", "0", "--time-budget", "2s", "--passes", "1", "--out", "run"),
+    *("--sustain", "0", "--passes", "1", "--out", "run"),
     *("--backend", "faulty.py", "mine.py"),
 )
 DOCTOR = ("suite.doctor", "--no-noise")

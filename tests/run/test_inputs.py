@@ -163,10 +163,11 @@ def test_a_case_of_earlier_versions_has_ids_without_a_digest(tmp_path: Path) -> 
     assert ids.of_file(case, path).tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("distribution", ["text-shuffled", "ngram-3"])
 def test_the_ids_shipped_are_those_that_are_recorded(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, distribution: str
 ) -> None:
-    case = parse([*SMALL, "--distribution", "text-shuffled"]).cases[0]
+    case = parse([*SMALL, "--distribution", distribution]).cases[0]
     assert digests([case], [])["ids text"] == ids.TEXT_DIGEST
     assert [r.status for r in performed(job(case), monkeypatch)] == ["out_of_memory"]
     monkeypatch.setattr(ids, "_text", lambda shuffled: np.arange(9))

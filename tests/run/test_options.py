@@ -27,7 +27,8 @@ def apart(elsewhere: Path) -> None:
 
 
 NAMES = (
-    "gpu backend preset model vocab dim batch dtype index-dtype distribution cache offset indices out resume "
+    "gpu backend preset model vocab dim batch dtype index-dtype distribution cache offset placement indices "
+    "out resume tables keep-tables "
     "precision time-budget timeout threads seed passes environment dry-run list help"
 )
 OPTIONS = NAMES.split()
@@ -150,7 +151,16 @@ def test_lists_lose_what_is_said_twice() -> None:
     assert request.backends == (choose("numpy_take"),)
 
 
+def test_the_placement_of_a_device_is_its_memory() -> None:
+    request = parse(["--vocab", "10", "--dim", "4", "--gpu", "0", "--placement", "device,pinned,managed"])
+    assert [case.placement for case in request.cases] == ["memory", "pinned", "managed"]
+    assert request.tables == "tables" and not request.keep_tables
+    assert parse(["--preset", "engram"]).scaled != "", "what was left out is in the run's settings"
+
+
 VALUES = {
+    "unknown placement": (["--placement", "fil"], "did you mean file?"),
+    "a placement of a GPU": (["--placement", "managed"], "give --gpu N"),
     "unknown backend": (["--backend", "numpy_tak"], "did you mean numpy_take?"),
     "a backend far from any": (["--backend", "qqq"], "there are "),
     "no backend": (["--backend"], "expected at least one"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite.engine.arrays import CudaArrays
+from suite.engine.placement import host_for_gpu
 from suite.records.device import Device
 
 
@@ -31,6 +34,57 @@ class Event:
 
     def elapsed_time(self, later: Event) -> float:
         return (later.at_s - self.at_s) * 1e3
+
+
+class Driver:
+    """The calls of the CUDA driver for memory of the host, by which it is memory like any other.
+
+    Args:
+        refuses: the code that an allocation comes to; 0 of one that is made.
+    """
+
+    def __init__(self, refuses: int = 0) -> None:
+        self.refuses = refuses
+        self.held: dict[int, tuple[str, Any]] = {}
+        self.cuMemFreeHost = self.cuMemFree_v2 = lambda memory: self.held.pop(memory.value) and 0
+
+    def cuMemHostAlloc(self, memory: Any, size: Any, flags: Any) -> int:  # noqa: N802 - as CUDA calls it
+        assert flags.value == 3, "portable, and with an address on the device"
+        return self._allocated("pinned", memory, size)
+
+    def cuMemAllocManaged(self, memory: Any, size: Any, flags: Any) -> int:  # noqa: N802
+        assert flags.value == 1, "for every stream"
+        return self._allocated("managed", memory, size)
+
+    def cuMemHostGetDevicePointer_v2(self, address: Any, memory: Any, flags: Any) -> int:  # noqa: N802
+        assert flags.value == 0 and memory.value in self.held
+        address._obj.value = memory.value
+        return 0
+
+    def _allocated(self, kind: str, memory: Any, size: Any) -> int:
+        if not self.refuses:
+            block = np.full(size.value + 64, 0xAB, np.uint8)
+            memory._obj.value = block.ctypes.data + -block.ctypes.data % 64
+            self.held[memory._obj.value] = kind, block
+        return self.refuses
+
+
+def give_driver(monkeypatch: pytest.MonkeyPatch, driver: Driver) -> None:
+    """Let memory of the host for a GPU come from this driver, and be a tensor of this host's."""
+    monkeypatch.setattr(host_for_gpu, "_driver", lambda: driver)
+    real = torch.as_tensor
+
+    def as_tensor(memory: Any, **more: Any) -> torch.Tensor:
+        if not isinstance(memory, host_for_gpu.HostForGpu):
+            return real(memory, **more)
+        facts = memory.__cuda_array_interface__
+        (size,), (address, read_only) = facts["shape"], facts["data"]
+        assert facts["typestr"] == "|u1" and facts["version"] == 3 and not read_only
+        block = (ctypes.c_uint8 * size).from_address(address)
+        block.owner = memory  # as torch holds it
+        return torch.frombuffer(block, dtype=torch.uint8)
+
+    monkeypatch.setattr(torch, "as_tensor", as_tensor)
 
 
 class Recorder(TorchDispatchMode):

@@ -88,7 +88,8 @@ def choose(config: pytest.Config) -> None:
         request = parse(argv)
         if preset is None:
             request = replace(request, preset="benchmark", cases=plan(SWEEPS))
-        tasks = tasks_of(request)
+        # Table files are for a run to make and to remove.
+        tasks = [task for task in tasks_of(request) if task.case.placement != "file"]
     except BadRequest as error:
         raise pytest.UsageError(str(error)) from None
     if wanted(config) and (config.getoption("dist", "no") != "no" or config.getoption("tx", None)):

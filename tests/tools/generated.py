@@ -19,7 +19,8 @@ def backends() -> str:
     rows = ["| backend | runs on | what it is |", "| --- | --- | --- |"]
     for one in map(describe, names()):
         limits = "" if one.dtypes == DTYPES else f" ({', '.join(one.dtypes)})"
-        rows.append(f"| `{one.name}` | {', '.join(one.devices)} | {one.summary}{limits} |")
+        where = f"{', '.join(one.devices)}{f', {one.placements[0]}' if one.placements else ''}"
+        rows.append(f"| `{one.name}` | {where} | {one.summary}{limits} |")
     return "\n".join(rows)
 
 
@@ -27,11 +28,12 @@ def presets() -> str:
     rows = ["| preset | cases | tables | batches | distributions |", "| --- | --- | --- | --- | --- |"]
     for name, sweeps in PRESETS.items():
         cases = plan(sweeps)
-        tables = {case.table for case in cases}
+        tables = {(case.vocab, case.dim, case.dtype, case.offset) for case in cases}
         batches = sorted({case.batch for case in cases})
         distributions = sorted({case.distribution for case in cases})
         sizes = [case.table_bytes for case in cases]
-        span = f"{len(tables)}, of {_size(min(sizes))} to {_size(max(sizes))}"
+        ends = dict.fromkeys((_size(min(sizes)), _size(max(sizes))))
+        span = f"{len(tables)}, of {' to '.join(ends)}"
         cells = (f"`{name}`", len(cases), span, ", ".join(map(str, batches)), ", ".join(distributions))
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)

@@ -19,10 +19,12 @@ KINDS = (Record, Case, Samples, Memory, Traffic, Environment)
 HEADINGS = ("name", "type", "unit", "meaning")
 WORDS: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 PANDAS = {"string": "text", "Int64": "integer", "float64": "number", "boolean": "boolean"}
+TEXTS = ("file_system", "file_device")
+"""Names in the telemetry that are no numbers."""
 NULLS = (
     "Figures of counters, read between timed samples and never during one; most over a phase after the\n"
     "samples in which only the backend's lookups run. Beside a null, `<name>_missing` has the reason. On\n"
-    "a CPU there are only energy, power and the phase's length."
+    "a CPU there are only energy, power and the phase's length, and of a table in a file what its turns read."
 )
 TITLES = {
     Record: "A line of `records.jsonl`",
@@ -37,7 +39,10 @@ TITLES = {
 def record_fields() -> str:
     """A table for each of the dataclasses that a run writes down, and one for the telemetry's names."""
     parts = [f"**{TITLES[kind]}**\n\n{_table(_described(kind))}" for kind in KINDS]
-    telemetry = [(name, "number", fields.unit(name), text) for name, text in figures.TELEMETRY.items()]
+    telemetry = [
+        (name, WORDS[str] if name in TEXTS else "number", fields.unit(name), text)
+        for name, text in figures.TELEMETRY.items()
+    ]
     parts.insert(-1, f"**`telemetry`**\n\n{NULLS}\n\n{_table(telemetry)}")
     return "\n\n".join(parts)
 

@@ -171,8 +171,9 @@ def findings(target: Target, seconds: float) -> list[Finding]:
         Unmeasured: no probe had a result.
     """
     kind = target.device.kind
-    here = [name for name in names() if kind in describe(name).devices]
-    installed = [name for name in here if not missing_packages(describe(name).packages)]
+    known_here = [one for one in map(describe, names()) if kind in one.devices and one.takes("memory")]
+    here = [one.name for one in known_here]
+    installed = [one.name for one in known_here if not missing_packages(one.packages)]
     probes = [(name, word) for word in IDS for name in installed]  # a part of all, where time is short
     at_once = 1 if target.device.is_gpu else max(1, target.threads)
     answers = _answers(target, probes, seconds, at_once)

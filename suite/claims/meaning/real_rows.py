@@ -54,7 +54,7 @@ def installed() -> tuple[str, ...]:
     def usable(name: str) -> bool:
         backend = describe(name)
         here = "cpu" in backend.devices and "float32" in backend.dtypes
-        return here and not missing_packages(backend.packages)
+        return here and backend.takes("memory") and not missing_packages(backend.packages)
 
     return tuple(sorted(filter(usable, names()), key=lambda name: (name != FIRST, name)))
 

@@ -14,6 +14,7 @@ const DIMENSIONS = [
   {key: "distribution", label: "Ids drawn", about: "the distribution that the ids of a lookup are drawn from", value: byAxis("distribution")},
   {key: "index_dtype", label: "Id type", value: byAxis("index_dtype")},
   {key: "offset", label: "Table's offset", about: "bytes by which the table lies off its alignment", value: byAxis("offset")},
+  {key: "placement", label: "Placement", about: "where the table lies", value: byAxis("placement")},
   {key: "status", label: "Status", value: byWord("status")},
 ];
 for (const dimension of DIMENSIONS) {
@@ -57,7 +58,7 @@ function drawFilters(changed) {
   const focused = document.activeElement && document.activeElement.id;
   const fields = [];
   for (const [k, {key, label, values, counts, order, about}] of DIMENSIONS.entries()) {
-    if (values.length < 2 && ["run", "environment", "whose", "index_dtype", "offset"].includes(key) && !state.chosen[key].size) continue;
+    if (values.length < 2 && ["run", "environment", "whose", "index_dtype", "offset", "placement"].includes(key) && !state.chosen[key].size) continue;
     const chips = order.map(code => {
       const value = values[code], pressed = state.chosen[key].has(value);
       const toggle = () => {

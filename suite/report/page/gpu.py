@@ -10,7 +10,6 @@ from typing import Any
 from suite.analysis import columns, comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
-from suite.analysis.reduce import TIMINGS
 from suite.cases.case import Case
 from suite.records.figures import CASE, CASE_THROTTLED, CAUSES, GAUGES
 from suite.records.record import Environment, Fact
@@ -23,7 +22,8 @@ SHOWN = 30
 """Cases that are shown at once; more are folded."""
 LEAST_HELD_S = 0.001
 """Clocks that were held down for less in all rounds of a case were not."""
-HEAD = ("case", "fastest", "GB/s", "of peak", "of copy", *TIMINGS)
+TIMES = ("kernel", "graph", "enqueue", "call")
+HEAD = ("case", "fastest", "GB/s", "of peak", "of copy", *TIMES)
 
 
 def part(here: Sequence[Outcome], environment: Environment) -> dict[str, object] | None:
@@ -137,7 +137,7 @@ def _rows(
         def of(name: str, place: int = place) -> float:
             return _number(table.get(name, {place: None})[place])
 
-        times = [_time(of(f"{timing}_us")) for timing in TIMINGS]
+        times = [_time(of(f"{timing}_us")) for timing in TIMES]
         shares = [_percent(of(f"fraction_of_{what}")) for what in ("peak", "ceiling")]
         causes = held.get(one.case, {})
         yield {

@@ -78,6 +78,7 @@ const COLUMNS = {
   index: {key: "index", label: "ids", value: i => axis("index_dtype", i), about: "type of the ids"},
   distribution: {key: "distribution", label: "drawn", value: i => axis("distribution", i), about: "distribution that the ids are drawn from"},
   cache: {key: "cache", label: "cache", value: i => axis("cache", i), about: "cold: not touched since more than the last-level cache was; hot: the same ids again"},
+  placement: {key: "placement", label: "placement", value: i => axis("placement", i), about: "where the table lies"},
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf, about: "kernel: on the device, without dispatch; call: until the rows are there"},
   time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, rises: true, about: "by the record's own clock"},
@@ -120,11 +121,11 @@ const wide = i => !spanOf(i) || precisionOf(i) > judged.wide + 5e-4;  /* as roun
 const stressed = (text, first, title) => first ? [el("b", {class: "bad", title}, first), text.slice(first.length)] : text;
 const known = name => rows[name].some(value => value !== null);
 const shows = {
-  place: beside.filter(one => !one).length > 1, offset: data.cases.offset.some(Boolean), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
+  place: beside.filter(one => !one).length > 1, offset: data.cases.offset.some(Boolean), placement: data.cases.placement.some(one => one !== "memory"), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
   dramMissing: known("dram_gb_per_s"), sustained: known("sustained_gb_per_s"), energy: known("joules_per_gb"), power: known("mean_power_w"),
 };
 /* A phone shows two or three columns without scrolling: the most important ones. */
 const FIRST = matchMedia("(max-width: 640px)").matches ? ["backend", "time", "share"] : [];
 const columns = (...names) => [...FIRST.filter(name => names.includes(name)), ...names.filter(name => !FIRST.includes(name))]
   .filter(name => shows[name] !== false).map(name => COLUMNS[name]);
-const CASE = ["backend", "place", "table", "dtype", "batch", "index", "distribution", "cache", "offset"];
+const CASE = ["backend", "place", "table", "dtype", "batch", "index", "distribution", "cache", "offset", "placement"];

@@ -1,0 +1,1 @@
+"""Files that a run makes beside its records, and removes."""
