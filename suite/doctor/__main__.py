@@ -79,10 +79,10 @@ def diagnose(gpu: str | None = None, watch_s: float = WATCH_S) -> tuple[Finding,
     from suite.doctor import speed
     from suite.doctor.gpu import gpu_findings, open_gpu, state_since
     from suite.doctor.host import findings, variables
-    from suite.machine import activity
     from suite.machine.cpu import cpu_facts
     from suite.machine.cuda_device import probe
     from suite.machine.environment import system_facts
+    from suite.telemetry import activity
 
     opened = open_gpu(gpu) if gpu is not None else None
     cpu, system = cpu_facts(), system_facts()  # first: the load average would include the watching

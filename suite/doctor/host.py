@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from suite.doctor.finding import UNREPORTED, Finding, number, word
-from suite.machine.activity import STOLEN_SHARE, Activity
 from suite.machine.variables import THREADS, fate, taken_away
 from suite.records.record import Fact
+from suite.telemetry.activity import STOLEN_SHARE, Activity
 from suite.units import gigabytes
 
 BUSY_PROCESSORS, BUSY_SHARE = 0.25, 0.02

@@ -159,8 +159,8 @@ def _measure(
 
 def _disturbances() -> tuple[str, ...]:
     """What disturbs this machine as the run begins."""
-    from suite.machine import activity
     from suite.machine.cpu import allowed_processors
+    from suite.telemetry import activity
 
     return tuple(activity.disturbances(activity.watch(for_s=WATCH_S), len(allowed_processors())))
 

@@ -35,7 +35,7 @@ def test_noise_floor_asks_the_engine(which: str | None, device: str, monkeypatch
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor with nothing to wait for."""
-    monkeypatch.setattr("suite.machine.activity.watch", lambda: QUIET)
+    monkeypatch.setattr("suite.telemetry.activity.watch", lambda: QUIET)
     monkeypatch.setattr("suite.doctor.speed.watch", lambda _: [1.5e-5] * 100)
 
 

@@ -9,8 +9,8 @@ import pytest
 from suite.doctor import host
 from suite.doctor.finding import Finding
 from suite.doctor.host import findings
-from suite.machine.activity import Activity, Offender
 from suite.records.record import Fact
+from suite.telemetry.activity import Activity, Offender
 
 QUIET_CPU: dict[str, Fact] = {
     "governor": "performance",

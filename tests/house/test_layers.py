@@ -21,7 +21,7 @@ ALLOWED = {
     "cases": "command units stats text",
     "records": "cases stats text",
     "machine": "records text",
-    "telemetry": "records machine backends",
+    "telemetry": "records machine backends text",  # names of processes are text from outside
     "engine": f"backends {BELOW_ENGINE}",
     "worker": f"engine backends {BELOW_ENGINE}",
     "analysis": "records cases stats units text",

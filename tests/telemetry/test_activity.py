@@ -8,8 +8,8 @@ from collections import namedtuple
 
 import pytest
 
-from suite.machine import activity
-from suite.machine.activity import watch
+from suite.telemetry import activity
+from suite.telemetry.activity import watch
 
 
 def test_a_busy_neighbour_is_seen() -> None:
