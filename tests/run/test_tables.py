@@ -170,7 +170,7 @@ def test_a_placement_that_only_a_gpu_has_needs_one(capsys: pytest.CaptureFixture
 
 def test_a_backend_of_files_refuses_memory_and_is_left_out_where_unasked(elsewhere: Path) -> None:
     done = command(*TABLE, "--placement", "memory,file", "--dry-run", cwd=elsewhere)
-    memory, file, _ = done.stdout.splitlines()
+    memory, file, *_ = done.stdout.splitlines()
     assert "numba_pread" not in memory and "numba_pread" in file
     words = (*TABLE, "--passes", "1", "--time-budget", "1s", "--out", "run", "--backend", "numba_pread")
     assert command(*words, cwd=elsewhere).returncode == 1
