@@ -44,8 +44,9 @@ print("right")
 
 
 def own(device: str) -> set[str]:
-    """The kernels of this suite for a device."""
-    return {one.name for one in map(describe, names()) if one.whose == "suite" and device in one.devices}
+    """The kernels of this suite for a device, but those that are for tables in files only."""
+    known = (one for one in map(describe, names()) if one.takes("memory"))
+    return {one.name for one in known if one.whose == "suite" and device in one.devices}
 
 
 def written(name: str, folder: Path) -> Path:
