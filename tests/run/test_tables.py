@@ -15,6 +15,8 @@ from suite.machine.filesystem import FileSystem
 from suite.records.record import Record
 from suite.records.store import Run
 from suite.run.files import tables
+from suite.run.options import parse
+from suite.run.schedule import tasks_of
 from tests.support.commands import NUMPY_ALONE, command, refused
 
 TABLE = ("--vocab", "3000", "--dim", "64", "--batch", "17", "--threads", "1")
@@ -169,8 +171,8 @@ def test_a_placement_that_only_a_gpu_has_needs_one(capsys: pytest.CaptureFixture
 
 
 def test_a_backend_of_files_refuses_memory_and_is_left_out_where_unasked(elsewhere: Path) -> None:
-    done = command(*TABLE, "--placement", "memory,file", "--dry-run", cwd=elsewhere)
-    memory, file, *_ = done.stdout.splitlines()
+    tasks = tasks_of(parse([*TABLE, "--placement", "memory,file"]))
+    memory, file = ([backend.name for backend in task.backends] for task in tasks)
     assert "numba_pread" not in memory and "numba_pread" in file
     words = (*TABLE, "--passes", "1", "--time-budget", "1s", "--out", "run", "--backend", "numba_pread")
     assert command(*words, cwd=elsewhere).returncode == 1
