@@ -41,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two": ["host", "gpu"],
         "evil": ["evil *"],
         "counted": ["counted"],
+        "gpu": ["gpu"],
         "clocks": ["clocks"],
         "tied": ["tied"],
         "divided": ["divided"],

@@ -428,7 +428,7 @@ def test_heads_stay_in_sight_and_paper_has_every_record(at: Any) -> None:
 
 
 def test_at_1400_pixels_no_table_is_cut_off(at: Any) -> None:
-    for name in ("host", "counted"):
+    for name in ("host", "counted", "gpu"):
         boxes = "[...document.querySelectorAll('main .scroll')].filter(b => b.offsetParent)"
         wide = "b => b.scrollWidth > b.clientWidth + 2"
         browser = at(name, width=1400)
