@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,13 @@ def test_what_only_the_host_timed_has_no_place_in_a_row_of_kernel_times(tmp_path
     (row,) = found.rows
     cells = map(matrix.cell, row.ratios, row.missing)
     assert dict(zip(found.names, cells, strict=True)) == {"x": "1x", "y": "3.00x", "z": "host"}
+
+
+def test_where_a_table_lies_is_said_where_it_is_not_the_usual(tmp_path: Path) -> None:
+    cases = [SMALL, replace(SMALL, placement="file")]
+    fabricate.run(tmp_path / "r", cases)
+    (found,) = matrix.matrices(outcomes.read([tmp_path / "r"]))
+    assert [row.ids for row in found.rows] == ["file", "memory"] and "memory" not in found.common
+    fabricate.run(tmp_path / "s", cases[:1])
+    (found,) = matrix.matrices(outcomes.read([tmp_path / "s"]))
+    assert found.common == "int64 uniform hot"
