@@ -24,7 +24,10 @@ KNOWN = {
     "warp_gather": 13,
     "cutile_gather": 14,
     "fbgemm_index_select": 15,
+    "numba_pread": 16,
+    "numba_willneed": 17,
     "onnxruntime_gather": 18,
+    "uring_read": 19,
     "fbgemm_gather": 20,
 }
 """A number for each backend of this tree; a new one is given a free number."""

@@ -136,6 +136,9 @@ def planned(request: Request, tasks: Sequence[Task]) -> Iterator[tuple[str, int]
     why = {} if request.environments else {one: obstacle(one) for one in chosen}
     ready = [backend for backend in chosen if not why.get(backend)]
     yield f"backends: {', '.join(one.name for one in ready) or 'none can run here'}", 4
+    for where in dict.fromkeys(describe(one).placements for one in ready if describe(one).placements):
+        only = [one.name for one in ready if describe(one).placements == where]
+        yield f"of tables in {' and '.join(where)} only: {', '.join(only)}", 4
     absent = [f"{one.name} ({reason})" for one, reason in why.items() if reason]
     if absent:
         yield f"left out: {', '.join(absent)}", 4

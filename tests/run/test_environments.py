@@ -81,7 +81,7 @@ def test_environments_are_part_of_the_plan(capsys: pytest.CaptureFixture[str]) -
     assert main([*SMALL, *TWO, "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == [f"environment {name}  {sys.executable}" for name in ("base", "head")]
-    assert said[-1].startswith("1 case, 2 results a pass, 3 passes; ")
+    assert said[-1].startswith("1 case, 2 results a pass, ")
 
 
 @pytest.mark.parametrize("question", [("--list",), ("--out", "run")])

@@ -174,6 +174,9 @@ def test_a_backend_of_files_refuses_memory_and_is_left_out_where_unasked(elsewhe
     tasks = tasks_of(parse([*TABLE, "--placement", "memory,file"]))
     memory, file = ([backend.name for backend in task.backends] for task in tasks)
     assert "numba_pread" not in memory and "numba_pread" in file
+    done = command(*TABLE, "--placement", "memory,file", "--dry-run", cwd=elsewhere)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("of tables in file only: ")]
+    assert "numba_pread" in line
     words = (*TABLE, "--passes", "1", "--time-budget", "1s", "--out", "run", "--backend", "numba_pread")
     assert command(*words, cwd=elsewhere).returncode == 1
     (record,) = records_of(elsewhere / "run")["numba_pread"]
