@@ -84,7 +84,8 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     """Count what is left out, for the last lines."""
     for item in items:
         left_out = item.config.stash.setdefault(LEFT_OUT, Counter())
-        left_out["slow"] += item.get_closest_marker("slow") is not None
+        marks = [name for name in ("long", "slow") if item.get_closest_marker(name)]
+        left_out.update(marks[:1])
         measures = "benchmark" in getattr(item, "fixturenames", ()) and not measured.wanted(item.config)
         left_out["measurement"] += measures
 
@@ -97,6 +98,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
     left_out = config.stash.get(LEFT_OUT, Counter())
     lines = {
         "slow: python -m pytest -m '' runs them too": left_out["slow"],
+        "long: python -m pytest -m long runs them alone": left_out["long"],
         "measurements: python -m pytest --benchmark-only takes them": left_out["measurement"],
         "skipped for the reasons above: .ci/run installs all but a GPU": len(
             terminalreporter.stats.get("skipped", ())

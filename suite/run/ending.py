@@ -60,8 +60,8 @@ def closing(results: Results, path: Path) -> list[tuple[str, bool]]:
 
     Each with whether it may be broken: not a command, so that it can be copied whole.
     """
-    (environment,) = results.environments.values()
-    said = verdict.lines([o for o in results.outcomes if o.environment is None], environment)
+    *_, (run, environment) = results.environments.items()  # the one it went on in
+    said = verdict.lines([o for o in results.outcomes if (o.run, o.environment) == (run, None)], environment)
     folder = shlex.quote(str(path))
     lines = [
         (f"verdict: {said[0] if said else f'all is in {path}'}", True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -85,11 +86,12 @@ def _throttled() -> int | None:
 def _processes() -> dict[tuple[int, float], tuple[str, float]]:
     """(pid, start time) to (name, seconds of processor time)."""
     processes = {}
-    for process in psutil.process_iter(["name", "cpu_times", "create_time"]):
-        times = process.info["cpu_times"]
-        if times is not None and process.info["create_time"] is not None:
-            key = process.pid, process.info["create_time"]
-            processes[key] = process.info["name"] or "", times.user + times.system
+    with contextlib.suppress(IndexError):  # psutil's, where there is no /proc
+        for process in psutil.process_iter(["name", "cpu_times", "create_time"]):
+            times = process.info["cpu_times"]
+            if times is not None and process.info["create_time"] is not None:
+                key = process.pid, process.info["create_time"]
+                processes[key] = process.info["name"] or "", times.user + times.system
     return processes
 
 

@@ -178,7 +178,7 @@ def test_lookups_are_bit_exact_on_any_shape_and_ids(name: str, hasty: None, data
         assert verdict(name, laid_out(case, batch)) is None, case
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(280)
 def test_a_table_of_more_elements_than_31_bits_count() -> None:
     """2.15 GB: the offset of an element overflows an int32, the id of a row does not."""

@@ -17,7 +17,7 @@ import pytest
 
 from backends import choose, describe, missing_packages, names
 from tests.stand_ins import cuda_shim
-from tests.support.kernels import Array, check, ids_of, needs_compiler, table_of
+from tests.support.kernels import Array, check, ids_of, needs_compiler, needs_driver, table_of
 
 torch = pytest.importorskip("torch")
 
@@ -144,6 +144,7 @@ def test_the_lines_of_use_look_up_on_a_gpu_that_the_host_stands_in_for(
 @pytest.mark.gpu
 @pytest.mark.parametrize("backend", sorted(own("cuda")))
 def test_the_lines_of_use_look_up_on_a_gpu(backend: str) -> None:
+    needs_driver()
     if missing := missing_packages(describe(backend).packages):
         pytest.skip(f"needs {', '.join(missing)}, not installed")
     there = used("cuda", backend)

@@ -84,6 +84,7 @@ def test_a_sweep_on_slurm_with_a_shard_killed_is_the_sweep_in_one_piece(
     assert (folder / "merged/page.html").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_a_sweep_on_gnu_parallel_is_the_sweep_in_one_piece(
     tmp_path: Path, in_one_piece: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,7 +188,7 @@ def outcomes_of(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
         }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_battery_ends_with_a_table_and_a_folder_to_be_published(rehearse: Rehearse) -> None:
     few = ("--backend", "numpy_take", "torch_index_select")
     done, folder = rehearse("20", *ONE_CASE, *few, GPU_TESTS_S="1")
@@ -210,7 +210,7 @@ def test_the_battery_ends_with_a_table_and_a_folder_to_be_published(rehearse: Re
     assert environment["system"]["commit_given_by"] == ".commit"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_that_hangs_one_that_faults_and_one_that_is_missing_cost_only_themselves(
     rehearse: Rehearse,
 ) -> None:

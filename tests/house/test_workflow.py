@@ -24,7 +24,7 @@ def test_the_workflow_is_what_github_publishes() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("slow", "verdict"), [("head", "SLOWER"), ("base", "FASTER")])
 def test_a_kernel_that_became_slower_fails(slow: str, verdict: str, tmp_path: Path) -> None:
     base, head = tmp_path / "base", tmp_path / "head"

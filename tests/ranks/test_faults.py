@@ -81,7 +81,7 @@ BAD = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("at", [2, 9], ids=["checked", "timed"])
 def test_the_rank_is_named_and_the_others_go_on(at: int, tmp_path: Path) -> None:
     bad = [way(tmp_path, name, does, at) for name, (does, _, _) in BAD.items()]
@@ -95,7 +95,7 @@ def test_the_rank_is_named_and_the_others_go_on(at: int, tmp_path: Path) -> None
     assert done.returncode == 1 and not left()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sum_that_loses_the_sign_of_zeros_is_told_so(tmp_path: Path) -> None:
     words = ("--dtype", "bfloat16", "--vocab", "20000", "--dim", "64", "--timeout", "60s")
     done, results = run(tmp_path, *words, "--sharding", "row", ranks=3)

@@ -69,7 +69,7 @@ def measured(folder: Path) -> list[Any]:
     return results
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_interface_counts_what_the_model_of_each_way_says(hosts: None, tmp_path: Path) -> None:
     """Within 5 %, headers of packets among it."""
     results = measured(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +19,15 @@ torch = pytest.importorskip("torch")
 
 needs_compiler = pytest.mark.skipif(cuda_shim.COMPILER is None, reason="no g++ or clang++ on PATH")
 needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason="nvidia-cuda-nvrtc is not installed")
+
+
+def needs_driver() -> None:
+    """Skip where a GPU is stood in for: what calls the CUDA driver itself finds none."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        pytest.skip("no GPU: there is no libcuda.so.1")
+
 
 GUARD_BYTES, CANARY = 4096, 0xA5
 Array = np.ndarray[Any, Any]

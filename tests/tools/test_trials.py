@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from suite.records.record import Record, Samples
+from suite.records.record import Fact, Record, Samples
 from suite.records.store import Run
 from tests.support import fabricate
 from tests.tools import agreement, between_runs, changes, cost, full_speed, trials
@@ -24,7 +24,9 @@ BEST_S = 15e-6
 
 def finished(folder: Path, speed: dict[str, float], seed: int = 0, **environments: str) -> Path:
     """A run as it is when it is over; by name of a backend the environment that it is of."""
-    made = Run.create(folder, fabricate.ENVIRONMENT)
+    named = {name.partition("@")[2] for name in speed} | set(environments.values())
+    apart: dict[str, dict[str, Fact]] = {name: {} for name in named if name}
+    made = Run.create(folder, replace(fabricate.ENVIRONMENT, environments=apart))
     for number, case in enumerate(fabricate.CASES):
         records = fabricate.measurement(case, number, speed, seed)
         made.append(_in(environments, record) for record in records)

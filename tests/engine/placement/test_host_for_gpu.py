@@ -23,6 +23,7 @@ from suite.telemetry.reading import Reading
 from suite.worker.devices import Tables
 from tests.stand_ins import host_cuda
 from tests.stand_ins.host_cuda import Driver
+from tests.support.kernels import needs_driver
 
 PLACEMENTS = ("pinned", "managed")
 
@@ -65,6 +66,7 @@ def test_a_table_lies_in_it_whole_and_it_is_given_back(
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize("which", ["torch_index_select", "triton_gather", "numba_cuda", "cupy_rawkernel"])
 def test_on_a_gpu_kernels_look_up_in_it_unchanged(which: str, placement: str) -> None:
+    needs_driver()
     record = run(CudaArrays(Device("cuda", 0)), which, placement)
     assert record.status in ("ok", "unavailable"), record.reason
 
