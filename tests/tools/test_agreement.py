@@ -16,7 +16,7 @@ from suite.engine.arrays import CudaArrays
 from suite.records.device import Device
 from tests.tools import agreement, agreement_gpu
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 torch = pytest.importorskip("torch")
 

@@ -15,7 +15,7 @@ import pytest
 from tests.stand_ins import hogs
 from tests.support import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SOON_S = 20.0
 

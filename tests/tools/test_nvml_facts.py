@@ -16,7 +16,7 @@ from tests.support.nvml import NO_LIBRARY, ON_HOST, Child
 from tests.tools import nvml_bench, nvml_facts, nvml_over_time
 from tests.tools.nvml_bench import DIFFERS, HOLDS, NOT_KNOWN, OPEN
 
-pytestmark = pytest.mark.slow  # all together: half a minute
+pytestmark = pytest.mark.long  # all together: half a minute
 
 SUBJECTS = [subject for subject, _, _ in nvml_facts.QUESTIONS]
 OVER_TIME = ("energy, unit", "energy, interval")

@@ -16,7 +16,7 @@ from suite.records.store import Run
 from tests.support import fabricate
 from tests.tools import agreement, between_runs, changes, cost, full_speed, trials
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 BASE = {"numpy_take": 1.0, "torch_index_select": 1.0}
 BEST_S = 15e-6

@@ -18,7 +18,7 @@ from tests.stand_ins import host_cuda
 from tests.support import fabricate
 from tests.tools import limits, limits_gpu, tune_gpu, tuning
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize(("row_bytes", "batch"), tune_gpu.SHAPES)
