@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from backends.base import DTYPES, Array, Backend, BackendUnavailable, Lookup, Unsupported
 
@@ -44,6 +45,7 @@ __all__ = [
 
 ENTRY_POINTS = "embedding_lookup.backends"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+T = TypeVar("T")
 _HOUSE = Path(__file__).parent
 
 
@@ -164,14 +166,23 @@ def _loaded(choice: Choice) -> type[Backend]:
     module = (
         _import_file(name, Path(source)) if is_path(source) else importlib.import_module(f"backends.{name}")
     )
-    classes = [
-        c
-        for c in vars(module).values()
-        if isinstance(c, type) and issubclass(c, Backend) and c.__module__ == module.__name__
-    ]
-    if len(classes) != 1:
-        raise UnknownBackend(f"{source}: holds {len(classes)} Backend subclasses; a backend's file holds one")
-    return classes[0]
+    return class_in(module, Backend, source)  # type: ignore[type-abstract]
+
+
+def class_in(module: ModuleType, kind: type[T], source: str) -> type[T]:
+    """The only subclass of a kind that a module defines.
+
+    Raises:
+        UnknownBackend: it defines none, or several.
+    """
+    found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, kind)]
+    own = [c for c in found if c.__module__ == module.__name__]
+    if len(own) != 1:
+        name = kind.__name__
+        raise UnknownBackend(
+            f"{source}: holds {len(own)} {name} subclasses; a {name.lower()}'s file holds one"
+        )
+    return own[0]
 
 
 def describe(which: str | Choice) -> Description:

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 
-from backends import UnknownBackend
+from backends import UnknownBackend, class_in
 from backends.ranks.base import Way
 
 _HOUSE = Path(__file__).parent
@@ -41,9 +41,10 @@ def sharding_of(which: str) -> str:
     """
     path = path_of(which)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        targets = [t.id for t in getattr(node, "targets", []) if isinstance(t, ast.Name)]
-        if targets == ["sharding"] and isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            return str(node.value.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if [getattr(t, "id", None) for t in targets] == ["sharding"] and isinstance(value, ast.Constant):
+            return str(value.value)
     raise UnknownBackend(f"{which}: says no sharding; its class needs sharding = 'row' or 'column'")
 
 
@@ -61,11 +62,4 @@ def load(which: str) -> type[Way]:
         assert spec and spec.loader, "a .py file has a loader"
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    found = [
-        c
-        for c in vars(module).values()
-        if isinstance(c, type) and issubclass(c, Way) and c.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        raise UnknownBackend(f"{which}: holds {len(found)} Way subclasses; a way's file holds one")
-    return found[0]
+    return class_in(module, Way, which)  # type: ignore[type-abstract]

@@ -3,6 +3,27 @@
 from backends.ranks.base import Array, Call, Phase, Place, Way, as_bytes
 
 
+def fetched(part: Array, ids: Array, place: Place, phase: Phase) -> Array:
+    """(n, dim): the rows of ids that are in order of the ranks that hold them."""
+    import torch
+    from torch.distributed import all_to_all_single
+
+    counts = torch.bincount(ids // place.each, minlength=place.ranks)
+    phase("exchange")
+    asked = torch.empty_like(counts)
+    all_to_all_single(asked, counts, group=place.group)
+    to, of = counts.tolist(), asked.tolist()
+    wanted = ids.new_empty(sum(of))
+    all_to_all_single(wanted, ids, of, to, group=place.group)
+    phase("lookup")
+    rows = torch.nn.functional.embedding(wanted - place.first, part)
+    phase("exchange")
+    back = rows.new_empty(len(ids), place.dim)
+    all_to_all_single(as_bytes(back), as_bytes(rows), to, of, group=place.group)
+    phase("lookup")
+    return back
+
+
 class AllToAll(Way):
     sharding = "row"
     ids = "share"
@@ -10,25 +31,11 @@ class AllToAll(Way):
 
     def prepare(self, part: Array, ids: Array, place: Place) -> Call:
         import torch
-        from torch.distributed import all_to_all_single
 
         def call(phase: Phase) -> Array:
             phase("lookup")
-            owner = ids // place.each
-            order = torch.argsort(owner, stable=True)
-            counts = torch.bincount(owner, minlength=place.ranks)
-            phase("exchange")
-            asked = torch.empty_like(counts)
-            all_to_all_single(asked, counts, group=place.group)
-            to, of = counts.tolist(), asked.tolist()
-            wanted = ids.new_empty(sum(of))
-            all_to_all_single(wanted, ids[order], of, to, group=place.group)
-            phase("lookup")
-            rows = torch.nn.functional.embedding(wanted - place.first, part)
-            phase("exchange")
-            back = rows.new_empty(len(ids), place.dim)
-            all_to_all_single(as_bytes(back), as_bytes(rows), to, of, group=place.group)
-            phase("lookup")
+            order = torch.argsort(ids // place.each, stable=True)
+            back = fetched(part, ids[order], place, phase)
             result = torch.empty_like(back)
             result[order] = back
             return result

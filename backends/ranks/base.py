@@ -94,6 +94,11 @@ class Way(ABC):
         """
 
 
+def ring_bytes(place: Place, row_bytes: int, turns: int = 1) -> float:
+    """Bytes that a rank sends while all rows of a batch go round a ring: once, or twice in an all-reduce."""
+    return turns * (place.ranks - 1) / place.ranks * place.batch * row_bytes
+
+
 def as_bytes(rows: Array) -> Array:
     """The bytes of rows, (n, row bytes): what any exchange carries unchanged, whatever the dtype."""
     import torch

@@ -1,7 +1,7 @@
 """Each rank looks up its columns of all rows; all are gathered by everybody and laid side by side."""
 
 from backends.base import Unsupported
-from backends.ranks.base import Array, Call, Phase, Place, Way, as_bytes, collective
+from backends.ranks.base import Array, Call, Phase, Place, Way, as_bytes, collective, ring_bytes
 
 
 class ColumnAllGather(Way):
@@ -29,4 +29,4 @@ class ColumnAllGather(Way):
 
     @staticmethod
     def wire_bytes(place: Place, row_bytes: int, distinct: int) -> float:
-        return (place.ranks - 1) / place.ranks * place.batch * row_bytes
+        return ring_bytes(place, row_bytes)

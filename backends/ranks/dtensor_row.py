@@ -1,10 +1,13 @@
 """PyTorch's DTensor, the table sharded by rows: masked, then summed, by torch's own rules."""
 
-from backends.ranks.base import Array, Call, Phase, Place, Way
+from typing import ClassVar, Literal
+
+from backends.ranks.base import Array, Call, Phase, Place, Way, ring_bytes
 
 
 class DTensorRow(Way):
-    sharding = "row"
+    sharding: ClassVar[Literal["row", "column"]] = "row"
+    cut = 0  # the dimension that is sharded
 
     def prepare(self, part: Array, ids: Array, place: Place) -> Call:
         import torch
@@ -14,7 +17,7 @@ class DTensorRow(Way):
         mesh = DeviceMesh.from_group(place.group, place.device.partition(":")[0])
         shape = torch.Size((place.vocab, place.dim))
         table = DTensor.from_local(
-            part, mesh, [Shard(0)], run_check=False, shape=shape, stride=(place.dim, 1)
+            part, mesh, [Shard(self.cut)], run_check=False, shape=shape, stride=(place.dim, 1)
         )
         everywhere = DTensor.from_local(ids, mesh, [Replicate()], run_check=False)
 
@@ -28,4 +31,4 @@ class DTensorRow(Way):
 
     @staticmethod
     def wire_bytes(place: Place, row_bytes: int, distinct: int) -> float:
-        return 2 * (place.ranks - 1) / place.ranks * place.batch * row_bytes
+        return ring_bytes(place, row_bytes, turns=2)
