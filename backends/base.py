@@ -34,6 +34,11 @@ def current_stream(array: Array) -> int:
     return address
 
 
+def address(array: Array) -> int:
+    """Where the first element of a NumPy array or of a torch tensor lies."""
+    return int(array.data_ptr() if hasattr(array, "data_ptr") else array.ctypes.data)
+
+
 class Backend(ABC):
     """One way to look up rows. A file in this package holds one subclass; the file name is its name.
 

@@ -3,9 +3,9 @@
 import os
 from typing import Any
 
-from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
+from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported, address
 
-BOUNDARY = 64  # bytes; XLA copies arrays that do not start on one
+BOUNDARIES = {"cpu": 64, "cuda": 16}  # bytes; XLA copies arrays that do not start on one
 
 
 class JaxTake(Backend):
@@ -23,14 +23,16 @@ class JaxTake(Backend):
         def take(table: Array, ids: Array) -> Array:
             return jax.numpy.take(table, ids, axis=0, mode="clip")
 
+        platform = str(table.device).partition(":")[0]
+        boundary = BOUNDARIES[platform]
+
         def view(array: Array) -> Array:
-            address = array.data_ptr() if hasattr(array, "data_ptr") else array.ctypes.data
-            if address % BOUNDARY:
-                raise Unsupported(f"uses memory without a copy only on a boundary of {BOUNDARY} bytes")
+            if address(array) % boundary:
+                raise Unsupported(f"uses memory without a copy only on a boundary of {boundary} bytes")
             return jax.dlpack.from_dlpack(array, copy=False)
 
         try:
-            jax.devices(str(table.device).partition(":")[0])
+            jax.devices(platform)
         except RuntimeError as error:
             raise BackendUnavailable(" ".join(str(error).split())) from error
         with jax.enable_x64(True):  # without it int64 ids are copied to int32 once, and not read again

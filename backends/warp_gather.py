@@ -4,7 +4,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from backends.base import Array, Backend, Lookup
+from backends.base import Array, Backend, Lookup, address
 
 wp: Any = None  # set in prepare; Warp finds the names a kernel uses among its module's globals
 
@@ -29,7 +29,6 @@ def kernel(width: int, index_width: int) -> Any:
 
 class WarpGather(Backend):
     devices = ("cpu", "cuda")
-    view = "values"  # given to Warp by address, as integers
     packages = ("warp-lang>=1.19",)
     whose = "suite"
 
@@ -39,19 +38,19 @@ class WarpGather(Backend):
 
         wp.config.log_level = wp.LOG_ERROR  # else it prints every compilation to standard output
         place = str(table.device)
-        row_bytes = table.shape[1] * table.element_size()
-        bits = row_bytes | table.data_ptr() | out.data_ptr() | 8
+        row_bytes = table.shape[1] * table.itemsize
+        bits = row_bytes | address(table) | address(out) | 8
         width = bits & -bits
         columns = row_bytes // width
 
         def view(array: Array, width: int, *shape: int) -> Any:
             kind = getattr(wp, f"int{8 * width}")
-            return wp.array(ptr=array.data_ptr(), dtype=kind, shape=shape, device=place, copy=False)
+            return wp.array(ptr=address(array), dtype=kind, shape=shape, device=place, copy=False)
 
         rows, result = view(table, width, len(table), columns), view(out, width, len(out), columns)
-        ids = view(indices, indices.element_size(), len(indices))
+        ids = view(indices, indices.itemsize, len(indices))
         lanes = 1 if place == "cpu" else columns
-        work, operands = kernel(width, indices.element_size()), [rows, ids, result, lanes]
+        work, operands = kernel(width, indices.itemsize), [rows, ids, result, lanes]
         launch = wp.launch(work, dim=(len(out), lanes), inputs=operands, device=place, record_cmd=True).launch
         stream = None if place == "cpu" else wp.Stream(place, cuda_stream=None)  # CUDA's legacy default one
 
