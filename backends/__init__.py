@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "embedding_lookup.backends"
+APART = ("ranks", "__pycache__")
+"""Folders here that hold no backends of a run."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 T = TypeVar("T")
 _HOUSE = Path(__file__).parent
@@ -92,16 +94,23 @@ class Description:
     clock: str
     whose: str
     placements: tuple[str, ...] = ()
+    operation: str = "lookup"
 
-    def takes(self, placement: str) -> bool:
-        """Whether it is for tables of this placement."""
-        return not self.placements or placement in self.placements
+    def takes(self, placement: str, operation: str = "lookup") -> bool:
+        """Whether it is for this operation, and for tables of this placement."""
+        return self.operation == operation and (not self.placements or placement in self.placements)
 
 
 def names() -> tuple[str, ...]:
     """Names of the backends in this tree and of installed entry points, sorted; imports none of them."""
-    here = {p.stem for p in _HOUSE.glob("*.py") if p.stem not in ("__init__", "base")}
-    return tuple(sorted(here | set(_entry_points())))
+    return tuple(sorted({*_files(), *_entry_points()}))
+
+
+@functools.cache
+def _files() -> dict[str, Path]:
+    """The file of every backend in this tree: lookups lie here, each other operation has a folder."""
+    found = [path for path in (*_HOUSE.glob("*.py"), *_HOUSE.glob("*/*.py")) if path.parent.name not in APART]
+    return {path.stem: path for path in found if path.stem not in ("__init__", "base")}
 
 
 def choose(which: str) -> Choice:
@@ -128,7 +137,7 @@ def choose(which: str) -> Choice:
         raise UnknownBackend(f"{which}: no such file; give a backend's name or the path of its file")
     if not _NAME.fullmatch(name):
         raise UnknownBackend(f"{which}: the file name is the backend's name; use letters, digits, . _ -")
-    if name in names() and path.resolve() != (_HOUSE / f"{name}.py").resolve():
+    if name in names() and (name not in _files() or path.resolve() != _files()[name].resolve()):
         how = "give another name" if given else "rename the file, or give NAME=FILE"
         raise UnknownBackend(f"{which}: a backend named {name} exists already; {how}")
     return Choice(name, source, _digest(name, source))
@@ -158,14 +167,12 @@ def _check_unchanged(choice: Choice) -> None:
 
 def _loaded(choice: Choice) -> type[Backend]:
     name, source, entry_points = choice.name, choice.source, _entry_points()
-    if not is_path(source) and name in entry_points and not (_HOUSE / f"{name}.py").is_file():
+    if not is_path(source) and name in entry_points and name not in _files():
         loaded = entry_points[name].load()
         if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
             raise UnknownBackend(f"{name}: entry point {entry_points[name].value} is not a Backend class")
         return loaded
-    module = (
-        _import_file(name, Path(source)) if is_path(source) else importlib.import_module(f"backends.{name}")
-    )
+    module = _import_file(name, Path(source)) if is_path(source) else _import_own(_files()[name])
     return class_in(module, Backend, source)  # type: ignore[type-abstract]
 
 
@@ -195,8 +202,8 @@ def describe(which: str | Choice) -> Description:
     if isinstance(choice, Own):
         return _described(choice)
     name, source = choice.name, choice.source
-    path = Path(source) if is_path(source) else _HOUSE / f"{name}.py"
-    if not path.is_file():
+    path = Path(source) if is_path(source) else _files().get(name)
+    if path is None or not path.is_file():
         entry_point = _entry_points()[name]
         summary = f"entry point {entry_point.value}"
         return Description(name, summary, (), DTYPES, "bits", _distribution(entry_point), "device", "other")
@@ -219,13 +226,15 @@ def describe(which: str | Choice) -> Description:
         facts.get("clock", ("device",))[0],
         facts.get("whose", ("other",) if is_path(source) else ("library",))[0],
         facts.get("placements", ()),
+        facts.get("operation", ("lookup",))[0],
     )
 
 
 def _described(own: Own) -> Description:
     one = own.backend
     summary = (one.__doc__ or "").partition("\n")[0]
-    return Description(own.name, summary, one.devices, one.dtypes, one.view, one.packages, one.clock, "other")
+    words = one.devices, one.dtypes, one.view, one.packages, one.clock
+    return Description(own.name, summary, *words, "other", operation=one.operation)
 
 
 def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -234,7 +243,7 @@ def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
     Raises:
         ValueError, TypeError, RecursionError, MemoryError: one is no literal, or not of strings.
     """
-    known = ("devices", "dtypes", "view", "packages", "clock", "whose", "placements")
+    known = ("devices", "dtypes", "view", "packages", "clock", "whose", "placements", "operation")
     classes = [c for c in tree.body if isinstance(c, ast.ClassDef)]
     if not classes:
         raise ValueError("no class")
@@ -322,7 +331,7 @@ def _digest(name: str, source: str) -> str | None:
     """What tells the content of a backend's file from any other; null where there is no file to be read."""
     if is_path(source):
         files = _with_those_beside(Path(source))
-    elif (file := _HOUSE / f"{name}.py").is_file():
+    elif file := _files().get(name):
         files = [file]
     else:
         files = [*filter(None, [_file_of(_entry_points()[name])])]
@@ -371,6 +380,10 @@ def _file_of(entry_point: metadata.EntryPoint) -> Path | None:
     except (ImportError, ValueError, AttributeError):
         return None
     return Path(spec.origin) if spec and spec.origin and Path(spec.origin).is_file() else None
+
+
+def _import_own(path: Path) -> ModuleType:
+    return importlib.import_module(".".join(("backends", *path.relative_to(_HOUSE).with_suffix("").parts)))
 
 
 def _import_file(name: str, path: Path) -> ModuleType:

@@ -61,6 +61,7 @@ class Backend(ABC):
             the legacy default stream whatever that is.
         placements: the placements of a table that it is for, where it is not for all; of a table in a
             ``"file"`` the array is a ``numpy.memmap``, whose ``filename`` and ``offset`` say where it lies.
+        operation: what it does, as ``suite.cases.operations`` names it; that says which operands it gets.
         whose: ``"library"`` if a lookup is a call of a library; ``"suite"`` if it is a kernel of this suite.
     """
 
@@ -72,10 +73,14 @@ class Backend(ABC):
     stream: ClassVar[Literal["current", "default"]] = "default"
     whose: ClassVar[Literal["library", "suite"]] = "library"
     placements: ClassVar[tuple[str, ...]] = ()
+    operation: ClassVar[str] = "lookup"
 
     @abstractmethod
-    def prepare(self, table: Array, indices: Array, out: Array) -> Lookup:
+    def prepare(self, *operands: Any, **named: Any) -> Lookup:
         """Do all that can be done once: views, JIT, launch geometry. Nothing here is timed.
+
+        Of a lookup it is ``prepare(self, table, indices, out)``. Other operations hand over operands by name,
+        as their files in ``suite/cases/operations/`` say.
 
         Args:
             table: (vocab, dim), C-contiguous, shared by every backend; must not be written to.

@@ -10,6 +10,8 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("status", _TEXT, "`ok`, or the kind of failure; a failure has no numbers"),
     ("reason", _TEXT, "why it failed"),
     ("device", _TEXT, "`cpu` or `cuda:N`"),
+    ("operation", _TEXT, "what was computed: `lookup`, unless asked otherwise"),
+    ("variant", _TEXT, "which kind of it; of a lookup empty"),
     ("vocab", _COUNT, "rows of the table"),
     ("dim", _COUNT, "elements of a row"),
     ("dtype", _TEXT, "type of the elements"),

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from suite.analysis import outcomes
 from suite.best import question, words
 from suite.best.answer import Answer, answer, devices, places
-from suite.cases.case import AXES, CACHES, DISTRIBUTIONS, DTYPE_BYTES, INDEX_BYTES, MAX_OFFSET, PLACES
+from suite.cases.case import AXES, CACHES, DISTRIBUTIONS, MAX_OFFSET, PLACES
+from suite.cases.dtypes import DTYPE_BYTES, INDEX_BYTES
 from suite.cases.presets import MODELS
 from suite.command import DONE, USAGE, BadRequest, Parser, execute, named, path_of, refuse, whole_of
 from suite.records.store import StoreError

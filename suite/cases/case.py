@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
+from suite.cases.dtypes import DTYPE_BYTES, INDEX_BYTES
+from suite.cases.operations import registry
+from suite.cases.operations.base import Operation
+
 Cache = Literal["cold", "hot"]
 
-DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "int8": 1}
-INDEX_BYTES = {"int32": 4, "int64": 8}
 CACHES: tuple[str, ...] = get_args(Cache)
 NGRAMS = {"ngram": 4, "ngram-3": 3, "ngram-shuffled": 4, "ngram-3-shuffled": 3}
 """Distributions of the rows of n-grams, with the length of the longest."""
@@ -35,8 +37,9 @@ class Case:
     """One point of a sweep.
 
     Attributes:
-        vocab: rows of the table. dim: elements of a row. dtype: their type.
-        batch: number of ids in one lookup. index_dtype: their type.
+        vocab: rows of the table. dim: elements of a row of the result. dtype: their type.
+        batch: number of ids in one lookup; of another operation what its ``counts`` says.
+        index_dtype: the ids' type.
         distribution: the distribution of the ids (see ``suite.cases.ids``), or ``file:NAME@DIGEST``, where
             the digest is of the ids in that file; records of earlier versions have only its name.
         cache: ``cold``: ids, rows and output untouched since more than the last-level cache was; ``hot``:
@@ -45,6 +48,7 @@ class Case:
         placement: where the table lies. ``memory``: the device's own, of a CPU on huge pages where it gets
             them; ``small-pages``: on none; ``file``: a file mapped into memory; ``pinned``: the host's
             memory, read by a GPU; ``managed``: CUDA's managed memory.
+        operation: what is computed (see ``suite.cases.operations``). variant: which of its kinds.
 
     Raises:
         ValueError: for a value that no case can have; the message is one line.
@@ -59,6 +63,8 @@ class Case:
     cache: str = "cold"
     offset: int = 0
     placement: str = "memory"
+    operation: str = "lookup"
+    variant: str = ""
 
     def __post_init__(self) -> None:
         for name in ("vocab", "dim", "batch"):
@@ -77,11 +83,24 @@ class Case:
             raise ValueError(f"offset {self.offset}: out of place; give a {what}")
         if self.index_dtype == "int32" and self.vocab > 2**31:
             raise ValueError(f"vocab {self.vocab}: does not fit int32 ids; use --index-dtype int64")
+        self.kind.check(self)
+        if self.placement == "file" and self.table[-1]:
+            raise ValueError(f"placement file: has rows as they are, none of {self.operation}; give memory")
+
+    @property
+    def kind(self) -> Operation:
+        """What knows all of its operation."""
+        return registry.named(self.operation)
+
+    @property
+    def ids(self) -> int:
+        """How many ids one lookup is given."""
+        return self.kind.ids(self)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row."""
-        return self.dim * DTYPE_BYTES[self.dtype]
+        """Bytes of one row of the table, as it is stored."""
+        return self.kind.row_bytes(self)
 
     @property
     def table_bytes(self) -> int:
@@ -90,32 +109,35 @@ class Case:
 
     @property
     def ids_bytes(self) -> int:
-        """Bytes of one batch of ids."""
-        return self.batch * INDEX_BYTES[self.index_dtype]
+        """Bytes of one batch of ids, and of whatever else a call of its operation is given anew."""
+        return self.kind.batch_bytes(self)
 
     @property
     def rows_bytes(self) -> int:
-        """Bytes of the looked-up rows: what is read, if nothing repeats, and what is written."""
-        return self.batch * self.row_bytes
+        """Bytes of the result: of a lookup its rows, as many as are read if nothing repeats."""
+        return self.kind.result_bytes(self)
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes a lookup moves if every row is fetched anew: batch · (index + 2 · row)."""
-        return self.ids_bytes + 2 * self.rows_bytes
+        """Bytes a call moves if every row is fetched anew: of a lookup batch · (index + 2 · row)."""
+        return self.kind.payload_bytes(self)
 
     @property
     def ceiling_bytes(self) -> int:
         """Bytes the ceiling's copy moves: those of the rows, read and written; no ids."""
-        return 2 * self.rows_bytes
+        return self.kind.ceiling_bytes(self)
 
     def compulsory_bytes(self, distinct: int) -> int:
-        """Bytes no lookup can avoid, given the number of distinct ids: repeats are read once."""
-        return self.ids_bytes + distinct * self.row_bytes + self.rows_bytes
+        """Bytes no call can avoid, given the number of distinct ids: repeats are read once."""
+        return self.kind.compulsory_bytes(self, distinct)
 
     @property
-    def table(self) -> tuple[int, int, str, int, str]:
-        """What identifies its table: vocab, dim, dtype, offset, placement; cases with the same share it."""
-        return self.vocab, self.dim, self.dtype, self.offset, self.placement
+    def table(self) -> tuple[int, int, str, int, str, str]:
+        """What identifies its table: vocab, dim, dtype, offset, placement, and what it holds but plain rows.
+
+        Cases with the same share it.
+        """
+        return self.vocab, self.dim, self.dtype, self.offset, self.placement, self.kind.table_name(self)
 
     @property
     def repeats(self) -> bool:
@@ -134,8 +156,9 @@ class Case:
 
     @property
     def table_text(self) -> str:
-        """Its table in words."""
-        return f"{self.vocab}x{self.dim} {self.dtype}"
+        """Its table in words, after its operation, if that is none of every day."""
+        words = [] if self.operation == "lookup" else [self.operation, *filter(None, [self.variant])]
+        return " ".join([*words, f"{self.vocab}x{self.dim} {self.dtype}"])
 
     @property
     def ids_text(self) -> str:
@@ -167,18 +190,26 @@ class Sweep:
     cache: tuple[str, ...] = ("cold",)
     offset: tuple[int, ...] = (0,)
     placement: tuple[str, ...] = ("memory",)
+    operation: tuple[str, ...] = ("lookup",)
+    variant: tuple[str, ...] | None = None
 
     @property
     def size(self) -> int:
         """How many cases it has; makes none of them."""
-        return math.prod(len(getattr(self, f.name)) for f in fields(self))
+        plain = math.prod(len(getattr(self, axis)) for axis in AXES if axis not in ("operation", "variant"))
+        return plain * sum(len(self._variants(operation)) for operation in self.operation)
 
     def __iter__(self) -> Iterator[Case]:
-        for values in itertools.product(*(getattr(self, f.name) for f in fields(self))):
-            yield Case(*values)
+        for operation in self.operation:
+            some = replace(self, operation=(operation,), variant=self._variants(operation))
+            for values in itertools.product(*(getattr(some, f.name) for f in fields(self))):
+                yield Case(*values)
+
+    def _variants(self, operation: str) -> tuple[str, ...]:
+        return registry.named(operation).variants if self.variant is None else self.variant
 
 
-AXES = tuple(f.name for f in fields(Case))
+AXES = ("operation", "variant", *(f.name for f in fields(Case) if f.name not in ("operation", "variant")))
 
 
 def plan(sweeps: Iterable[Sweep], **axes: tuple[object, ...] | None) -> tuple[Case, ...]:

@@ -33,23 +33,23 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
     (``suite.cases.ngram``), ``ngram-3`` those of its 2- and 3-grams, 16 a token, ``ngram-shuffled`` and
     ``ngram-3-shuffled`` the same of the shuffled text; ``file:NAME@DIGEST`` the user's own, in order.
     """
-    rng = np.random.default_rng([seed, turn, case.vocab, case.batch])
+    rng = np.random.default_rng([seed, turn, case.vocab, case.ids])
     name, _, exponent = case.distribution.partition("-")
     if file_ids is not None:
-        ids = _window(file_ids, case.batch, turn)
+        ids = _window(file_ids, case.ids, turn)
     elif name == "uniform":
-        ids = rng.integers(0, case.vocab, case.batch)
+        ids = rng.integers(0, case.vocab, case.ids)
     elif name == "sorted":
-        ids = np.sort(rng.integers(0, case.vocab, case.batch))
+        ids = np.sort(rng.integers(0, case.vocab, case.ids))
     elif name == "equal":
-        ids = np.full(case.batch, rng.integers(0, case.vocab))
+        ids = np.full(case.ids, rng.integers(0, case.vocab))
     elif name == "zipf":
-        ids = _zipf(case.vocab, float(exponent or 1), case.batch, rng)
+        ids = _zipf(case.vocab, float(exponent or 1), case.ids, rng)
     elif name == "ngram":
         stream, longest = _text(case.distribution.endswith("shuffled")), NGRAMS[case.distribution]
-        ids = ngram.rows(stream, case.vocab, case.batch, turn, longest)
+        ids = ngram.rows(stream, case.vocab, case.ids, turn, longest)
     else:
-        ids = _window(_text(case.distribution == "text-shuffled"), case.batch, turn) % case.vocab
+        ids = _window(_text(case.distribution == "text-shuffled"), case.ids, turn) % case.vocab
     return ids.astype(case.index_dtype)
 
 
@@ -133,7 +133,7 @@ def check_text() -> None:
 def drawing_bytes(case: Case) -> int:
     """Host memory in use at most while a batch is drawn and sorted, the distribution's own table included."""
     table = 8 * case.vocab if case.distribution.startswith("zipf") else 0
-    return table + 56 * case.batch
+    return table + 56 * case.ids
 
 
 def out_of_range(ids: Ids, vocab: int) -> str | None:
@@ -146,7 +146,7 @@ def out_of_range(ids: Ids, vocab: int) -> str | None:
 
 def draw_edges(case: Case, seed: int) -> npt.NDArray[Any]:
     """A batch for checking: uniform ids, but the last row first and row 0 last where there is room."""
-    ids = np.random.default_rng([seed, case.batch]).integers(0, case.vocab, case.batch)
+    ids = np.random.default_rng([seed, case.ids]).integers(0, case.vocab, case.ids)
     ids[-1] = 0
     ids[0] = case.vocab - 1
     return ids.astype(case.index_dtype)

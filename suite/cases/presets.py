@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from suite.cases.case import CACHES, DTYPE_BYTES, PLACES, Case, Sweep
+from suite.cases.case import CACHES, PLACES, Case, Sweep
+from suite.cases.dtypes import DTYPE_BYTES
 
 
 def _placed(*sweeps: Sweep) -> tuple[Sweep, ...]:

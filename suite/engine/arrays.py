@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from suite.cases.case import DTYPE_BYTES, Case
-from suite.engine import formula
-from suite.engine.formula import BITS
+from suite.cases import formula
+from suite.cases.case import Case
+from suite.cases.dtypes import BITS, DTYPE_BYTES
 from suite.engine.placement import pages, table_file
 from suite.engine.placement.host_for_gpu import HostForGpu
 from suite.machine.procfs import ROOT, mapped_bytes
@@ -46,8 +46,22 @@ class Arrays(Protocol):
     def fill_table(self, table: Array, dtype: str) -> None:
         """Write the formula's rows into a table of bits, then let nothing write to it."""
 
+    def fill_rows(self, table: Array, rows: Callable[[Host], Host], writable: bool = False) -> None:
+        """Write what ``rows`` says of row numbers into a table; then nothing may, unless it is writable."""
+
     def invert_row(self, table: Array, row: int) -> None:
         """Invert every bit of one row; twice is nothing."""
+
+    def put_rows(
+        self, table: Array, numbers: Sequence[int] | Host, bits: Host, writable: bool = False
+    ) -> None:
+        """Write these rows of a table, of which ``fill_rows`` was told whether it is writable."""
+
+    def on_host(self, array: Array) -> Host:
+        """As a NumPy array: the same memory where it is the host's."""
+
+    def beside(self, array: Host) -> Array:
+        """A NumPy array as one of this device: the same memory where it is the host's."""
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         """The bits of a result as they are when this is called, (batch, dim) or some of its rows, copied.
@@ -116,11 +130,38 @@ class HostArrays:
         formula.parallel(part, len(table))
         self._protect(table, writable=False)
 
+    def fill_rows(self, table: Array, rows: Callable[[Host], Host], writable: bool = False) -> None:
+        def part(some: slice) -> None:
+            for numbers in _chunks(some, table.shape[1]):
+                table[numbers[0] : numbers[-1] + 1] = rows(numbers)
+
+        formula.parallel(part, len(table))
+        if not writable:
+            self._protect(table, writable=False)
+
     def invert_row(self, table: Array, row: int) -> None:
         with table_file.noting(table, row):
             self._protect(table, writable=True, only=table[row])
             np.invert(table[row], out=table[row])
             self._protect(table, writable=False, only=table[row])
+
+    def put_rows(
+        self, table: Array, numbers: Sequence[int] | Host, bits: Host, writable: bool = False
+    ) -> None:
+        if writable:
+            table[numbers] = bits
+            return
+        for row, one in zip(numbers, bits, strict=True):
+            self._protect(table, writable=True, only=table[row])
+            table[row] = one
+            self._protect(table, writable=False, only=table[row])
+
+    def on_host(self, array: Array) -> Host:
+        host: Host = array
+        return host
+
+    def beside(self, array: Host) -> Array:
+        return array
 
     def _protect(self, table: Host, writable: bool, only: Host | None = None) -> None:
         if self.protected:
@@ -196,8 +237,26 @@ class CudaArrays:
         for where, bits in formula.expected(numbers, table.shape[1], dtype, self.empty, formula.CUDA_CHUNK):
             table[where] = bits
 
+    def fill_rows(self, table: Array, rows: Callable[[Host], Host], writable: bool = False) -> None:
+        for numbers in _chunks(slice(0, len(table)), table.shape[1]):
+            table[numbers[0] : numbers[-1] + 1] = self.beside(rows(numbers))
+
     def invert_row(self, table: Array, row: int) -> None:
         table[row] = ~table[row]
+
+    def put_rows(
+        self, table: Array, numbers: Sequence[int] | Host, bits: Host, writable: bool = False
+    ) -> None:
+        table[self.beside(np.asarray(numbers, np.int64))] = self.beside(bits)
+
+    def on_host(self, array: Array) -> Host:
+        host: Host = array.cpu().numpy()
+        return host
+
+    def beside(self, array: Host) -> Array:
+        there = self.view(self.bytes(array.nbytes), str(array.dtype)).reshape(array.shape)
+        self.put(there, array)
+        return there
 
     def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
         bits = _torch_bits(result, case)
@@ -262,5 +321,13 @@ def _torch_span(array: Array) -> tuple[int, int]:
 
 
 def _require(shape: tuple[int, ...], itemsize: int, dtype: str, case: Case) -> None:
-    if shape != (case.batch, case.dim) or itemsize != DTYPE_BYTES[case.dtype]:
-        raise TypeError(f"returned {dtype} of shape {shape}, not {case.dtype} of {(case.batch, case.dim)}")
+    right = case.kind.result(case)
+    if shape != right or itemsize != DTYPE_BYTES[case.dtype]:
+        raise TypeError(f"returned {dtype} of shape {shape}, not {case.dtype} of {right}")
+
+
+def _chunks(some: slice, columns: int) -> Iterator[Host]:
+    """Row numbers from one to another, so many at once as are worth a call."""
+    step = max(1, formula.HOST_CHUNK // columns)
+    for start in range(some.start, some.stop, step):
+        yield np.arange(start, min(start + step, some.stop))

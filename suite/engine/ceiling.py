@@ -21,18 +21,26 @@ _PAGE = 4096
 def copies(operands: Operands) -> dict[str, list[Lookup]]:
     """Every plain copy known on their device, each with one lookup a slot, by name.
 
-    A copy reads as many contiguous bytes as the looked-up rows and writes them to the same outputs. Its
-    sources rotate as the slots do, so it is as cold or as hot as the lookups it takes turns with.
+    A copy reads and writes as many contiguous bytes as the operation moves rows: of a lookup as many as its
+    result has, into the same outputs. Its sources and targets rotate as the slots do, so it is as cold or as
+    hot as the lookups it takes turns with.
     """
-    size = operands.case.rows_bytes
-    source = operands.arrays.bytes(size * len(operands.slots))
-    source[...] = 1
-    parts = [source[number * size : (number + 1) * size] for number in range(len(operands.slots))]
-    targets = [operands.arrays.view(slot.out.reshape(-1), "uint8") for slot in operands.slots]
+    size, slots, case = operands.case.ceiling_bytes // 2, operands.slots, operands.case
+    parts = _parts(operands, size)
+    as_large = size == case.rows_bytes and not case.kind.in_place
+    outs = [operands.arrays.view(slot.out.reshape(-1), "uint8") for slot in slots] if as_large else []
+    targets = outs or _parts(operands, size)
     return {
         name: [copy(part, target) for part, target in zip(parts, targets, strict=True)]
         for name, copy in _plain_copies(operands.arrays.device).items()
     }
+
+
+def _parts(operands: Operands, size: int) -> list[Array]:
+    """Memory of so many bytes for each slot."""
+    memory = operands.arrays.bytes(size * len(operands.slots))
+    memory[...] = 1
+    return [memory[number * size : (number + 1) * size] for number in range(len(operands.slots))]
 
 
 def _plain_copies(device: Device) -> dict[str, Copy]:

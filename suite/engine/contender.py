@@ -156,7 +156,7 @@ class Contender:
             instance = backend()
 
             def prepared(slot: int) -> Lookup:
-                return instance.prepare(*operands.of(operands.slots[slot], backend.view))
+                return operands.prepared(instance, operands.slots[slot])
 
             self.declared_clock = backend.clock
             missing = None if backend.stream == "current" else DEFAULT_STREAM
@@ -280,7 +280,7 @@ class Contender:
                 if reason:
                     self.fail("wrong", f"in a timed call: {reason}")
         if checked:
-            self.operands.arrays.put(last.indices, last.batch)
+            self.operands.put(last, last.batch)
         if self.running:
             with self.failures_of("a replayed graph"):
                 turns.clock.add_graph(turn)
@@ -370,6 +370,8 @@ def _require(backend: type[Backend], operands: Operands) -> None:
     kind = operands.arrays.device.kind
     if kind not in backend.devices:
         raise Unsupported(f"does not run on {kind}")
+    if backend.operation != operands.case.operation:
+        raise Unsupported(f"does {backend.operation}, not {operands.case.operation}")
     if operands.case.dtype not in backend.dtypes:
         raise Unsupported(f"does not move {operands.case.dtype}")
     if backend.placements and operands.case.placement not in backend.placements:

@@ -139,7 +139,7 @@ def _rotation(setup: Setup) -> tuple[int, Rotation]:
 def operands_of(setup: Setup, rotation: Rotation | None = None) -> Operands:
     """Table, batches of ids and outputs of a case."""
     batches = _batches(setup, rotation or _rotation(setup)[1])
-    return lay_out(setup.case, setup.arrays, setup.table, batches)
+    return lay_out(setup.case, setup.arrays, setup.table, batches, setup.settings.seed)
 
 
 def _contenders(

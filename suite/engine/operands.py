@@ -1,12 +1,16 @@
-"""Operands of a case: its table, ids and outputs, laid out on one device for all its backends."""
+"""Operands of a case: its table, batches and outputs, laid out on one device for all its backends."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from suite.cases.case import DTYPE_BYTES, Case
+from backends import Backend, Lookup
+from suite.cases.case import Case
+from suite.cases.dtypes import BITS, width_of
+from suite.cases.operations.base import Batch, Stored
 from suite.engine.arrays import Array, Arrays, Host
-from suite.engine.formula import BITS
 
 GUARD_BYTES = 4096
 """Bytes before and after every output that no lookup may write to."""
@@ -14,62 +18,129 @@ GUARD_BYTE = 0x5A
 _ALIGN = 64
 
 
-def build_table(
-    arrays: Arrays, vocab: int, dim: int, dtype: str, offset: int = 0, placement: str = "memory"
-) -> Array:
-    """The (vocab, dim) table of a dtype, as bits, ``offset`` bytes into its memory; read-only on the host.
+def build_table(arrays: Arrays, case: Case) -> Array:
+    """The table of a case as bits, at its offset into its memory; on the host read-only, unless it changes.
 
-    Args:
-        placement: any that its device has but ``file``, which ``table_file.mapped`` is for.
+    Not of the placement ``file``, which ``table_file.mapped`` is for.
     """
-    memory = arrays.table_bytes(offset + vocab * dim * DTYPE_BYTES[dtype], placement)[offset:]
-    table = arrays.view(memory, BITS[DTYPE_BYTES[dtype]]).reshape(vocab, dim)
-    arrays.fill_table(table, dtype)
+    columns, dtype = case.kind.stored(case)
+    size = case.vocab * columns * width_of(dtype)
+    memory = arrays.table_bytes(case.offset + size, case.placement)[case.offset :]
+    table = arrays.view(memory, BITS[width_of(dtype)]).reshape(case.vocab, columns)
+    case.kind.fill(case, arrays, table)
     return table
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One batch of ids and the output its rows go to, with the guards around that output."""
+    """One batch, its operands on the device, and the output its rows go to.
 
-    batch: Host
-    indices: Array
+    Attributes:
+        batch: the operands as they are to be, on the host. given: the same on the device, by name.
+        guards: before and after the output; of a result in place none.
+    """
+
+    batch: Batch
+    given: Mapping[str, Array]
     out: Array
-    guards: tuple[Array, Array]
+    guards: tuple[Array, ...]
+
+    @property
+    def indices(self) -> Array:
+        """The ids."""
+        return self.given["indices"]
 
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """The operands of one case on one device, shared by all its backends."""
+    """The operands of one case on one device, shared by all its backends.
+
+    Attributes:
+        beside: what belongs to the table, by name, such as the scales of its rows.
+    """
 
     case: Case
     arrays: Arrays
     table: Array
     slots: tuple[Slot, ...]
+    beside: Mapping[str, Array]
 
-    def of(self, slot: Slot, view: str) -> tuple[Array, Array, Array]:
-        """Table, ids and output of a slot, in the view that a backend asks for."""
+    @property
+    def stored(self) -> Stored:
+        """The table and what is beside it."""
+        return Stored(self.arrays, self.table, self.beside)
+
+    def of(self, slot: Slot, view: str) -> dict[str, Array]:
+        """The operands of a slot by name, the table first and the output last, in the view asked for."""
+        bits = {"table": self.table, **slot.given, **self.beside, "out": slot.out}
         if view == "bits":
-            return self.table, slot.indices, slot.out
-        dtype, values = self.case.dtype, self.arrays.values
-        return values(self.table, dtype), values(slot.indices, self.case.index_dtype), values(slot.out, dtype)
+            return bits
+        dtypes, values = self.case.kind.dtypes(self.case), self.arrays.values
+        return {name: values(array, dtypes[name]) for name, array in bits.items()}
+
+    def prepared(self, backend: Backend, slot: Slot) -> Lookup:
+        """What a backend prepares for a slot."""
+        given = self.of(slot, backend.view)
+        if self.case.kind.by_position:
+            return backend.prepare(*given.values())
+        return backend.prepare(**given)
+
+    def put(self, slot: Slot, batch: Batch) -> None:
+        """Give a slot the operands of a batch."""
+        for name, array in slot.given.items():
+            self.arrays.put(array, batch[name])
+
+    def holds(self, slot: Slot, batch: Batch) -> bool:
+        """Whether a slot's operands are those of a batch."""
+        arrays = self.arrays
+        return all(bool((slot.given[name] == arrays.beside(host)).all()) for name, host in batch.items())
+
+    def restore(self, batch: Batch) -> None:
+        """Put right what calls with this batch have changed in the table and beside it."""
+        self.case.kind.restore(self.case, self.stored, batch)
 
 
-def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host]) -> Operands:
-    """Make the slots of a case, one for each batch of ids."""
-    ids_stride = -(-case.ids_bytes // _ALIGN) * _ALIGN
-    stride = GUARD_BYTES + -(-(case.rows_bytes + GUARD_BYTES) // _ALIGN) * _ALIGN
-    ids_memory = arrays.bytes(ids_stride * len(batches))
-    memory = arrays.bytes(stride * len(batches))
+def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host], seed: int = 0) -> Operands:
+    """Make the slots of a case.
+
+    Args:
+        batches: the ids of each. seed: of whatever else a call of the operation is given.
+    """
+    kind = case.kind
+    drawn = [kind.draw(case, ids, seed + number) for number, ids in enumerate(batches)]
+    given = {name: _laid_out(arrays, [batch[name] for batch in drawn]) for name in drawn[0]}
+    outs = [(table, ())] * len(drawn) if kind.in_place else _outputs(case, arrays, len(drawn))
+    slots = [
+        Slot(batch, {name: some[number] for name, some in given.items()}, *outs[number])
+        for number, batch in enumerate(drawn)
+    ]
+    beside = {name: arrays.beside(host) for name, host in kind.beside(case).items()}
+    return Operands(case, arrays, table, tuple(slots), beside)
+
+
+def _laid_out(arrays: Arrays, some: list[Host]) -> list[Array]:
+    """An operand of all batches, aligned, in one piece of memory."""
+    stride = -(-some[0].nbytes // _ALIGN) * _ALIGN
+    memory = arrays.bytes(max(1, stride * len(some)))
+    found = []
+    for number, host in enumerate(some):
+        part = memory[number * stride : number * stride + host.nbytes]
+        found.append(arrays.view(part, str(host.dtype)).reshape(host.shape))
+        arrays.put(found[-1], host)
+    return found
+
+
+def _outputs(case: Case, arrays: Arrays, count: int) -> list[tuple[Array, tuple[Array, ...]]]:
+    """So many outputs, each with the guards around it."""
+    shape, width = case.kind.result(case), width_of(case.dtype)
+    size = math.prod(shape) * width
+    stride = GUARD_BYTES + -(-(size + GUARD_BYTES) // _ALIGN) * _ALIGN
+    memory = arrays.bytes(stride * count)
     memory[...] = GUARD_BYTE
-    slots = []
-    for number, batch in enumerate(batches):
-        ids_at = number * ids_stride
-        indices = arrays.view(ids_memory[ids_at : ids_at + case.ids_bytes], case.index_dtype)
-        arrays.put(indices, batch)
+    found = []
+    for number in range(count):
         start = number * stride + GUARD_BYTES
-        end = start + case.rows_bytes
-        out = arrays.view(memory[start:end], BITS[DTYPE_BYTES[case.dtype]]).reshape(case.batch, case.dim)
-        guards = memory[start - GUARD_BYTES : start], memory[end : (number + 1) * stride]
-        slots.append(Slot(batch, indices, out, guards))
-    return Operands(case, arrays, table, tuple(slots))
+        out = arrays.view(memory[start : start + size], BITS[width]).reshape(shape)
+        guards = memory[start - GUARD_BYTES : start], memory[start + size : (number + 1) * stride]
+        found.append((out, guards))
+    return found

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from suite.cases import formula
 from suite.cases.case import Case
-from suite.engine import formula
 from suite.engine.arrays import Arrays
 
 Flush = Callable[[], None]

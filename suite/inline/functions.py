@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from backends import DTYPES, Array, Backend, Choice, Lookup, Own, UnknownBackend, choose
 from suite.best.question import case_of
-from suite.cases.case import INDEX_BYTES, PLACEMENTS, Case
+from suite.cases.case import PLACEMENTS, Case
+from suite.cases.dtypes import INDEX_BYTES
 from suite.command import BadRequest
 from suite.engine import binding
 from suite.engine.check import Tampered

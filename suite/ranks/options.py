@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from backends import UnknownBackend
 from backends.ranks import names, sharding_of
-from suite.cases.case import DISTRIBUTIONS, DTYPE_BYTES, MAX_SIZE, Case, Sweep, plan
+from suite.cases.case import DISTRIBUTIONS, MAX_SIZE, Case, Sweep, plan
+from suite.cases.dtypes import DTYPE_BYTES
 from suite.cases.presets import MODELS, model_sweep
 from suite.command import BadRequest, Parser, list_of, named, path_of, seconds_of, whole_of
 from suite.machine.threads import number_of_threads

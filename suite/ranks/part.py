@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.ranks.base import Place
-from suite.cases.case import DTYPE_BYTES, Case
-from suite.engine import formula
+from suite.cases import formula
+from suite.cases.case import Case
+from suite.cases.dtypes import BITS, DTYPE_BYTES
 from suite.engine.arrays import HostArrays
-from suite.engine.formula import BITS
 from suite.engine.placement.pages import protect
 from suite.ranks import split
 

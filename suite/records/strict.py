@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 T = TypeVar("T")
 
 ABSENT_BEFORE = {
-    "Case": {"offset", "placement"},
+    "Case": {"offset", "placement", "operation", "variant"},
     "Samples": {"began_s", "meter_s", "meter_threads", "graph_s", "graph_missing"},
     "Traffic": {"huge_pages"},
     "Record": {"pass_number", "environment"},

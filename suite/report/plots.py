@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from suite.cases.case import AXES, DTYPE_BYTES, Case
+from suite.cases.case import AXES, Case
+from suite.cases.dtypes import DTYPE_BYTES
 from suite.report.panels import SERIES, Panel, Style, figure, legend
 from suite.text import cut
 from suite.units import bytes_of, count
@@ -182,7 +183,7 @@ def _over_read(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
 
 
 def _named(row: pd.Series) -> str:
-    case = Case(*(row[axis] for axis in AXES))
+    case = Case(**{axis: row[axis] for axis in AXES})
     return f"{case.table_text} {case.ids_text}"
 
 

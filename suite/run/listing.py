@@ -55,8 +55,12 @@ def lines(
     found = [(backend, _said(backend, environments or {})) for backend in described(more)]
     ready = [entry for entry in found if "available" in entry[1]]
     rest = [entry for entry in found if entry not in ready]
+    by_operation: dict[str, list[str]] = {"lookup": []}
+    for backend, said in ready:
+        by_operation.setdefault(backend.operation, []).extend(_entry(backend, said, width))
     return [
-        *_titled("backends", [line for entry in ready for line in _entry(*entry, width)]),
+        *_titled("backends", by_operation.pop("lookup")),
+        *(line for name, inside in by_operation.items() for line in _titled(f"--operation {name}", inside)),
         *_titled("not here", [line for entry in rest for line in _entry(*entry, width)]),
         *_titled("presets", [f"  {name:9}{_preset(name)}" for name in PRESETS]),
         *_titled("models (--model NAME: its table)", [folded(f"  {', '.join(MODELS)}", width, 2)]),

@@ -17,8 +17,6 @@ from suite.cases.case import (
     AXES,
     CACHES,
     DISTRIBUTIONS,
-    DTYPE_BYTES,
-    INDEX_BYTES,
     MAX_OFFSET,
     PLACEMENTS,
     PLACES,
@@ -26,6 +24,8 @@ from suite.cases.case import (
     Sweep,
     plan,
 )
+from suite.cases.dtypes import DTYPE_BYTES, INDEX_BYTES
+from suite.cases.operations import registry
 from suite.cases.presets import MODELS, PRESETS, SCALED, model_sweep, scaled, scaling
 from suite.cases.shard import Shard
 from suite.command import BadRequest, list_of, named, named_path_of, path_of, seconds_of, whole_of
@@ -96,17 +96,19 @@ class Request:
         """The Python of each environment; where none was given, this one, by no name."""
         return dict(self.environments) or {None: sys.executable}
 
-    def backends_on(self, device: Device, placement: str = "memory") -> tuple[Choice, ...]:
-        """Those asked for by name, or else all that run on a device, with tables of this placement.
+    def backends_on(self, device: Device, case: Case) -> tuple[Choice, ...]:
+        """Those asked for by name, or else all that run on a device, of a case's operation and placement.
 
         Beside a GPU the CPU has those of the named that no GPU runs, else the reference only.
         """
         beside = not device.is_gpu and self.gpu is not None
         if beside and not self.backends:
-            return (choose("numpy_take"),)
+            return (choose(case.kind.reference),)
         # An entry point says nothing of its devices without being imported: it may run on each.
         known = {b: describe(b) for b in self.backends or map(choose, names())}
-        kinds = {b: d.devices or KINDS for b, d in known.items() if self.backends or d.takes(placement)}
+        kinds = {b: d.devices or KINDS for b, d in known.items() if d.operation == case.operation}
+        if not self.backends:
+            kinds = {b: on for b, on in kinds.items() if known[b].takes(case.placement, case.operation)}
         return tuple(b for b, on in kinds.items() if device.kind in on and not (beside and "cuda" in on))
 
 
@@ -138,8 +140,10 @@ def parse(argv: Sequence[str]) -> Request:
     if given.gpu is None and (of_gpus := [p for p in given.placement or () if p not in PLACEMENTS["cpu"]]):
         raise BadRequest(f"--placement {of_gpus[0]}: is read by a GPU; give --gpu N")
     given.threads = given.threads or _threads()
-    given.cases = _cases(given)
     given.backends = _backends(dict.fromkeys(itertools.chain(*map(_apart, given.backend or ()))))
+    if given.operation is None and given.backends and not given.preset:
+        given.operation = tuple(dict.fromkeys(describe(one).operation for one in given.backends))
+    given.cases = _cases(given)
     given.environments = _environments(given.environment or ())
     given.preset = given.preset or "default"
     given.passes = given.passes or (1 if given.preset == "smoke" else PASSES)
@@ -318,6 +322,9 @@ def _add_cases(group: Group) -> None:
         values = list_of(named(axis.replace("-", " "), known, ALIASES))
         add(f"--{axis}", type=values, metavar=f"{axis[0].upper()},…", help=", ".join(known))
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
+    there = registry.known()
+    add("--operation", type=list_of(named("operation", there)), metavar="O,…", help=", ".join(there))
+    add("--variant", type=list_of(str), metavar="V,…", help="kinds of an operation (default: those it names)")
     places = f"on a CPU {', '.join(PLACEMENTS['cpu'])}; on a GPU {', '.join(PLACEMENTS['cuda'])}"
     add("--placement", type=list_of(_placement), metavar="P,…", help=places)
     offset = "bytes by which the table lies off its alignment (default: 0)"

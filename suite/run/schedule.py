@@ -55,24 +55,28 @@ def tasks_of(request: Request) -> list[Task]:
     """
     devices = [CPU] if request.gpu is None else [Device("cuda", request.gpu), CPU]
     shares = {
-        (device, place): request.backends_on(device, place)
+        (device, case.placement, case.operation): request.backends_on(device, case)
+        for case in {(case.placement, case.operation): case for case in request.cases}.values()
         for device in devices
-        for place in {case.placement for case in request.cases} & set(PLACEMENTS[device.kind])
+        if case.placement in PLACEMENTS[device.kind]
     }
+    done = {case.operation for case in request.cases}
     for backend in request.backends:
         if not any(backend in share for share in shares.values()):
-            kinds = " and ".join(describe(backend).devices)
+            kinds, does = " and ".join(describe(backend).devices), describe(backend).operation
+            if does not in done:
+                raise BadRequest(f"{backend.source}: does {does}; give --operation {does}")
             raise BadRequest(f"{backend.source}: runs on {kinds} only; give --gpu N")
     # Tables follow each other by device too, so that each is built once.
     by_table: dict[tuple[object, ...], list[Case]] = {}
     for case in request.cases:
         by_table.setdefault(case.table, []).append(case)
     return [
-        Task(case, device, shares[device, case.placement])
+        Task(case, device, shares[device, case.placement, case.operation])
         for cases in by_table.values()
         for device in devices
         for case in cases
-        if shares.get((device, case.placement))
+        if shares.get((device, case.placement, case.operation))
     ]
 
 

@@ -79,7 +79,7 @@ def _job(launch: Launch, task: Task) -> Job:
 def _looked_up(performer: Performer, job: Job) -> tuple[Arrays, list[Lookup]]:
     """The lookups of a job's batches; each of the first of them was done."""
     operands, kind = operands_of(performer.set_up(job, _unheard)), load(job.backends[0])
-    lookups = [kind().prepare(*operands.of(slot, kind.view)) for slot in operands.slots]
+    lookups = [operands.prepared(kind(), slot) for slot in operands.slots]
     for lookup in lookups[:WARM_UPS]:
         lookup()
         operands.arrays.synchronize()

@@ -41,7 +41,7 @@ class OpenDevice:
         self.observer: Observer = observer_of(cuda_device(device), NVML_LIMIT_S)
         self.before = self.observer.held_bytes()
         self.arrays = arrays.arrays_on(device, protected)
-        operands.build_table(self.arrays, 1, 1, "int8")
+        operands.build_table(self.arrays, Case(1, 1, "int8"))
         self.arrays.synchronize()
         self.arrays.trim()
         self.context = both(self.before, self.observer.held_bytes(), lambda a, b: max(0, b - a))
@@ -97,7 +97,7 @@ class Tables:
                 rows = table_file.mapped(self._tables(), case, self.protected)
                 self.kept = Table(key, rows, Reading(None, "it lies in a file"))
                 return self.kept
-            rows = operands.build_table(opened.arrays, *case.table)
+            rows = operands.build_table(opened.arrays, case)
             opened.arrays.synchronize()
             opened.arrays.trim()
             taken = opened.observer.taken_bytes(opened.arrays.span(rows), before)

@@ -31,7 +31,8 @@ from backends import (
     needs,
 )
 from suite.cases import ids
-from suite.cases.case import DTYPE_BYTES, INDEX_BYTES, PLACEMENTS, Case
+from suite.cases.case import PLACEMENTS, Case
+from suite.cases.dtypes import DTYPE_BYTES, INDEX_BYTES
 from suite.engine import check
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import Operands, build_table, lay_out
@@ -73,9 +74,9 @@ LONG = {
 
 
 @functools.cache
-def table_of(*table: Any) -> Any:
+def table_of(vocab: int, dim: int, dtype: str, offset: int, placement: str, _: str) -> Any:
     """One table of bits; backends share it."""
-    return build_table(HostArrays(), *table)
+    return build_table(HostArrays(), Case(vocab, dim, dtype, offset=offset, placement=placement))
 
 
 def laid_out(case: Case, batch: Any = None) -> Operands:
@@ -86,7 +87,7 @@ def laid_out(case: Case, batch: Any = None) -> Operands:
 @functools.cache
 def file_of(*table: Any) -> Any:
     """One table in a file; backends share it."""
-    vocab, dim, dtype, offset, _ = table
+    vocab, dim, dtype, offset, *_ = table
     case = Case(vocab, dim, dtype, offset=offset, placement="file")
     return table_file.mapped(FILES.name, case)
 
@@ -185,7 +186,7 @@ def test_a_table_of_more_elements_than_31_bits_count() -> None:
     dim = 1025
     vocab = 2**31 // dim + 3
     assert vocab * dim > 2**31
-    table = build_table(HostArrays(), vocab, dim, "int8")
+    table = build_table(HostArrays(), Case(vocab, dim, "int8"))
     last = vocab - 1 - np.arange(40)
     scattered = np.random.default_rng(0).integers(0, vocab, 4000)
     for name in CPU:
@@ -201,7 +202,7 @@ def test_a_table_of_more_elements_than_31_bits_count() -> None:
 
 def test_the_check_would_have_seen_an_overflow() -> None:
     """The formula takes rows beyond 31 bits of elements for what they are, not for what they wrap to."""
-    from suite.engine import formula
+    from suite.cases import formula
 
     def bits(row: int) -> Any:
         return next(formula.expected(np.array([row]), 1025, "int8", lambda s: np.empty(s, np.int32)))[

@@ -75,7 +75,7 @@ def test_an_offset_is_said_where_there_is_one() -> None:
 
 
 def test_axes_are_the_fields_of_a_case() -> None:
-    known = "vocab dim dtype batch index_dtype distribution cache offset placement"
+    known = "operation variant vocab dim dtype batch index_dtype distribution cache offset placement"
     assert known.split() == list(AXES)
 
 

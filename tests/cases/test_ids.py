@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.cases import ids
-from suite.cases.case import INDEX_BYTES, Case
+from suite.cases.case import Case
+from suite.cases.dtypes import INDEX_BYTES
 
 Ints = npt.NDArray[Any]
 

@@ -19,7 +19,7 @@ def test_axes_that_are_given_take_the_place_of_the_presets() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_models_are_tables_with_decode_and_prefill_batches(name: str) -> None:
     cases = plan([model_sweep(name)])
-    assert {case.table for case in cases} == {(*MODELS[name], 0, "memory")}
+    assert {case.table for case in cases} == {(*MODELS[name], 0, "memory", "")}
     per_token = {"ngram": 24, "ngram-3": 16}.get(cases[0].distribution, 1)
     assert {per_token, 8192 * per_token} <= {case.batch for case in cases}
 

@@ -14,7 +14,7 @@ from tests.support.bits import rows_of
 
 
 def test_a_table_is_the_formula_and_read_only() -> None:
-    table = build_table(HostArrays(), 3001, 17, "float16")
+    table = build_table(HostArrays(), Case(3001, 17, "float16"))
     assert table.dtype == np.int16
     assert np.array_equal(table, rows_of(np.arange(3001), 17, "float16"))
     assert table.ctypes.data % 64 == 0
@@ -23,7 +23,7 @@ def test_a_table_is_the_formula_and_read_only() -> None:
 @pytest.mark.parametrize("offset", [2, 16, 62, 4094])
 def test_a_table_off_its_alignment_is_the_same_and_read_only(offset: int) -> None:
     arrays = HostArrays()
-    table = build_table(arrays, 3001, 17, "float16", offset)
+    table = build_table(arrays, Case(3001, 17, "float16", offset=offset))
     assert table.ctypes.data % 4096 == offset
     assert np.array_equal(table, rows_of(np.arange(3001), 17, "float16"))
     start, end = arrays.span(table)
@@ -38,13 +38,13 @@ def test_a_large_table_lies_on_huge_pages_and_stays_there() -> None:
     if not choice.is_file() or "[never]" in choice.read_text():
         pytest.skip("the kernel gives no huge pages")
     arrays = HostArrays()
-    table = build_table(arrays, 2**20, 64, "int8")
+    table = build_table(arrays, Case(2**20, 64, "int8"))
     before = arrays.huge_pages(table)
     assert before is not None and before > 0.9
     for row in range(0, len(table), 2**15):
         arrays.invert_row(table, row)
     assert arrays.huge_pages(table) == before
-    assert arrays.huge_pages(build_table(arrays, 100, 64, "int8")) == 0.0
+    assert arrays.huge_pages(build_table(arrays, Case(100, 64, "int8"))) == 0.0
 
 
 def writable(address: int) -> bool:
@@ -59,7 +59,7 @@ def writable(address: int) -> bool:
 
 def test_an_inverted_row_is_inverted_and_comes_back() -> None:
     arrays = HostArrays()
-    table = build_table(arrays, 100, 33, "int8")
+    table = build_table(arrays, Case(100, 33, "int8"))
     before = table.copy()
     arrays.invert_row(table, 42)
     assert np.array_equal(table[42], ~before[42])

@@ -16,7 +16,7 @@ def test_the_changed_row_of_a_large_result_is_among_those_compared(monkeypatch: 
     monkeypatch.setattr(check, "SPOT_ELEMENTS", 1024)
     case, arrays = Case(5000, 64, batch=4000), HostArrays()
     ids = np.arange(case.batch, dtype=np.int64)
-    operands = lay_out(case, arrays, build_table(arrays, *case.table), [ids])
+    operands = lay_out(case, arrays, build_table(arrays, case), [ids])
     slot, rng = operands.slots[0], np.random.default_rng(0)
     remembered = operands.table[ids]
     for _ in range(3):

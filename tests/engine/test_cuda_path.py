@@ -41,7 +41,7 @@ def run(
     notice: measure.Notice = lambda *_: None,
     **more: float,
 ) -> list[Record]:
-    table = operands.build_table(arrays, *case.table)
+    table = operands.build_table(arrays, case)
     observer = nvidia.GpuObserver(Gpu.open("0"))
     settings = measure.Settings(limit_s=0.3, cache_bytes=2**16, **more)
     setup = measure.Setup(case, arrays, table, Reading(None, "not asked"), observer, settings)
@@ -49,9 +49,9 @@ def run(
 
 
 def test_tables_are_the_same_on_both_sides(arrays: CudaArrays) -> None:
-    host = operands.build_table(HostArrays(), 300, 129, "float16")
-    assert np.array_equal(operands.build_table(arrays, 300, 129, "float16").numpy(), host)
-    off = operands.build_table(arrays, 300, 129, "float16", 6)
+    host = operands.build_table(HostArrays(), Case(300, 129, "float16"))
+    assert np.array_equal(operands.build_table(arrays, Case(300, 129, "float16")).numpy(), host)
+    off = operands.build_table(arrays, Case(300, 129, "float16", offset=6))
     assert off.data_ptr() % 64 == 6
     assert np.array_equal(off.numpy(), host)
 
@@ -110,7 +110,7 @@ def test_a_library_with_streams_of_its_own_is_timed_by_the_host(arrays: CudaArra
 
 
 def test_a_spot_check_of_such_a_library_begins_once_its_change_is_made(arrays: CudaArrays) -> None:
-    table = operands.build_table(arrays, *CASE.table)
+    table = operands.build_table(arrays, CASE)
     laid_out = operands.lay_out(CASE, arrays, table, [ids.draw(CASE, 0, 0)])
     (slot,), steps = laid_out.slots, list[str]()
     arrays.synchronize = lambda: steps.append("synchronize")  # type: ignore[method-assign]
@@ -149,7 +149,7 @@ def test_the_ceiling_is_the_fastest_of_several_copies(
 
 
 def test_a_replay_is_held_against_ids_that_changed_since_its_capture(arrays: CudaArrays) -> None:
-    table = operands.build_table(arrays, *CASE.table)
+    table = operands.build_table(arrays, CASE)
     laid_out = operands.lay_out(CASE, arrays, table, [ids.draw(CASE, 0, 0)])
     (slot,), remembered = laid_out.slots, laid_out.slots[0].indices.clone()
     for ids_of_replay, right in ((slot.indices, True), (remembered, False), (None, False)):
@@ -228,7 +228,7 @@ def test_slips_are_caught(arrays: CudaArrays, tmp_path: Path, slip: str) -> None
 
 
 def test_ids_are_compared_on_the_device(arrays: CudaArrays) -> None:
-    table = operands.build_table(arrays, *CASE.table)
+    table = operands.build_table(arrays, CASE)
     field = operands.lay_out(CASE, arrays, table, [ids.draw(CASE, turn, 0) for turn in range(3)])
     assert check.ids_changed(field) is None
     field.slots[1].indices[5] += 1

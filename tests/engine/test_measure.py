@@ -36,7 +36,7 @@ def test_threads_and_what_a_quota_held_up_are_in_every_record(monkeypatch: pytes
     monkeypatch.setattr(threads, "seen", seen)
     case, arrays = Case(100, 8, batch=4), HostArrays()
     table, settings = (
-        operands.build_table(arrays, *case.table),
+        operands.build_table(arrays, case),
         measure.Settings(limit_s=0.05, cache_bytes=2**16),
     )
     setup = measure.Setup(case, arrays, table, Reading(0), HostObserver(), settings, {"threads_asked": 2})
@@ -56,7 +56,7 @@ def test_a_table_of_the_caches_size_fits_it(cache_bytes: int, resident: bool) ->
     case, arrays = Case(100, 8, batch=4), HostArrays()
     assert case.table_bytes == 3200
     settings = measure.Settings(cache_bytes=cache_bytes)
-    table = operands.build_table(arrays, *case.table)
+    table = operands.build_table(arrays, case)
     setup = measure.Setup(case, arrays, table, Reading(0), HostObserver(), settings)
     found = measure._traffic(setup, 4, Rotation(2, flush=False))
     assert found.cache_resident == resident and found.touched_bytes < cache_bytes

@@ -58,7 +58,7 @@ def noted(log: list[str], seconds: float = 0.0) -> Callable[[bool], Meter]:
 def records(names: list[str], gate: measure.Gate = lambda: True, **more: float) -> list[Record]:
     """A measurement beside NumPy's copy only: the others need torch and Numba, and seconds."""
     arrays, case = HostArrays(), Case(5000, 32, batch=64, cache="hot")
-    table = operands.build_table(arrays, *case.table)
+    table = operands.build_table(arrays, case)
     settings = measure.Settings(**{"limit_s": 0.3, "cache_bytes": 2**16, **more})  # type: ignore[arg-type]
     setup = measure.Setup(case, arrays, table, Reading(None, "not asked"), HostObserver(), settings)
     with pytest.MonkeyPatch.context() as patch:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.cases import ids
-from suite.cases.case import DTYPE_BYTES, INDEX_BYTES, Case
+from suite.cases.case import Case
+from suite.cases.dtypes import DTYPE_BYTES, INDEX_BYTES
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import GUARD_BYTE, GUARD_BYTES, build_table, lay_out
 
@@ -30,7 +31,7 @@ def test_slots_and_guards_do_not_overlap(
 ) -> None:
     arrays = HostArrays()
     case = Case(50, dim, dtype, batch, index_dtype)
-    table = build_table(arrays, *case.table)
+    table = build_table(arrays, case)
     batches = ids.draw_apart(case, slots, 0)
     field = lay_out(case, arrays, table, batches)
     spans = []
@@ -55,8 +56,8 @@ def test_operands_come_as_bits_or_as_values_of_the_same_memory() -> None:
     arrays = HostArrays()
     for dtype in DTYPES:
         case = Case(50, 8, dtype, 4, "int32")
-        field = lay_out(case, arrays, build_table(arrays, *case.table), ids.draw_apart(case, 1, 0))
-        bits, values = (field.of(field.slots[0], view) for view in ("bits", "values"))
+        field = lay_out(case, arrays, build_table(arrays, case), ids.draw_apart(case, 1, 0))
+        bits, values = ([*field.of(field.slots[0], view).values()] for view in ("bits", "values"))
         assert [type(each) for each in bits] == [np.ndarray] * 3
         assert [each.dtype for each in values] == [getattr(torch, dtype), torch.int32, getattr(torch, dtype)]
         for one, other in zip(bits, values, strict=True):

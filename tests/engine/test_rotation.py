@@ -28,7 +28,7 @@ def cold_to_hot(vocab: int, dim: int, batch: int) -> Iterator[float]:
     """How many times longer a cold lookup takes, by the median; measured anew each time."""
     arrays = HostArrays()
     cold, hot = (Case(vocab, dim, batch=batch, cache=cache) for cache in ("cold", "hot"))
-    table = operands.build_table(arrays, *cold.table)
+    table = operands.build_table(arrays, cold)
     settings = measure.Settings(limit_s=0.5, cache_bytes=CACHE)
 
     def median_s(case: Case) -> float:

@@ -55,7 +55,7 @@ def test_turns_are_not_shortened_for_what_does_not_run(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Contender, "warm_up", noted)
     case, arrays = Case(1000, 64, batch=17), HostArrays()
-    table = operands.build_table(arrays, *case.table)
+    table = operands.build_table(arrays, case)
     settings = Settings(limit_s=0.24, cache_bytes=2**20, copy="copy_numpy")
     setup = measure.Setup(case, arrays, table, Reading(0), host.HostObserver(), settings)
     which = ("numpy_take", "cupy_take", "numba_cuda", "triton_gather")  # three do not run on the CPU

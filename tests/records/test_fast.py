@@ -128,7 +128,7 @@ def test_a_doubled_missing_or_unknown_key_is_left_to_the_strict_reader(old: byte
 def test_fields_of_later_versions_may_be_absent() -> None:
     line = LINES[0]
     for field in (
-        b',"offset":0,"placement":"memory"',
+        b',"offset":0,"placement":"memory","operation":"lookup","variant":""',
         b',"huge_pages":null',
         b',"graph_s":null,"graph_missing":null',
         b',"began_s":[],"meter_s":[],"meter_threads":null',

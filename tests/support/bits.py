@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suite.engine import formula
+from suite.cases import formula
 
 Ints = npt.NDArray[Any]
 

@@ -118,9 +118,7 @@ def of_the_others(case: Case, meters: Mapping[str, int | None]) -> dict[str, dic
     from suite.engine.meter import meter_of
 
     arrays = HostArrays()
-    laid_out = operands.lay_out(
-        case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)]
-    )
+    laid_out = operands.lay_out(case, arrays, operands.build_table(arrays, case), [ids.draw(case, 0, 0)])
     found: dict[str, dict[str, Taken]] = {}
     for name, threads in meters.items():
         backend = load(name)

@@ -100,9 +100,7 @@ def of_the_others(case: Case) -> Times:
     from suite.engine.arrays import arrays_on
 
     arrays = arrays_on(DEVICE)
-    laid_out = operands.lay_out(
-        case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)]
-    )
+    laid_out = operands.lay_out(case, arrays, operands.build_table(arrays, case), [ids.draw(case, 0, 0)])
     found: Times = {}
     lookups: dict[str, Callable[[], Any]] = {}
     for name in BACKENDS:

@@ -65,7 +65,8 @@ def mapped_beside_small_pages(folder: Path, vocab: int) -> str:
     batches = ids.draw_apart(case, SLOTS, 0)
     file = table_file.mapped(folder, case)
     pages.load(file)
-    tables = {"file": file, "small": build_table(arrays, vocab, DIM, "float32", 0, "small-pages")}
+    small = build_table(arrays, Case(vocab, DIM, "float32", placement="small-pages"))
+    tables = {"file": file, "small": small}
     calls = {name: lookups("numba_cpu", lay_out(case, arrays, t, batches)) for name, t in tables.items()}
     for call in calls.values():
         call()

@@ -6,6 +6,7 @@ import resource
 import time
 from pathlib import Path
 
+from suite.cases.case import Case
 from suite.cases.presets import MODELS
 from suite.engine import arrays, operands
 
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     vocab, dim, dtype = MODELS["llama-3-70b"]
     began = time.perf_counter()
-    table = operands.build_table(arrays.HostArrays(), vocab, dim, dtype)
+    table = operands.build_table(arrays.HostArrays(), Case(vocab, dim, dtype))
     took = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     size = f"{vocab}x{dim} {dtype}: {table.nbytes / 1e9:.2f} GB"

@@ -194,7 +194,7 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], sec
 
     case, (device, cache_bytes) = case_of(row_bytes, batch), place
     arrays = arrays_on(device)
-    table = operands.build_table(arrays, *case.table)
+    table = operands.build_table(arrays, case)
     laid_out = operands.lay_out(case, arrays, table, ids.draw_apart(case, SLOTS, 0))
     found: Speeds = {}
     lookups: dict[str, list[Any]] = {}

@@ -43,9 +43,7 @@ def turns(bound: bool) -> None:
 
     case = Case(100_000, 129, "bfloat16", 8192, cache="hot")
     arrays = HostArrays()
-    laid_out = operands.lay_out(
-        case, arrays, operands.build_table(arrays, *case.table), [ids.draw(case, 0, 0)]
-    )
+    laid_out = operands.lay_out(case, arrays, operands.build_table(arrays, case), [ids.draw(case, 0, 0)])
     lookups = {}
     for name in ("numpy_take", *THREADED):
         backend = load(name)

@@ -318,7 +318,7 @@ def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) ->
         return order
 
     arrays = HostArrays()
-    table = operands.build_table(arrays, 1000, 64, "float32")
+    table = operands.build_table(arrays, Case(1000, 64, "float32"))
     first, third = turns(0, 0.4), turns(1, 0.4)
     monkeypatch.setattr(contender, "SPOT_CHECK_SHARE", 0.0)  # less else is drawn, as when times differ
     second = turns(0, 0.8)

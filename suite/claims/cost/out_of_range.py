@@ -86,7 +86,7 @@ def _prepared(backend: type[Backend], arrays: Arrays) -> tuple[Operands, Bits, L
     case = Case(VOCAB, DIM, DTYPE, BATCH)
     table, around = _surrounded(arrays, case)
     operands = lay_out(case, arrays, table, [IDS_THERE])
-    lookup = backend().prepare(*operands.of(operands.slots[0], backend.view))
+    lookup = operands.prepared(backend(), operands.slots[0])
     lookup()  # compiles, loads, warms up: the next call is the one that is judged
     arrays.synchronize()
     return operands, around, lookup

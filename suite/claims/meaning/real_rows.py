@@ -121,8 +121,7 @@ def _looked_up(name: str, operands: Operands, right: npt.NDArray[np.int32]) -> t
     operands.arrays.view(slot.out.reshape(-1), "uint8")[...] = CANARY
     bits: Any = None
     try:
-        backend = load(name)
-        lookup = backend().prepare(*operands.of(slot, backend.view))
+        lookup = operands.prepared(load(name)(), slot)
         bits = operands.arrays.snapshot(lookup(), operands.case)
     except Unsupported as error:
         return "refused", f"refuses: {error}", bits

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suite.cases.case import DTYPE_BYTES, Case
-from suite.engine import formula
+from suite.cases import formula
+from suite.cases.case import Case
+from suite.cases.dtypes import BITS, DTYPE_BYTES
 from suite.engine.placement import pages
 
 Host = npt.NDArray[Any]
@@ -57,7 +58,7 @@ def mapped(folder: str | os.PathLike[str], case: Case, protected: bool = True) -
         _build(path, case)
     _put_right(path, case)
     memory = np.memmap(path, np.uint8, "r+", offset=case.offset, shape=(case.table_bytes,))
-    table = memory.view(formula.BITS[DTYPE_BYTES[case.dtype]]).reshape(case.vocab, case.dim)
+    table = memory.view(BITS[DTYPE_BYTES[case.dtype]]).reshape(case.vocab, case.dim)
     if protected:
         pages.protect(table, writable=False)
     return table  # type: ignore[return-value]  # a view of a memmap is one
@@ -108,7 +109,7 @@ def _build(path: Path, case: Case) -> None:
     def write(rows: slice) -> None:
         numbers = np.arange(rows.start, rows.stop)
         for where, bits in formula.expected(numbers, case.dim, case.dtype, _empty):
-            _write(file, bits.astype(formula.BITS[width]).data, _at(case, rows.start + where.start))
+            _write(file, bits.astype(BITS[width]).data, _at(case, rows.start + where.start))
 
     try:
         os.posix_fallocate(file, 0, size_bytes(case))  # so that a full disk is known at once
@@ -149,7 +150,7 @@ def _sample(case: Case) -> tuple[Host, bytes]:
 
 
 def _rows(case: Case, rows: Host) -> bytes:
-    kind = formula.BITS[DTYPE_BYTES[case.dtype]]
+    kind = BITS[DTYPE_BYTES[case.dtype]]
     parts = formula.expected(rows, case.dim, case.dtype, _empty)
     return b"".join(bits.astype(kind).tobytes() for _, bits in parts)
 

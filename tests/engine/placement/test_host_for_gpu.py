@@ -42,7 +42,7 @@ def arrays(monkeypatch: pytest.MonkeyPatch) -> CudaArrays:
 
 def run(arrays: CudaArrays, which: str, placement: str) -> Record:
     case = Case(5000, 33, "bfloat16", 40, "int32", placement=placement)
-    table = operands.build_table(arrays, *case.table)
+    table = operands.build_table(arrays, case)
     settings = measure.Settings(limit_s=0.3, cache_bytes=2**16)
     observer = nvidia.GpuObserver(Gpu.open("0"))
     setup = measure.Setup(case, arrays, table, Reading(None, "not asked"), observer, settings)
@@ -53,10 +53,10 @@ def run(arrays: CudaArrays, which: str, placement: str) -> Record:
 def test_a_table_lies_in_it_whole_and_it_is_given_back(
     arrays: CudaArrays, driver: Driver, placement: str
 ) -> None:
-    table = operands.build_table(arrays, 300, 129, "float16", 6, placement)
+    table = operands.build_table(arrays, Case(300, 129, "float16", offset=6, placement=placement))
     assert [kind for kind, _ in driver.held.values()] == [placement]
     assert table.data_ptr() in range(*(next(iter(driver.held)) + k for k in (0, 100)))
-    assert np.array_equal(table.numpy(), operands.build_table(HostArrays(), 300, 129, "float16"))
+    assert np.array_equal(table.numpy(), operands.build_table(HostArrays(), Case(300, 129, "float16")))
     del table
     gc.collect()
     assert not driver.held, "with the last array on it"
@@ -102,7 +102,7 @@ def test_a_driver_that_refuses_says_by_which_call(
 ) -> None:
     host_cuda.give_driver(monkeypatch, Driver(code))
     with pytest.raises(OSError, match=f"returned CUDA error {code}") as error:
-        operands.build_table(arrays, 300, 129, "float16", 0, placement)
+        operands.build_table(arrays, Case(300, 129, "float16", placement=placement))
     assert error.value.errno == number
 
 

@@ -151,6 +151,6 @@ def test_small_pages_are_small(tmp_path: Path) -> None:
     from suite.engine.operands import build_table
 
     arrays = HostArrays()
-    small = build_table(arrays, 20_000, 256, "float32", 0, "small-pages")
+    small = build_table(arrays, Case(20_000, 256, "float32", placement="small-pages"))
     assert arrays.huge_pages(small) == 0.0
-    assert np.array_equal(small, build_table(arrays, 20_000, 256, "float32"))
+    assert np.array_equal(small, build_table(arrays, Case(20_000, 256, "float32")))

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suite.cases import formula
 from suite.cases.case import Case
-from suite.engine import check, formula
+from suite.engine import check
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import build_table, lay_out
 from suite.engine.placement import table_file
@@ -29,7 +30,7 @@ def test_a_table_in_a_file_is_that_of_memory_and_read_only(tmp_path: Path, dtype
     case = Case(3001, 17, dtype, 8, offset=offset, placement="file")
     table = table_file.mapped(tmp_path, case)
     assert isinstance(table, np.memmap) and table.ctypes.data % mmap.PAGESIZE == offset
-    assert np.array_equal(table, build_table(HostArrays(), 3001, 17, dtype))
+    assert np.array_equal(table, build_table(HostArrays(), Case(3001, 17, dtype)))
     with Path(str(table.filename)).open("rb") as file:
         file.seek(int(table.offset) + 5 * case.row_bytes)
         assert file.read(case.row_bytes) == table[5].tobytes(), "its name and offset say where it lies"
@@ -90,7 +91,7 @@ def test_a_file_that_is_not_what_its_name_says_is_built_anew(tmp_path: Path, spo
     path = table_file.path_of(tmp_path, CASE)
     spoil(path)
     assert not table_file.fits(path, CASE)
-    right = build_table(HostArrays(), 3001, 17, "float16")
+    right = build_table(HostArrays(), Case(3001, 17, "float16"))
     assert np.array_equal(table_file.mapped(tmp_path, CASE), right)
 
 

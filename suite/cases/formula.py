@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from suite.cases.case import DTYPE_BYTES
+from suite.cases.dtypes import DTYPE_BYTES
 
 Array = Any
 Empty = Callable[[tuple[int, ...]], Array]
 """Makes an uninitialised int32 array of a shape, on the device where the rows are."""
 
-BITS = {1: "int8", 2: "int16", 4: "int32"}
-"""The signed integer of each element width."""
 HOST_CHUNK = 2**18
 """Elements hashed at once by one thread: large enough that NumPy's calls outweigh the interpreter's lock."""
 CUDA_CHUNK = 2**24

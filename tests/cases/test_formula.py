@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.cases.case import DTYPE_BYTES
-from suite.engine import formula
+from suite.cases import formula
+from suite.cases.case import Case
+from suite.cases.dtypes import DTYPE_BYTES
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import build_table
 from tests.support.bits import rows_of
@@ -53,7 +54,7 @@ def test_a_value_far_in_a_table_has_stood_since_method_1(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_bit_is_filled_and_every_value_finite(dtype: str) -> None:
     torch = pytest.importorskip("torch")
-    table = build_table(HostArrays(), 4001, 129, dtype)
+    table = build_table(HostArrays(), Case(4001, 129, dtype))
     width = 8 * DTYPE_BYTES[dtype]
     unsigned = table.view(f"u{width // 8}").reshape(-1)
     for bit in range(width):

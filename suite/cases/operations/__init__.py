@@ -1,0 +1,1 @@
+"""Operations: what a case computes, one file each."""
