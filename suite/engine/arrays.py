@@ -63,8 +63,13 @@ class Arrays(Protocol):
     def beside(self, array: Host) -> Array:
         """A NumPy array as one of this device: the same memory where it is the host's."""
 
-    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
+    def snapshot(
+        self, result: Array, case: Case, rows: Host | None = None, shape: tuple[int, int] | None = None
+    ) -> Array:
         """The bits of a result as they are when this is called, (batch, dim) or some of its rows, copied.
+
+        Args:
+            shape: the one it is to be of; null for that which its operation says.
 
         Raises:
             TypeError: if it is no array of that shape and width on this device; the message says what it is.
@@ -167,11 +172,13 @@ class HostArrays:
         if self.protected:
             pages.protect(table, writable, only)
 
-    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
+    def snapshot(
+        self, result: Array, case: Case, rows: Host | None = None, shape: tuple[int, int] | None = None
+    ) -> Array:
         if type(result) is not np.ndarray:
-            result = _torch_bits(result, case).numpy()
+            result = _torch_bits(result, case, shape).numpy()
         bits = np.ascontiguousarray(result)
-        _require(bits.shape, bits.itemsize, f"NumPy {bits.dtype}", case)
+        _require(bits.shape, bits.itemsize, f"NumPy {bits.dtype}", case, shape)
         bits = bits.view(BITS[bits.itemsize])
         return bits.copy() if rows is None else bits[rows]
 
@@ -182,6 +189,8 @@ class HostArrays:
 
     def huge_pages(self, array: Array) -> float | None:
         first, end = self.span(array)
+        if first == end:
+            return None
         try:
             huge = mapped_bytes(ROOT, (first, end), "AnonHugePages")
         except OSError:
@@ -258,8 +267,10 @@ class CudaArrays:
         self.put(there, array)
         return there
 
-    def snapshot(self, result: Array, case: Case, rows: Host | None = None) -> Array:
-        bits = _torch_bits(result, case)
+    def snapshot(
+        self, result: Array, case: Case, rows: Host | None = None, shape: tuple[int, int] | None = None
+    ) -> Array:
+        bits = _torch_bits(result, case, shape)
         if bits.device != self.place:
             raise TypeError(f"returned an array on {bits.device}, not on {self.device}")
         return bits.clone() if rows is None else bits[rows]
@@ -299,7 +310,7 @@ def arrays_on(device: Device, protected: bool = True) -> Arrays:
     return CudaArrays(device) if device.is_gpu else HostArrays(protected)
 
 
-def _torch_bits(result: Array, case: Case) -> Array:
+def _torch_bits(result: Array, case: Case, shape: tuple[int, int] | None = None) -> Array:
     try:
         import torch
         import torch.utils.dlpack
@@ -309,7 +320,7 @@ def _torch_bits(result: Array, case: Case) -> Array:
         if not hasattr(result, "__dlpack__"):
             raise TypeError(f"returned {type(result).__name__}, not an array")
         result = torch.utils.dlpack.from_dlpack(result)
-    _require(tuple(result.shape), result.itemsize, str(result.dtype), case)
+    _require(tuple(result.shape), result.itemsize, str(result.dtype), case, shape)
     return result.detach().contiguous().view(getattr(torch, BITS[result.itemsize]))
 
 
@@ -320,8 +331,10 @@ def _torch_span(array: Array) -> tuple[int, int]:
     return start, start + array.numel() * array.element_size()
 
 
-def _require(shape: tuple[int, ...], itemsize: int, dtype: str, case: Case) -> None:
-    right = case.kind.result(case)
+def _require(
+    shape: tuple[int, ...], itemsize: int, dtype: str, case: Case, asked: tuple[int, int] | None
+) -> None:
+    right = asked or case.kind.result(case)
     if shape != right or itemsize != DTYPE_BYTES[case.dtype]:
         raise TypeError(f"returned {dtype} of shape {shape}, not {case.dtype} of {right}")
 

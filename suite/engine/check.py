@@ -22,6 +22,8 @@ Array = Any
 CANARIES = (0xFF, 0x00)
 """Bytes an output holds before a checked call: NaN in every float, and never one of them in both checks."""
 SPOT_ELEMENTS = 2**20
+PART_ELEMENTS = 2**24
+"""Of a table that is changed in place, so many are compared at once."""
 OTHER = 2**32
 """Added to the seed of a batch that is drawn for a check, so that it is like none that is measured."""
 _LATE_S = 0.01
@@ -45,6 +47,7 @@ def check(
     Args:
         clock: as the backend declares it; ``host`` waits for all its streams.
         whole: whether every row of the first call is compared; of the others it is some of a large result.
+            Of a table that is changed in place every row is, untouched ones and what is beside it included.
 
     Returns:
         None if it is right, else what is wrong; and whether it returned memory of its own instead of ``out``.
@@ -53,12 +56,13 @@ def check(
         Tampered: the table itself is wrong.
     """
     case, kind = operands.case, operands.case.kind
+    operands.restore()  # whatever the calls before did to it
     edges, changed = _edges(operands, seed)
     into = kind.touched(case, edges, np.flatnonzero(edges["indices"] == changed))
     some = _picked(case, seed, into)
-    rows = np.arange(kind.result(case)[0]) if whole else some
+    rows = np.arange(kind.result(case)[0]) if whole or kind.in_place else some
     first, reason = _probed(operands, slot, lookup, clock, _Probe(slot.batch, rows, CANARIES[0]))
-    allocates = first is not None and not _same_memory(operands, first, slot.out)
+    allocates = first is not None and not _into_output(operands, first, slot)
     if reason is None and not allocates and not kind.in_place:
         reason = _late_write(operands, slot)
     if reason is None:
@@ -86,8 +90,18 @@ def _other(operands: Operands, batch: Batch) -> Batch:
     return operands.case.kind.draw(operands.case, ids.draw_edges(operands.case, seed), seed + OTHER)
 
 
-def _snapshot(operands: Operands, result: Array, picked: Host | None = None) -> Array:
-    return operands.case.kind.snapshot(operands.case, operands.arrays, result, picked)
+def _snapshot(operands: Operands, result: Array, picked: Host) -> Array:
+    """Bits of these rows of a result; of one in place of the table, which the result must be.
+
+    Raises:
+        TypeError: it is no result; the message says what it is.
+    """
+    case, kind = operands.case, operands.case.kind
+    if not kind.in_place:
+        return kind.snapshot(case, operands.arrays, result, picked)
+    if operands.arrays.span(result) != operands.arrays.span(operands.table):
+        raise TypeError(f"returned {type(result).__name__}, not the table that it is to change")
+    return kind.held(case, operands.stored, picked)
 
 
 def _picked(case: Case, seed: int, also: Host) -> Host:
@@ -114,30 +128,28 @@ def _probed(
     operands: Operands, slot: Slot, lookup: Lookup, clock: str, probe: _Probe
 ) -> tuple[Array, str | None]:
     """What one call returned, and what is wrong with those rows of it."""
-    result, bits, unchanged = _called(operands, slot, lookup, clock, probe)
-    if isinstance(bits, TypeError):
-        return None, str(bits)
+    kind = operands.case.kind
+    result, reason, unchanged = _called(operands, slot, lookup, clock, probe)
+    if result is None:
+        return None, reason
     if not unchanged:
         return None, "changed the ids it was given"
-    given = [*slot.given.values(), *([] if operands.case.kind.in_place else [operands.table])]
-    if any(_overlaps(operands, result, array) for array in given):
+    given = [*slot.given.values(), *operands.beside.values(), *([] if kind.in_place else [operands.table])]
+    if any(_overlaps(operands, part, array) for part in kind.parts(result) for array in given):
         return None, "returns a view of its operands, not rows of its own"
-    reason = differing(operands, bits, probe.batch, probe.rows, probe.changed)
-    if reason is not None:
+    if reason is not None and not kind.in_place:
         _require_table(operands, probe.batch["indices"])
     return result, reason
 
 
 def _called(
     operands: Operands, slot: Slot, lookup: Lookup, clock: str, probe: _Probe
-) -> tuple[Array, Array | TypeError, bool]:
-    """The result of one call, its bits (or why it has none), and whether the call left its batch alone.
+) -> tuple[Array | None, str | None, bool]:
+    """The result of one call (none if it is no array), what is wrong, and whether it left its batch alone.
 
-    The batch is overwritten once it returns, and put back once the bits are taken.
+    The batch is overwritten once it returns, and put back once the bits are compared.
     """
     arrays, kind = operands.arrays, operands.case.kind
-    operands.restore(slot.batch)
-    operands.restore(probe.batch)
     operands.put(slot, probe.batch)
     if not kind.in_place:
         arrays.view(slot.out.reshape(-1), "uint8")[...] = probe.canary
@@ -154,15 +166,30 @@ def _called(
             changes(probe.changed)
     unchanged = operands.holds(slot, probe.batch)
     operands.put(slot, _other(operands, probe.batch))
-    bits: Array | TypeError
     try:
-        bits = _snapshot(operands, result, probe.rows)
+        return result, _compared(operands, result, probe), unchanged
     except TypeError as error:
-        bits = error
+        return None, str(error), unchanged
     finally:
         operands.put(slot, slot.batch)
         operands.restore(probe.batch)
-    return result, bits, unchanged
+
+
+def _compared(operands: Operands, result: Array, probe: _Probe) -> str | None:
+    """What is wrong with a result now; of one in place part by part, as a copy of it may not fit.
+
+    Raises:
+        TypeError: it is no result; the message says what it is.
+    """
+    step = len(probe.rows)
+    if operands.case.kind.in_place:
+        step = max(1, PART_ELEMENTS // operands.case.dim)
+    for start in range(0, len(probe.rows), step):
+        part = probe.rows[start : start + step]
+        reason = differing(operands, _snapshot(operands, result, part), probe.batch, part, probe.changed)
+        if reason is not None:
+            return reason
+    return None
 
 
 def differing(
@@ -173,8 +200,10 @@ def differing(
     bad = kind.differing(case, operands.arrays, bits, batch, picked, changed)
     if not bad:
         return None
-    what = kind.wrong(case, batch, int(picked[bad[0]]))
-    return f"row {bad[0]} of the result is not {what}; {len(bad)} of {len(picked)} differ"
+    row = int(picked[bad[0]])
+    return (
+        f"row {row} of the result is not {kind.wrong(case, batch, row)}; {len(bad)} of {len(picked)} differ"
+    )
 
 
 def replayed(operands: Operands, slot: Slot, replay: Callable[[], None], result: Array) -> str | None:
@@ -186,7 +215,7 @@ def replayed(operands: Operands, slot: Slot, replay: Callable[[], None], result:
     changed = _other(operands, slot.batch)
     places = np.flatnonzero(changed["indices"] != slot.batch["indices"])
     picked = _picked(case, 0, kind.touched(case, changed, places))
-    operands.restore(slot.batch)
+    operands.restore()
     operands.restore(changed)
     operands.put(slot, changed)
     try:
@@ -214,18 +243,22 @@ def spot_check(
     """
     case, kind = operands.case, operands.case.kind
     waits = clock == "host" and not on_host(operands)
-    numbers = slot.batch["indices"].copy()
-    place = int(rng.integers(len(numbers)))
-    numbers[place] = other = int(rng.integers(case.vocab))
-    batch = {**slot.batch, "indices": numbers}
+    place = int(rng.integers(case.ids))
+    other = int(rng.integers(case.vocab))
+    batch = kind.altered(case, slot.batch, place, other)
     into = int(kind.touched(case, batch, np.array([place]))[0])
     overwritten = slot.out[into], slot.out[int(rng.integers(kind.result(case)[0]))]
+    restore = operands.restoring(slot.batch, batch)
+    beside = {
+        name: operands.arrays.beside(host) for name, host in batch.items() if host is not slot.batch[name]
+    }
 
     def call() -> Array:
         slot.indices[place] = other
         if kind.in_place:
-            operands.restore(slot.batch)
-            operands.restore(batch)
+            restore()
+            for name, array in beside.items():
+                slot.given[name][...] = array
         else:
             for row in overwritten:
                 row[...] = -1
@@ -244,6 +277,9 @@ def spot_checked(
     places = np.flatnonzero(batch["indices"] != slot.batch["indices"])
     also = np.concatenate([kind.touched(case, one, places) for one in (batch, slot.batch)])
     picked = _picked(case, int(rng.integers(2**32)), also)
+    if kind.in_place:  # calls with other batches have changed the rows of those
+        own = batch["indices"][: max(2, SPOT_ELEMENTS // case.dim)]
+        picked = np.union1d(np.setdiff1d(picked, operands.named), np.concatenate([own, also]))
     try:
         bits = _snapshot(operands, result, picked)
     except TypeError as error:
@@ -252,7 +288,8 @@ def spot_checked(
     if wrong:
         if not operands.holds(slot, batch):
             raise Tampered("the ids changed during a timed call")
-        _require_table(operands, batch["indices"])
+        if not kind.in_place:
+            _require_table(operands, batch["indices"])
     return wrong or guards_broken(slot)
 
 
@@ -274,28 +311,33 @@ def ids_changed(operands: Operands) -> str | None:
 def require_operands(operands: Operands) -> None:
     """Compare the batches of all slots, and the rows they name, with what they were.
 
+    Of a table that is changed in place every row, once what calls have changed there is put right.
+
     Raises:
         Tampered: they are not.
     """
     changed = ids_changed(operands)
     if changed:
         raise Tampered(changed)
-    rows = max(2, SPOT_ELEMENTS // operands.case.dim // len(operands.slots))
-    for slot in operands.slots:
-        operands.restore(slot.batch)
+    case = operands.case
+    if case.kind.in_place:
+        operands.restore()
+        step = max(1, PART_ELEMENTS // case.dim)
+        for start in range(0, case.vocab, step):
+            _require_table(operands, np.arange(start, min(start + step, case.vocab)))
+        return
+    rows = max(2, SPOT_ELEMENTS // case.dim // len(operands.slots))
     for slot in operands.slots:
         _require_table(operands, slot.batch["indices"][-rows:])
 
 
 def _require_table(operands: Operands, numbers: Host) -> None:
-    """Compare rows of the table with what is stored there, and others by chance where calls write to it.
+    """Compare rows of the table with what is stored there.
 
     Raises:
         Tampered: they differ.
     """
     case, kind = operands.case, operands.case.kind
-    if kind.in_place:
-        numbers = np.random.default_rng(len(numbers)).integers(0, case.vocab, len(numbers))
     if kind.table_differs(case, operands.stored, numbers):
         raise Tampered("rows of the table changed during the measurement")
 
@@ -315,8 +357,9 @@ def _late_write(operands: Operands, slot: Slot) -> str | None:
     return None if not bool(raw.any()) else "still writes to its output after its call has returned"
 
 
-def _same_memory(operands: Operands, a: Array, b: Array) -> bool:
-    return operands.arrays.span(a) == operands.arrays.span(b)
+def _into_output(operands: Operands, result: Array, slot: Slot) -> bool:
+    """Whether a result lies in the output that was given for it, of which it may be the first rows."""
+    return operands.arrays.span(operands.case.kind.parts(result)[-1])[0] == operands.arrays.span(slot.out)[0]
 
 
 def _overlaps(operands: Operands, a: Array, b: Array) -> bool:

@@ -32,6 +32,7 @@ SPOT_CHECK_SHARE = 0.03
 MOST_SPOT_CHECKS = 0.9
 """Of its turns, so many end with one at most."""
 DEFAULT_STREAM = "its work goes on the default stream, which can't be captured"
+IN_PLACE = "each of its calls changes the table, so that what several leave can't be checked"
 OWN_STREAMS = "its work goes on streams of its library's own"
 
 
@@ -141,6 +142,8 @@ class Contender:
             self.fail("out_of_memory" if memory else "error", f"in {step}: {_one_line(error)}")
         finally:
             self._require_device()
+            if self.failure:  # what it left of a table that calls change is no other's fault
+                self.operands.rebuild()
 
     def _require_device(self) -> None:
         if self.failure and self.operands.arrays.lost():
@@ -183,6 +186,7 @@ class Contender:
         device, case = self.operands.arrays.device, self.operands.case
         self.graphs = graphs_on(device, prepare, len(lookups), checked)
         if self.graphs:
+            missing = IN_PLACE if case.kind.in_place else missing
             self.graphs.missing = OWN_STREAMS if self.declared_clock == "host" else missing
         clock = clock_of(device, self.declared_clock, self.flushes, len(lookups), self.graphs)
         self.turns = Turns(lookups, clock, TURN_S, case.repeats, self.flushes.each is not None, case.evicted)
@@ -262,9 +266,11 @@ class Contender:
         )
         last = self.operands.slots[order.timed[-1]]
         checked = self._is_spot_checked(rng) and len(timed) % turns.repeat == 0
+        began = perf_counter()
         if checked:
             changed, batch = check.spot_check(self.operands, last, timed[-1], self.declared_clock, rng)
             timed += [timed[-1]] * (turns.repeat - 1) + [changed]
+        prepared_s = perf_counter() - began
         with self.failures_of("a timed call"):
             if self.flushes.each is not None:
                 self.flushes.each()
@@ -276,11 +282,12 @@ class Contender:
                 turn.set_last_apart()
                 began = perf_counter()
                 reason = check.spot_checked(self.operands, last, result, batch, rng)
-                self.spot_check_s = perf_counter() - began
+                self.spot_check_s = prepared_s + perf_counter() - began
                 if reason:
                     self.fail("wrong", f"in a timed call: {reason}")
         if checked:
             self.operands.put(last, last.batch)
+            self.operands.restore(batch)
         if self.running:
             with self.failures_of("a replayed graph"):
                 turns.clock.add_graph(turn)

@@ -258,6 +258,7 @@ def _sustain(contenders: Sequence[Contender], observer: Observer, seconds: float
         if contender.running:
             notice(contender.name, "sustain")
             contender.sustain(observer, seconds)
+    contenders[-1].operands.restore()  # the next case finds its table as it was
 
 
 def _tell_of_errors(backends: Sequence[Contender], report: Report) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from backends import Backend, Lookup
 from suite.cases.case import Case
@@ -21,7 +24,8 @@ _ALIGN = 64
 def build_table(arrays: Arrays, case: Case) -> Array:
     """The table of a case as bits, at its offset into its memory; on the host read-only, unless it changes.
 
-    Not of the placement ``file``, which ``table_file.mapped`` is for.
+    Not of the placement ``file``, which ``table_file.mapped`` is for. Of an operation that reads none it has
+    no columns.
     """
     columns, dtype = case.kind.stored(case)
     size = case.vocab * columns * width_of(dtype)
@@ -51,7 +55,7 @@ class Slot:
         return self.given["indices"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operands:
     """The operands of one case on one device, shared by all its backends.
 
@@ -72,7 +76,8 @@ class Operands:
 
     def of(self, slot: Slot, view: str) -> dict[str, Array]:
         """The operands of a slot by name, the table first and the output last, in the view asked for."""
-        bits = {"table": self.table, **slot.given, **self.beside, "out": slot.out}
+        table = {"table": self.table} if self.case.kind.has_table else {}
+        bits = {**table, **slot.given, **self.beside, "out": slot.out}
         if view == "bits":
             return bits
         dtypes, values = self.case.kind.dtypes(self.case), self.arrays.values
@@ -83,7 +88,7 @@ class Operands:
         given = self.of(slot, backend.view)
         if self.case.kind.by_position:
             return backend.prepare(*given.values())
-        return backend.prepare(**given)
+        return backend.prepare(**given, **self.case.kind.settings(self.case))
 
     def put(self, slot: Slot, batch: Batch) -> None:
         """Give a slot the operands of a batch."""
@@ -95,9 +100,29 @@ class Operands:
         arrays = self.arrays
         return all(bool((slot.given[name] == arrays.beside(host)).all()) for name, host in batch.items())
 
-    def restore(self, batch: Batch) -> None:
-        """Put right what calls with this batch have changed in the table and beside it."""
-        self.case.kind.restore(self.case, self.stored, batch)
+    @cached_property
+    def named(self) -> Host:
+        """The rows that the batches of the slots name, each once, in order."""
+        return np.unique(np.concatenate([slot.batch["indices"] for slot in self.slots]))
+
+    def restoring(self, *batches: Batch) -> Callable[[], None]:
+        """A call that puts right what calls with these batches change in place; without any, all slots'."""
+        if not self.case.kind.in_place:
+            return lambda: None
+        some = [batch["indices"] for batch in batches]
+        numbers = np.unique(np.concatenate(some)) if some else self.named
+        return self.case.kind.restoring(self.case, self.stored, numbers)
+
+    def restore(self, *batches: Batch) -> None:
+        """Put that right."""
+        self.restoring(*batches)()
+
+    def rebuild(self) -> None:
+        """Write a table that calls change, and what is beside it, anew: nobody knows where it differs."""
+        if self.case.kind.in_place:
+            self.case.kind.fill(self.case, self.arrays, self.table)
+            for name, host in self.case.kind.beside(self.case).items():
+                self.arrays.put(self.beside[name], host)
 
 
 def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host], seed: int = 0) -> Operands:

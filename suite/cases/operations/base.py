@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -49,9 +49,10 @@ class Stored:
 class Operation(ABC):
     """What is computed from a table and a batch of operands, the ids among them; all that is its own.
 
-    A backend's ``prepare`` is given the operands by name: ``table``; those of a batch, as ``draw`` makes
-    them, ``indices`` among them; those that belong to the table, as ``beside`` makes them; and ``out``. Those
-    of a batch are rewritten between calls, rows of the table and of what is beside it too.
+    A backend's ``prepare`` is given the operands by name: ``table``, where there is one; those of a batch, as
+    ``draw`` makes them, ``indices`` among them; those that belong to the table, as ``beside`` makes them;
+    ``out``; and the ``settings``. Those of a batch are rewritten between calls, rows of the table and of what
+    is beside it too.
 
     Results are compared bit for bit. So where sums are made, elements are integers times a power of two, and
     every order of the sums comes to the same bits.
@@ -59,7 +60,9 @@ class Operation(ABC):
     Attributes:
         variants: those that a sweep takes where none is asked for; what a variant may be, ``check`` says.
         counts: what ``batch`` is a number of.
-        in_place: whether the result is the table itself, which a call changes. Its ``out`` is the table.
+        has_table: whether it reads a table. Of one that does not, ``stored`` has no columns.
+        in_place: whether the result is the table itself, which a call changes. Its ``out`` is the table, and
+            what a call has changed is put right, outside the clock, before the result of one is compared.
         by_position: whether operands are handed over by position: table, indices, out.
         reference: the backend that stands beside a GPU's on the CPU.
         baselines: the backends that others are compared with, the first of them that is there.
@@ -67,6 +70,7 @@ class Operation(ABC):
 
     variants: ClassVar[tuple[str, ...]] = ("",)
     counts: ClassVar[str] = "id"
+    has_table: ClassVar[bool] = True
     in_place: ClassVar[bool] = False
     by_position: ClassVar[bool] = False
     reference: ClassVar[str]
@@ -113,7 +117,9 @@ class Operation(ABC):
         return self.ids(case) * width_of(case.index_dtype)
 
     def result_bytes(self, case: Case) -> int:
-        """Bytes of the result."""
+        """Bytes of the result; none of one in place, which needs no memory of its own."""
+        if self.in_place:
+            return 0
         rows, columns = self.result(case)
         return rows * columns * width_of(case.dtype)
 
@@ -153,8 +159,28 @@ class Operation(ABC):
         bits = stored.arrays.on_host(stored.table[stored.arrays.beside(numbers)])
         return bool((bits != self.rows(case, numbers)).any())
 
-    def restore(self, case: Case, stored: Stored, batch: Batch) -> None:  # noqa: B027 - most change nothing
-        """Put right all that calls with this batch have changed in the table and beside it."""
+    def held(self, case: Case, stored: Stored, numbers: Host) -> Array:
+        """Rows of the table and what is beside it for them, as ``right`` has them of one ``in_place``."""
+        return stored.table[stored.arrays.beside(numbers)]
+
+    def restoring(self, case: Case, stored: Stored, numbers: Host) -> Callable[[], None]:
+        """A call that puts rows of the table right, and what is beside it for them.
+
+        It takes nothing from the host, so that a GPU does it in its turn.
+
+        Args:
+            numbers: distinct; none where nothing is ``in_place``.
+        """
+        where, bits = stored.arrays.beside(numbers), stored.arrays.beside(self.rows(case, numbers))
+
+        def restore() -> None:
+            stored.table[where] = bits
+
+        return restore
+
+    def settings(self, case: Case) -> dict[str, Any]:
+        """What a backend is told beside its operands, by name: plain values."""
+        return {}
 
     def beside(self, case: Case) -> dict[str, Host]:
         """Operands that belong to the table and not to a batch, such as its rows' scales."""
@@ -163,6 +189,12 @@ class Operation(ABC):
     def draw(self, case: Case, ids: Host, seed: int) -> Batch:
         """The operands of one call, from its ids; of any ids of the same shapes."""
         return {"indices": ids}
+
+    def altered(self, case: Case, batch: Batch, place: int, row: int) -> Batch:
+        """A batch with another id at one place: of the operands as few as can be are others then."""
+        ids = batch["indices"].copy()
+        ids[place] = row
+        return {**batch, "indices": ids}
 
     def touched(self, case: Case, batch: Batch, places: Host) -> Host:
         """The rows of the result that the ids at these places of a batch go into."""
@@ -196,6 +228,10 @@ class Operation(ABC):
             TypeError: it is no such result; the message says what it is.
         """
         return arrays.snapshot(result, case, picked)
+
+    def parts(self, result: Any) -> tuple[Any, ...]:
+        """The arrays that hold a result, the one that can be ``out`` last."""
+        return (result,)
 
     def wrong(self, case: Case, batch: Batch, row: int) -> str:
         """What a wrong row of the result is not, in words."""

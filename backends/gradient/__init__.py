@@ -1,0 +1,1 @@
+"""Backends that make the gradient of a table, dense or sparse."""

@@ -1,0 +1,1 @@
+"""Backends that change the rows of a table as an optimiser does."""
