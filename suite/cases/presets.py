@@ -89,10 +89,26 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
             for dim in (64, 256, 4096)
         )
     ),
+    "training": (
+        # The item table of MLPerf Training's dlrmv4 (HSTU on Yambda-5b), whose optimiser is row-wise Adagrad;
+        # ids repeat as items of a catalogue do.
+        Sweep(
+            *((9_390_000,), (512,), ("float32",), (4096, 65_536)),
+            distribution=("zipf",),
+            operation=("gradient", "update"),
+        ),
+        # Llama 3 8B's token table, whose gradient is dense as people train it, and 8,192 tokens of text.
+        Sweep(
+            *((128256,), (4096,), ("bfloat16",), (8192,)),
+            distribution=("text",),
+            operation=("gradient", "update"),
+        ),
+    ),
 }
-SCALED = ("engram", "ple", "placements")
+SCALED = ("engram", "ple", "placements", "training")
 """Presets whose tables have rows left out where they would fill more of the memory than MOST_OF_MEMORY."""
 MOST_OF_MEMORY = 0.4
+FEW = 5
 
 _BF16 = {
     "llama-2-7b": (32000, 4096),
@@ -158,11 +174,16 @@ def scaled(sweeps: Iterable[Sweep], memory_bytes: int) -> tuple[Sweep, ...]:
 
     def fitting(sweep: Sweep) -> Sweep:
         vocab, most = sweep.vocab, MOST_OF_MEMORY * memory_bytes
-        while max(case.table_bytes for case in replace(sweep, vocab=vocab)) > most and min(vocab) > 1:
+        while max(map(_filled_bytes, replace(sweep, vocab=vocab))) > most and min(vocab) > 1:
             vocab = tuple(-(-rows // 2) for rows in vocab)
         return replace(sweep, vocab=vocab)
 
     return tuple(map(fitting, sweeps))
+
+
+def _filled_bytes(case: Case) -> int:
+    """Of a table; where there is none, but its gradient is as large, of a few such that rotate."""
+    return case.table_bytes if case.kind.has_table else FEW * case.rows_bytes
 
 
 def scaling(published: Iterable[Sweep], fitted: Iterable[Sweep]) -> str | None:

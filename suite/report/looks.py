@@ -29,6 +29,19 @@ KNOWN = {
     "onnxruntime_gather": 18,
     "uring_read": 19,
     "fbgemm_gather": 20,
+    "numba_gradient": 48,
+    "torch_gradient_dense": 49,
+    "torch_gradient_sparse": 53,
+    "numpy_gradient": 50,
+    "triton_gradient_atomic": 51,
+    "triton_gradient_sorted": 52,
+    "numba_update": 56,
+    "torch_update_sparse": 57,
+    "torch_update_dense": 61,
+    "numpy_update": 58,
+    "fbgemm_update": 54,
+    "triton_update_atomic": 59,
+    "triton_update_sorted": 60,
 }
 """A number for each backend of this tree; a new one is given a free number."""
 
