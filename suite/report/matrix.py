@@ -13,7 +13,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.cases.presets import models_of
-from suite.report.tables import HOST_TIMED, places
+from suite.report.tables import HOST_TIMED, place_text, places
 from suite.text import plain
 from suite.units import digits, time_of
 
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """One device of one run: rows in reading order, columns from the fastest on average to the slowest.
+    """One operation on a device of a run: rows in reading order, columns from the fastest on average on.
 
     Attributes:
         common: what all ids have in common, in words.
@@ -62,10 +62,10 @@ class Matrix:
 
 
 def matrices(results: Results) -> list[Matrix]:
-    """A matrix for each device of each run."""
+    """A matrix for each operation on each device of each run."""
     found = places(results)
     return [
-        _matrix(" on ".join(map(plain, place)), here, noise_floor(results.environments[place[0]]))
+        _matrix(plain(place_text(place)), here, noise_floor(results.environments[place[0]]))
         for place, here in found.items()
     ]
 

@@ -56,7 +56,7 @@ def test_the_page_says_of_a_choice_what_the_report_says(
             shown(line).replace("x768 ", "×768 ").replace("x4096 ", "×4096 ").replace("0x64 ", "0×64 ")
             for line in sentences.of_backends(here, results.environments[run], None)
         ]
-        for (run, _), here in tables.places(some).items()
+        for (run, _, _), here in tables.places(some).items()
     ]
     browser = at(name, f"#{choice}")
     assert said_by_the_page(browser) == expected
