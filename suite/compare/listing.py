@@ -14,7 +14,7 @@ from suite.analysis.outcomes import Results
 from suite.analysis.passes import common_clock
 from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, Basis, Pair
 from suite.compare.sides import Side
-from suite.report.tables import REASON_LENGTH, WIDE
+from suite.report.tables import REASON_LENGTH, WIDE, only_lookups
 from suite.report.verdict import Standing
 from suite.stats import Verdict
 from suite.text import cut, shown
@@ -84,7 +84,7 @@ def listing(
         tuple(rows),
         tuple(slow),
         tuple(map(shown, [*hidden, *_totals(listed, compared)])),
-        tuple(shown(_overall(a, b, listed, basis, operation)) for operation in operations),
+        tuple(map(shown, _overall(a, b, listed, basis))),
     )
 
 
@@ -183,12 +183,19 @@ def _percent(ratio: float) -> str:
     return f"{ratio - 1:.1%}"
 
 
-def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis, operation: str) -> str:
+def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> Iterator[str]:
+    """A line for each operation, which is named unless there are lookups only."""
+    operations = dict.fromkeys(p.operation for p in listed)
+    for operation in operations:
+        said = _of_operation(a, b, [p for p in listed if p.operation == operation], basis)
+        yield f"overall: {said}" if only_lookups(operations) else f"overall, {operation}: {said}"
+
+
+def _of_operation(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str:
     """By what was measured at full speed alone; no difference that most cases do not have by themselves."""
-    what = "overall" if operation == "lookup" else f"overall, {operation}"
-    fast = [(p, p.ratio) for p in listed if p.ratio and not p.slow_notes and p.operation == operation]
+    fast = [(p, p.ratio) for p in listed if p.ratio and not p.slow_notes]
     if not fast:
-        return f"{what}: nothing that both completed at full speed"
+        return "nothing that both completed at full speed"
     against = f"relative to {basis.relative_to}, " if basis.relative_to else ""
     by = "relative to each one's ceiling, " if basis.normalized else against
     values = tuple(ratio.value for _, ratio in fast)
@@ -196,4 +203,4 @@ def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis, operation: 
     floor = max(p.floor for p, _ in fast)
     alike = sum(p.verdict == stats.verdict(ratio, floor) for p, _ in fast)
     standing = Standing(str(b), ratio, values)
-    return f"{what}: {by}{standing.words(str(a), floor, in_most=2 * alike > len(fast))}"
+    return f"{by}{standing.words(str(a), floor, in_most=2 * alike > len(fast))}"

@@ -13,7 +13,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.cases.presets import models_of
-from suite.report.tables import HOST_TIMED, place_text, places
+from suite.report.tables import HOST_TIMED, only_lookups, places
 from suite.text import plain
 from suite.units import digits, time_of
 
@@ -64,9 +64,14 @@ class Matrix:
 def matrices(results: Results) -> list[Matrix]:
     """A matrix for each operation on each device of each run."""
     found = places(results)
+    plainly = only_lookups(operation for _, _, operation in found)
     return [
-        _matrix(plain(place_text(place)), here, noise_floor(results.environments[place[0]]))
-        for place, here in found.items()
+        _matrix(
+            plain(f"{run} on {device}" + ("" if plainly else f", {operation}")),
+            here,
+            noise_floor(results.environments[run]),
+        )
+        for (run, device, operation), here in found.items()
     ]
 
 
@@ -95,7 +100,7 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
 
 def _reading(case: Case) -> tuple[object, ...]:
     """Small tables before large ones, of each table batches in order, of each batch the ids."""
-    return case.table_bytes, case.table, case.batch, case.ids_text
+    return case.table_bytes, case.table, case.table_text, case.batch, case.ids_text
 
 
 def _word(case: Case, axis: str) -> str:

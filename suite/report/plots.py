@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from suite.cases.case import AXES, Case
 from suite.cases.operations import registry
 from suite.report.panels import SERIES, Panel, Style, figure, legend
+from suite.report.tables import only_lookups
 from suite.text import cut
 from suite.units import bytes_of, count
 
@@ -202,13 +203,14 @@ OF_PLACEMENTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {
 
 def _places(done: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The rows of each operation on each device of each run, in the order of the table."""
+    plainly = only_lookups(done["operation"])
     for (run, device, operation), rows in done.groupby(["run", "device", "operation"], sort=False):
-        more = "" if operation == "lookup" else f" · {operation}"
+        more = "" if plainly else f" · {operation}"
         yield cut(f"{run} · {device}", MOST_TITLE) + more, rows
 
 
 def _call(rows: pd.DataFrame) -> str:
-    return "lookup" if (rows["operation"] == "lookup").all() else "call"
+    return "lookup" if only_lookups(rows["operation"]) else "call"
 
 
 def _counted(rows: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED, QUOTA, THREADS
 from suite.records.record import Environment, Fact
 from suite.report import placements, verdict
-from suite.report.tables import REASON_LENGTH, devices
+from suite.report.tables import REASON_LENGTH, devices, only_lookups
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
 
@@ -145,7 +145,7 @@ def _of_device(
     for operation, here in operations.items():
         own = of_backends(here, environment, baselines.get(operation))
         own += of_the_run(here, environment, moments) if alone else _counted(here, environment)
-        lines += own if alone and operation == "lookup" else _titled(f"{operation}:", own)
+        lines += own if only_lookups(operations) else _titled(f"{operation}:", own)
     every = list(itertools.chain(*operations.values()))
     return lines if alone else [*lines, *_of_all(every, environment, moments)]
 

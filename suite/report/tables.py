@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suite import stats
@@ -77,10 +77,9 @@ def devices(results: Results) -> dict[Device, dict[str, tuple[Outcome, ...]]]:
     return groups
 
 
-def place_text(place: Place) -> str:
-    """A place in words, its operation too if that is none of every day."""
-    run, device, operation = place
-    return f"{run} on {device}" + ("" if operation == "lookup" else f", {operation}")
+def only_lookups(operations: Iterable[str]) -> bool:
+    """Whether there is no other operation, so that none needs to be named."""
+    return set(operations) <= {"lookup"}
 
 
 def table(results: Results) -> Table:

@@ -14,6 +14,7 @@ from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
 from suite.records.store import Run, StoreError
 from suite.report import verdict
+from suite.report.tables import only_lookups
 
 
 def finished(run: Run) -> Results:
@@ -76,10 +77,11 @@ def closing(results: Results, path: Path) -> list[tuple[str, bool]]:
 
 def _verdicts(own: Sequence[Outcome], environment: Environment) -> Iterator[str]:
     """The verdict on each operation, in a line."""
-    for operation in dict.fromkeys(o.case.operation for o in own):
+    operations = dict.fromkeys(o.case.operation for o in own)
+    for operation in operations:
         here = [o for o in own if o.case.operation == operation]
         if said := verdict.lines(here, environment):
-            yield said[0] if operation == "lookup" else f"{operation}: {said[0]}"
+            yield said[0] if only_lookups(operations) else f"{operation}: {said[0]}"
 
 
 def _best(own: dict[str, Fact], run: Run) -> dict[str, Fact]:

@@ -28,7 +28,7 @@ def box(results: Results) -> list[dict[str, object]]:
     """For each operation on each device of each run that ranks, its answers.
 
     Returns:
-        ``run``, ``device``, ``operation`` (empty of lookups); ``backends``: name and whose, of the bars;
+        ``run``, ``device``, ``operation``; ``backends``: name and whose, of the bars;
         ``texts``: those that occur more than once; ``answers``: ``table`` and ``ids`` (places in ``texts``),
         ``batch``, ``basis``, ``bars`` (place in ``backends``, µs, low, high, ratio, whether it is best,
         whether by another clock than the first), ``verdict``, ``use`` of a kernel of this suite, and of a
@@ -52,7 +52,7 @@ def _of(place: Place, places: int) -> dict[str, object]:
     return {
         "run": cut(place.runs[-1], MOST_TEXT),
         "device": cut(place.device, MOST_TEXT),
-        "operation": "" if place.operation == "lookup" else cut(place.operation, MOST_TEXT),
+        "operation": cut(place.operation, MOST_TEXT),
         "backends": [[cut(text, MOST_TEXT) for text in key] for key in known],
         "answers": [_answer(one, known, texts) for one in answers],
         "texts": list(texts),

@@ -72,7 +72,7 @@ function drawFilters(changed) {
       return el("button", {
         type: "button", class: "chip" + (counts[code] ? "" : " empty"), id: `chip-${k}-${code}`, "aria-pressed": String(pressed),
         title: counts[code] ? (key === "backend" ? aboutBackend(words.backend.indexOf(value)) : about || null) : "no such record with the other choices", onclick: toggle,
-      }, look, value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
+      }, look, value === "" ? "none" : value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
     });
     fields.push(el("fieldset", {}, el("legend", {}, label), chips));
   }

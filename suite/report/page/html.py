@@ -98,7 +98,7 @@ def _card(
     return {
         "run": plain(run),
         "device": plain(device),
-        "operation": "" if operation == "lookup" else plain(operation),
+        "operation": plain(operation),
         "machine": machine(device, environment),
         "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
         "facts": _facts(here, environment),
