@@ -76,10 +76,9 @@ def _between(place: Place) -> Iterator[Case]:
         (c.index_dtype, c.distribution, c.cache, c.variant) for c in place.cases if not c.offset
     )
     tables = dict.fromkeys(MODELS.values())
-    for (*of, variant), table, batch in itertools.product(kinds, tables, batches):
-        axes = {"operation": place.operation, "variant": variant}
+    for (ids, law, cache, variant), table, batch in itertools.product(kinds, tables, batches):
         try:
-            case = Case(*table, batch, *of, **axes)  # type: ignore[arg-type]
+            case = Case(*table, batch, ids, law, cache, operation=place.operation, variant=variant)
         except ValueError:  # as of too many rows for int32 ids
             continue
         if not place.measured(case):
