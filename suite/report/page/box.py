@@ -73,12 +73,14 @@ def _between(place: Place) -> Iterator[Case]:
         return
     batches = sorted({case.batch for case in place.cases})
     kinds = dict.fromkeys(
-        (c.index_dtype, c.distribution, c.cache, c.variant) for c in place.cases if not c.offset
+        (c.index_dtype, c.distribution, c.cache, 0, "memory", place.operation, c.variant)
+        for c in place.cases
+        if not c.offset
     )
     tables = dict.fromkeys(MODELS.values())
-    for (ids, law, cache, variant), table, batch in itertools.product(kinds, tables, batches):
+    for of, (vocab, dim, dtype), batch in itertools.product(kinds, tables, batches):
         try:
-            case = Case(*table, batch, ids, law, cache, operation=place.operation, variant=variant)
+            case = Case(vocab, dim, dtype, batch, *of)
         except ValueError:  # as of too many rows for int32 ids
             continue
         if not place.measured(case):
