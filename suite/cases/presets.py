@@ -174,15 +174,15 @@ def scaled(sweeps: Iterable[Sweep], memory_bytes: int) -> tuple[Sweep, ...]:
 
     def fitting(sweep: Sweep) -> Sweep:
         vocab, most = sweep.vocab, MOST_OF_MEMORY * memory_bytes
-        while max(map(_filled_bytes, replace(sweep, vocab=vocab))) > most and min(vocab) > 1:
+        while max(map(filled_bytes, replace(sweep, vocab=vocab))) > most and min(vocab) > 1:
             vocab = tuple(-(-rows // 2) for rows in vocab)
         return replace(sweep, vocab=vocab)
 
     return tuple(map(fitting, sweeps))
 
 
-def _filled_bytes(case: Case) -> int:
-    """Of a table; where there is none, but its gradient is as large, of a few such that rotate."""
+def filled_bytes(case: Case) -> int:
+    """What a case takes for its table; where there is none, for the few gradients as large that rotate."""
     return case.table_bytes if case.kind.has_table else FEW * case.rows_bytes
 
 

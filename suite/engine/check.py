@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Lookup
-from suite.cases import ids
+from suite.cases import formula, ids
 from suite.cases.case import Case
 from suite.cases.operations.base import Batch
 from suite.engine.arrays import Host
@@ -22,7 +22,7 @@ Array = Any
 CANARIES = (0xFF, 0x00)
 """Bytes an output holds before a checked call: NaN in every float, and never one of them in both checks."""
 SPOT_ELEMENTS = 2**20
-PART_ELEMENTS = 2**24
+PART_ELEMENTS = 2**22
 """Of a table that is changed in place, so many are compared at once."""
 OTHER = 2**32
 """Added to the seed of a batch that is drawn for a check, so that it is like none that is measured."""
@@ -181,15 +181,26 @@ def _compared(operands: Operands, result: Array, probe: _Probe) -> str | None:
     Raises:
         TypeError: it is no result; the message says what it is.
     """
-    step = len(probe.rows)
-    if operands.case.kind.in_place:
-        step = max(1, PART_ELEMENTS // operands.case.dim)
-    for start in range(0, len(probe.rows), step):
-        part = probe.rows[start : start + step]
-        reason = differing(operands, _snapshot(operands, result, part), probe.batch, part, probe.changed)
-        if reason is not None:
-            return reason
-    return None
+
+    def wrong(part: slice) -> str | None:
+        rows = probe.rows[part]
+        return differing(operands, _snapshot(operands, result, rows), probe.batch, rows, probe.changed)
+
+    if not operands.case.kind.in_place:
+        return wrong(slice(0, len(probe.rows)))
+    return _of_parts(operands, len(probe.rows), wrong)
+
+
+def _of_parts(operands: Operands, rows: int, work: Callable[[slice], Any]) -> str | None:
+    """The first that is found in any part of so many rows of the table; on the host by all threads."""
+    step = max(1, PART_ELEMENTS // operands.case.dim)
+
+    def some(share: slice) -> str | None:
+        parts = (slice(k, min(k + step, share.stop)) for k in range(share.start, share.stop, step))
+        return next(filter(None, map(work, parts)), None)
+
+    many = on_host(operands) and rows > step
+    return next(filter(None, formula.parallel(some, rows) if many else [some(slice(0, rows))]), None)
 
 
 def differing(
@@ -322,9 +333,11 @@ def require_operands(operands: Operands) -> None:
     case = operands.case
     if case.kind.in_place:
         operands.restore()
-        step = max(1, PART_ELEMENTS // case.dim)
-        for start in range(0, case.vocab, step):
-            _require_table(operands, np.arange(start, min(start + step, case.vocab)))
+
+        def compare(part: slice) -> None:
+            _require_table(operands, np.arange(part.start, part.stop))
+
+        _of_parts(operands, case.vocab, compare)
         return
     rows = max(2, SPOT_ELEMENTS // case.dim // len(operands.slots))
     for slot in operands.slots:

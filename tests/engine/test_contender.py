@@ -53,7 +53,7 @@ def test_a_librarys_own_out_of_memory_is_told_as_such() -> None:
     )
     errors = [*((RuntimeError(words), "out_of_memory") for words in said), (RuntimeError("x"), "error")]
     for error, status in [(OutOfMemoryError("x"), "out_of_memory"), *errors]:
-        operands: Any = SimpleNamespace(case=Case(10, 8), arrays=HostArrays())
+        operands: Any = SimpleNamespace(case=Case(10, 8), arrays=HostArrays(), rebuild=lambda: None)
         contender = Contender(choose("numpy_take"), "backend", operands)
         with contender.failures_of("the lookup"):
             raise error

@@ -50,16 +50,14 @@ SHAPES: tuple[tuple[int, int, Sequence[int], str], ...] = (
     (300, 33, [*range(300), *range(300)], "int64"),
     (5000, 64, [*range(0, 4096, 2), *range(4999, 1000, -3), *[17] * 700], "int32"),
 )
-"""Rows, columns, ids and their type: one row, odd widths, all repeated, many repeats and more than a thread."""
+"""Rows, columns, ids and their type: one row, odd widths, all repeated, enough for more threads than one."""
 
 
 def verdict(name: str, variant: str, shape: tuple[int, int, str, str], numbers: Sequence[int]) -> str | None:
     """What the check says of a backend of the tree, twice on one slot; none where it is right or refuses."""
     backend = load(name)
     vocab, dim, dtype, index_dtype = shape
-    case = Case(
-        vocab, dim, dtype, len(numbers), index_dtype, operation=backend.operation, variant=variant
-    )
+    case = Case(vocab, dim, dtype, len(numbers), index_dtype, operation=backend.operation, variant=variant)
     arrays = HostArrays()
     operands = lay_out(case, arrays, build_table(arrays, case), [np.array(numbers, index_dtype)])
     slot = operands.slots[0]

@@ -65,7 +65,9 @@ class Right(Backend):
     operation = "update"
     dtypes = ("float32",)
 
-    def prepare(self, table: Any, indices: Any, gradients: Any, out: Any, state: Any = None, **_: Any) -> Lookup:
+    def prepare(
+        self, table: Any, indices: Any, gradients: Any, out: Any, state: Any = None, **_: Any
+    ) -> Lookup:
         self.weights, self.values = table.view(np.float32), gradients.view(np.float32)
         self.state = None if state is None else state.view(np.float32)
         self.calls = 0
@@ -217,13 +219,13 @@ def test_one_is_measured_and_what_is_wrong_is_found_and_put_right(variant: str) 
     }
     for name in ("Skips", "TwiceLater"):
         assert "in a timed call" in str(records[name].reason)
-    assert not setup.case.kind.table_differs(
-        setup.case, operands_of(setup).stored, np.arange(2003)
-    ), "the next case finds its table as it was"
+    assert not setup.case.kind.table_differs(setup.case, operands_of(setup).stored, np.arange(2003)), (
+        "the next case finds its table as it was"
+    )
 
 
 class Sneaks(Right):
-    """In one timed call a row is changed that no batch names: no spot check sees it, all rows at the end do."""
+    """In one timed call a row is changed that no batch names; at the end all rows are compared."""
 
     def change(self, weights: Any, indices: Any, values: Any) -> None:
         super().change(weights, indices, values)
@@ -246,7 +248,7 @@ def test_a_large_table_is_compared_part_by_part(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(check, "SPOT_ELEMENTS", 24 * 4)
     records = measured(set_up(case_of("sgd")), Beyond, Right)
     assert (records["Beyond"].status, records["Right"].status) == ("wrong", "ok")
-    assert "of the table as it was; 1 of 100 differ" in str(records["Beyond"].reason)
+    assert "of the table as it was; 1 of " in str(records["Beyond"].reason)
 
 
 def test_its_bytes() -> None:
