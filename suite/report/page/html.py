@@ -24,8 +24,8 @@ from suite.units import count, time_of
 _HERE = Path(__file__).parent
 STYLE = "style.css"
 SCRIPTS = (
-    *("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "verdict.js", "map.js", "matrix.js"),
-    *("box.js", "main.js"),
+    *("elements.js", "base.js", "filters.js", "grid.js", "chart.js", "plots.js", "verdict.js", "map.js"),
+    *("matrix.js", "box.js", "theme.js", "main.js"),
 )
 """In the order in which the page runs them."""
 
