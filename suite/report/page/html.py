@@ -30,11 +30,12 @@ SCRIPTS = (
 """In the order in which the page runs them."""
 
 
-def html(results: Results, baseline: str | None = None) -> str:
+def html(results: Results, baseline: str | None = None, home: str | None = None) -> str:
     """The report as one HTML page, the same for the same runs.
 
     Args:
         baseline: the backend that others are compared with in the sentences.
+        home: where the page of all machines is, if this one is of a site.
     """
     import jinja2
 
@@ -47,6 +48,7 @@ def html(results: Results, baseline: str | None = None) -> str:
         style=part(STYLE),
         scripts=scripts,
         data=data.embedded(results, baseline),
+        home=home,
         places=[_card(results, *place, baseline) for place in tables.places(results).items()],
         several=len(tables.places(results)) > 1,
         strips=list(filter(None, starmap(strip, results.speeds.items()))),
@@ -97,7 +99,7 @@ def _card(
         "run": plain(run),
         "device": plain(device),
         "machine": machine(device, environment),
-        "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
+        "created": plain(f"{environment.created[:10]} · {version(environment)}"),
         "facts": _facts(here, environment),
         "verdict": lines[:first],
         "lines": lines[first:],
@@ -107,7 +109,8 @@ def _card(
     }
 
 
-def _version(environment: Environment) -> str:
+def version(environment: Environment) -> str:
+    """The commit and the method of a run in words."""
     edited = {True: " and changes", False: "", None: " (changes unknown)"}[environment.dirty]
     return f"commit {environment.commit[:8]}{edited} · method {environment.method}"
 
