@@ -58,14 +58,14 @@ function casesShown(some = chosenSeats()) {
     && (page.table === ALL || tableOf(place) === page.table));
 }
 
-/* A cell: {us, ratio?, best?, note?, text} of one that completed, {bad} of one that failed, null of none. */
+/* A cell: {us, ratio?, best?, note?, text()} of one that completed, {bad, text()} of one that failed, null of none. */
 function cellWithin(seat, place, backend) {
   const i = at(seat, place, backend);
   if (i === null) return null;
-  if (!done(i)) return {bad: true, text: textOf(i)};
-  if (has(i, "unranked") || !tree.seats[seat].ranks) return {us: usOf(i), text: `${has(i, "unranked") ? "timed by the host" : "of a run that checks"}: not ranked\n${textOf(i)}`};
+  if (!done(i)) return {bad: true, text: () => textOf(i)};
+  if (has(i, "unranked") || !tree.seats[seat].ranks) return {us: usOf(i), text: () => `${has(i, "unranked") ? "timed by the host" : "of a run that checks"}: not ranked\n${textOf(i)}`};
   const ratio = withinOf(i), best = has(i, "first") || has(i, "tied");
-  return {us: usOf(i), ratio, best, text: `${has(i, "first") ? "the fastest here" : `${digits(ratio)}x as long as the fastest here${best ? ", tied with it" : ""}`}\n${textOf(i)}`};
+  return {us: usOf(i), ratio, best, text: () => `${has(i, "first") ? "the fastest here" : `${digits(ratio)}x as long as the fastest here${best ? ", tied with it" : ""}`}\n${textOf(i)}`};
 }
 function fastestOf(seat, place) {
   const start = rowsOf[seat].get(place), {backends} = tree.seats[seat];
@@ -79,8 +79,8 @@ function cellsAcross(some, place) {
     const k = page.backend === FASTEST ? fastestOf(seat, place) : tree.seats[seat].backends.indexOf(Number(page.backend));
     const backend = k === null || k < 0 ? null : tree.seats[seat].backends[k], i = backend === null ? null : at(seat, place, backend);
     if (i === null) return null;
-    if (!done(i)) return {bad: true, text: textOf(i)};
-    const one = {i, us: usOf(i), text: textOf(i), clock: has(i, "unranked") ? "call" : tree.seats[seat].clock, floor: tree.seats[seat].floor, ranks: tree.seats[seat].ranks};
+    if (!done(i)) return {bad: true, text: () => textOf(i)};
+    const one = {i, us: usOf(i), text: () => textOf(i), clock: has(i, "unranked") ? "call" : tree.seats[seat].clock, floor: tree.seats[seat].floor, ranks: tree.seats[seat].ranks};
     return page.backend === FASTEST ? {...one, note: tree.backends[backend]} : one;
   });
   for (const same of grouped(cells.filter(one => one && one.ranks), one => one.clock).values()) {
@@ -88,7 +88,7 @@ function cellsAcross(some, place) {
     for (const one of same) {
       one.ratio = one.us / best.us;
       one.best = one === best || mayBeAsFast(one, best);
-      one.text = `${one === best ? "the fastest of the row" : `${digits(one.ratio)}x as long as the fastest of the row${one.best ? ", tied with it" : ""}`}\n${one.text}`;
+      one.text = () => `${one === best ? "the fastest of the row" : `${digits(one.ratio)}x as long as the fastest of the row${one.best ? ", tied with it" : ""}`}\n${textOf(one.i)}`;
     }
   }
   return cells;
@@ -102,14 +102,14 @@ function mayBeAsFast(one, best) {
 
 function drawn(cell) {
   if (!cell) return el("td", {class: "soft"}, "–");
-  if (cell.bad) return el("td", {class: "bad", title: cell.text}, "×");
+  if (cell.bad) return el("td", {class: "bad", title: cell.text()}, "×");
   const ranked = cell.ratio !== undefined;
-  return el("td", {class: ranked ? `number heat${heatOf(cell.ratio)}` : "number soft", title: cell.text},
+  return el("td", {class: ranked ? `number heat${heatOf(cell.ratio)}` : "number soft", title: cell.text()},
     ranked && cell.best ? el("b", {}, digits(cell.us)) : digits(cell.us), cell.note ? el("small", {}, cell.note) : null);
 }
 
-/* A table: rows are cases, columns {key, head, small}; cellsOf: of a case its cells, one a column. */
-function grid(title, columns, places, cellsOf) {
+/* A table: rows are cases, columns {key, head, small?, about?}; cellsOf: of a case its cells, one a column. */
+function grid(id, title, columns, places, cellsOf) {
   const lines = places.map(place => ({place, cells: cellsOf(place)}));
   const each = k => lines.map(line => line.cells[k]).filter(cell => cell && cell.ratio !== undefined).map(cell => cell.ratio);
   const middles = columns.map((_, k) => each(k).length ? median(each(k)) : Infinity);
@@ -120,8 +120,8 @@ function grid(title, columns, places, cellsOf) {
   const shown = lines.slice(0, page.printing ? MOST_PRINTED : page.lines), left = lines.length - shown.length;
   const head = k => {
     const one = columns[k], way = k === by ? (down ? "descending" : "ascending") : "none";
-    const press = () => { page.sort = way === "none" ? one.key : way === "ascending" ? "-" + one.key : ""; changed(); focusOn(`h-${one.key}`); };
-    return el("th", {scope: "col", class: "number", "aria-sort": way}, el("button", {type: "button", id: `h-${one.key}`, title: one.about || null, onclick: press},
+    const press = () => { page.sort = way === "none" ? one.key : way === "ascending" ? "-" + one.key : ""; changed(); focusOn(`h-${id}-${one.key}`); };
+    return el("th", {scope: "col", class: "number", "aria-sort": way}, el("button", {type: "button", id: `h-${id}-${one.key}`, title: one.about || null, onclick: press},
       one.head, one.small ? el("small", {}, one.small) : null));
   };
   const parted = by < 0 && page.table === ALL;
@@ -148,18 +148,18 @@ function byMachines(some) {
     const more = [device === "cpu" || unlike ? "" : device, unlike ? "" : run, clocks.size > 1 ? `${clock} time` : "", methods.size > 1 ? `method ${method}` : ""];
     return {key: `s${seat}`, head: name, small: broken(more.filter(Boolean).join(" · ")), about: `${name}\n${device}, run ${run}\n${clock} time, method ${method}`};
   });
-  return [grid("", columns, casesShown(some), place => cellsAcross(some, place))];
+  return [grid("all", "", columns, casesShown(some), place => cellsAcross(some, place))];
 }
 function byBackends(some) {
   return some.slice(0, MOST_TABLES).map(seat => {
     const {name, run, device, backends} = tree.seats[seat];
     const columns = backends.map(backend => ({key: `b${backend}`, head: broken(tree.backends[backend])}));
-    return grid([name, device === "cpu" ? "" : device, run].filter(Boolean).join(" · "), columns, casesShown([seat]), place => backends.map(backend => cellWithin(seat, place, backend)));
+    return grid(seat, [name, device === "cpu" ? "" : device, run].filter(Boolean).join(" · "), columns, casesShown([seat]), place => backends.map(backend => cellWithin(seat, place, backend)));
   });
 }
 const LEGENDS = {
   machines: "Microseconds, in bold the fastest of the row and what is tied with it: the interval of their ratio reaches the noise floor. The darker, the longer a machine takes than the fastest of the row by the same clock. Machines did not take turns: a ratio is that of two runs.",
-  backends: "Microseconds, in bold the fastest of the row and what is tied with it. The darker, the longer a backend takes than the fastest on that machine, from within the rounds in which they took turns; grey: timed by another clock, or in too few rounds to rank.",
+  backends: "Microseconds, in bold the fastest of the row and what is tied with it. The darker, the longer a backend takes than the fastest on that machine, from within the rounds in which they took turns; grey: timed by another clock, or in too few rounds to rank. A backend that is not available there at all has no column.",
 };
 
 function draw() {

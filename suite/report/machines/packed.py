@@ -45,10 +45,11 @@ Numbers = NDArray[np.float64]
 def packed(seats: Sequence[Seat]) -> dict[str, str]:
     """What the page reads: ``tree``, JSON, and ``numbers``, each deflated, in base64.
 
-    The tree has ``tables``, ``operations``, ``ids``: texts. ``common``: what all ids are. ``cases``: by axis a list, in reading order,
-    where a text is its place. ``backends``: names. ``statuses``, ``flags``, ``scale``, ``unbounded``: how to
-    read the numbers. ``columns``: their names and bytes. ``seats``: of each its cases and backends; its
-    outcomes are the numbers of its first case, a backend each, then of the next, after the seats before it.
+    The tree has ``tables``, ``operations``, ``ids``: texts. ``common``: what all ids are. ``cases``: by axis
+    a list, in reading order, where a text is its place. ``backends``: names. ``statuses``, ``flags``,
+    ``scale``, ``unbounded``: how to read the numbers. ``steps``: of shades. ``columns``: the numbers' names
+    and bytes. ``seats``: of each its cases and backends; its outcomes are the numbers of its first case, a
+    backend each, then of the next, after those of the seats before it.
     """
     cases = sorted({o.case for seat in seats for o in seat.outcomes}, key=matrix.reading_order)
     backends = list(dict.fromkeys(o.name for seat in seats for o in seat.outcomes))
@@ -96,12 +97,14 @@ def _texts(cases: Sequence[Case]) -> dict[str, object]:
 def _seat(
     seat: Seat, cases: dict[Case, int], backends: dict[str, int]
 ) -> tuple[dict[str, object], dict[str, Numbers]]:
-    """What is said of a seat, and its numbers by column."""
+    """What is said of a seat, and its numbers by column; nothing of what is not available there at all."""
+    there = {outcome.name for outcome in seat.outcomes if outcome.status != "unavailable"}
     groups: dict[Case, list[Outcome]] = defaultdict(list)
     for outcome in seat.outcomes:
-        groups[outcome.case].append(outcome)
+        if outcome.name in there:
+            groups[outcome.case].append(outcome)
     own_cases = sorted(groups, key=lambda case: cases[case])
-    own = sorted({backends[o.name] for o in seat.outcomes})
+    own = sorted(backends[name] for name in there)
     width = {place: k for k, place in enumerate(own)}
     numbers = {name: np.zeros(len(own_cases) * len(own)) for name in COLUMNS}
     floor = noise_floor(seat.environment)

@@ -31,15 +31,13 @@ const optionsOf = {
   table: () => [...tablesHere().map(name => [name, name]), [ALL, ALL]],
   backend: () => [[FASTEST, "the fastest of each machine"], ...distinct(chosenSeats().flatMap(k => tree.seats[k].backends)).map(k => [String(k), tree.backends[k]])],
 };
-function tablesHere() {
-  const places = distinct(chosenSeats().flatMap(k => tree.seats[k].cases)).sort((a, b) => a - b);
-  return distinct(places.filter(place => operationOf(place) === page.operation).map(tableOf));
-}
+const placesHere = () => distinct(chosenSeats().flatMap(k => tree.seats[k].cases)).sort((a, b) => a - b).filter(place => operationOf(place) === page.operation);
+const tablesHere = () => distinct(placesHere().map(tableOf));
 function mend() {
   if (page.columns !== "machines" && page.columns !== "backends") page.columns = chosenSeats().length > 1 ? "machines" : "backends";
   for (const name of ["operation", "table", "backend"]) {
     const values = optionsOf[name]().map(([value]) => value);
-    if (!values.includes(page[name])) page[name] = values[0];
+    if (!values.includes(page[name])) page[name] = name === "table" && placesHere().length <= LINES ? ALL : values[0];
   }
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from suite.analysis.columns import with_mixture
@@ -19,6 +22,7 @@ from suite.report.machines import overview
 from suite.report.machines.seat import FOLDER, Seat, machines, of_runs, seats
 from suite.report.page import html
 from suite.text import plain
+from suite.units import count
 
 INDEX, OVERVIEW = "index.html", "overview.html"
 MARK = '<meta name="generator" content="embedding-lookup-suite">'
@@ -57,10 +61,20 @@ def pages(results: Results, baseline: str | None = None) -> dict[str, str]:
     baseline, _ = sentences.known(results, baseline)
     found = {INDEX: _index(results, baseline), OVERVIEW: overview.html(results, baseline, INDEX)}
     for page, runs in machines(results).items():
-        own = with_mixture(of_runs(results, runs))
+        own = with_mixture(_newest(results, runs))
         known = baseline if any(outcome.backend == baseline for outcome in own.outcomes) else None
         found[page] = html.html(own, known, f"../{INDEX}")
     return found
+
+
+def _newest(results: Results, runs: Sequence[str]) -> Results:
+    """Of the runs of a machine, newest first, as many as one page of all figures holds; the newest always."""
+    sizes = Counter(outcome.run for outcome in results.outcomes)
+    whole = list(itertools.accumulate(sizes[run] for run in runs))
+    held = max(1, sum(size <= overview.MOST_RECORDS for size in whole))
+    own = of_runs(results, runs[:held])
+    left = f"{count(len(runs) - held, 'older run')} of this machine left out here; {OVERVIEW} has all"
+    return replace(own, notes=(*own.notes, left)) if held < len(runs) else own
 
 
 def _index(results: Results, baseline: str | None) -> str:
@@ -132,7 +146,7 @@ def _check(folder: Path) -> None:
         if name == FOLDER and path.is_dir() and not path.is_symlink():
             continue
         if not _PAGE.fullmatch(name) or path.is_symlink() or not _is_ours(path):
-            raise BadRequest(f"{folder}: holds {plain(name)}, which no site has; give an empty folder")
+            raise BadRequest(f"{folder}: holds {plain(name)}, which is of no site; give an empty folder")
 
 
 def _is_ours(path: Path) -> bool:
