@@ -1,7 +1,7 @@
 "use strict";
 /* Cases by machines or by backends: a cell is darker the longer it takes than the fastest of its row. */
 
-const LINES = 60, MOST_PRINTED = 2000, MOST_TABLES = 4, ALL = "all tables", FASTEST = "";
+const LINES = 60, MOST_PRINTED = 2000, MOST_TABLES = 4, PRINTED_ACROSS = 6, ALL = "all tables", FASTEST = "";
 const page = {chosen: new Set(), columns: "", operation: "", table: "", backend: "", sort: "", lines: LINES, printing: false};
 const state = {theme: ""};
 let tree, numbers, rowsOf;  /* read when they are unpacked; rowsOf: of each seat where a case's outcomes begin */
@@ -54,7 +54,7 @@ const spanOfHeat = k => k === 0 ? `up to ${tree.steps[0]}x` : k === tree.steps.l
 const chosenSeats = () => [...tree.seats.keys()].filter(k => page.chosen.has(k));
 function casesShown(some = chosenSeats()) {
   const wanted = new Set(some.flatMap(seat => tree.seats[seat].cases));
-  return [...wanted].sort((a, b) => a - b).filter(place => (page.operation === "" || operationOf(place) === page.operation)
+  return [...wanted].sort((a, b) => a - b).filter(place => operationOf(place) === page.operation
     && (page.table === ALL || tableOf(place) === page.table));
 }
 
@@ -125,14 +125,17 @@ function grid(id, title, columns, places, cellsOf) {
       one.head, one.small ? el("small", {}, one.small) : null));
   };
   const parted = by < 0 && page.table === ALL;
-  const body = shown.flatMap(({place, cells}, k) => [
-    parted && (!k || tableOf(place) !== tableOf(shown[k - 1].place)) ? el("tr", {class: "group"}, el("th", {colspan: order.length + 1, scope: "rowgroup"}, tableOf(place))) : null,
-    el("tr", {}, el("th", {scope: "row", title: `${tableOf(place)} ${caseName(place)}`}, page.table === ALL && !parted ? tableOf(place) + " " : "", caseName(place)), order.map(n => drawn(cells[n]))),
+  const body = some => shown.flatMap(({place, cells}, k) => [
+    parted && (!k || tableOf(place) !== tableOf(shown[k - 1].place)) ? el("tr", {class: "group"}, el("th", {colspan: some.length + 1, scope: "rowgroup"}, tableOf(place))) : null,
+    el("tr", {}, el("th", {scope: "row", title: `${tableOf(place)} ${caseName(place)}`}, page.table === ALL && !parted ? tableOf(place) + " " : "", caseName(place)), some.map(n => drawn(cells[n]))),
   ]);
+  const table = some => el("div", {class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Time of each case"},
+    el("table", {}, el("thead", {}, el("tr", {}, el("th", {scope: "col", class: "plain"}, "µs", tree.common ? el("small", {}, `ids ${tree.common}`) : null), some.map(head))), el("tbody", {}, body(some).filter(Boolean))));
+  const across = page.printing ? PRINTED_ACROSS : Math.max(1, order.length);  /* a sheet of paper can't be scrolled */
+  const tables = [...Array(Math.ceil(order.length / across) || 1).keys()].map(k => table(order.slice(k * across, (k + 1) * across)));
   const without = columns.length - order.length;
   return el("div", {class: "matrix"}, title ? el("h4", {}, title) : null,
-    el("div", {class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Time of each case"},
-      el("table", {}, el("thead", {}, el("tr", {}, el("th", {scope: "col", class: "plain"}, "µs", tree.common ? el("small", {}, `ids ${tree.common}`) : null), order.map(head))), el("tbody", {}, body.filter(Boolean)))),
+    tables,
     left > 0 ? el("p", {}, el("button", {type: "button", onclick: () => { page.lines += 5 * LINES; draw(); }}, `${many(left, "more case")}: show ${Math.min(left, 5 * LINES)} more`)) : null,
     without ? el("p", {class: "note"}, `${many(without, "column")} without a result or a failure here, not drawn.`) : null);
 }

@@ -27,17 +27,18 @@ function writeState() {
 const distinct = values => [...new Set(values)];
 const optionsOf = {
   columns: () => [["machines", "machines"], ["backends", "backends"]],
-  operation: () => distinct(Object.values(tree.cases.operations)).map(k => [tree.operations[k], tree.operations[k]]),
-  table: () => [...tablesHere().map(name => [name, name]), [ALL, ALL]],
+  operation: () => distinct(placesHere().map(operationOf)).map(name => [name, name]),
+  table: () => [...distinct(ofOperation().map(tableOf)).map(name => [name, name]), [ALL, ALL]],
   backend: () => [[FASTEST, "the fastest of each machine"], ...distinct(chosenSeats().flatMap(k => tree.seats[k].backends)).map(k => [String(k), tree.backends[k]])],
 };
-const placesHere = () => distinct(chosenSeats().flatMap(k => tree.seats[k].cases)).sort((a, b) => a - b).filter(place => operationOf(place) === page.operation);
-const tablesHere = () => distinct(placesHere().map(tableOf));
+const placesHere = () => distinct(chosenSeats().flatMap(k => tree.seats[k].cases)).sort((a, b) => a - b);
+const ofOperation = () => placesHere().filter(place => operationOf(place) === page.operation);
 function mend() {
+  if (!page.chosen.size) return;
   if (page.columns !== "machines" && page.columns !== "backends") page.columns = chosenSeats().length > 1 ? "machines" : "backends";
   for (const name of ["operation", "table", "backend"]) {
     const values = optionsOf[name]().map(([value]) => value);
-    if (!values.includes(page[name])) page[name] = name === "table" && placesHere().length <= LINES ? ALL : values[0];
+    if (!values.includes(page[name])) page[name] = name === "table" && ofOperation().length <= LINES ? ALL : values[0];
   }
 }
 
@@ -69,6 +70,7 @@ function drawChoices() {
 function changed() { writeState(); drawChoices(); draw(); }
 function restore() { readState(); showTheme(); drawChoices(); draw(); }
 
+document.getElementById("times").hidden = false;
 unpack().then(() => {
   window.addEventListener("hashchange", restore);
   for (const [when, now] of [["beforeprint", true], ["afterprint", false]]) {

@@ -111,11 +111,13 @@ def _digest(machine: str) -> str:
 
 
 def of_runs(results: Results, runs: Sequence[str]) -> Results:
-    """The results of some runs, with the notes on them."""
+    """The results of some runs, with the notes that name them."""
+    folders = "|".join(re.escape(run.partition("@")[0]) for run in runs)
+    named = re.compile(rf"(?<![\w.-])({folders})(?![\w.-])")
     return Results(
         {run: results.environments[run] for run in runs},
         tuple(outcome for outcome in results.outcomes if outcome.run in set(runs)),
-        tuple(note for note in results.notes if note.startswith(tuple(f"{run}: " for run in runs))),
+        tuple(filter(named.search, results.notes)),
         {run: results.speeds[run] for run in runs if run in results.speeds},
         {run: results.full_speed_s[run] for run in runs if run in results.full_speed_s},
     )

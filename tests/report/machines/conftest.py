@@ -32,10 +32,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     machine_run(root / "fast", "c", "Fast Chip 96-Core Processor", "2026-11-23T12:00:00+00:00")
     machine_run(root / "fast-before", "c", "Fast Chip 96-Core Processor", "2026-11-20T12:00:00+00:00")
     machine_run(root / "slow", "d", "Slow CPU 1", "2026-11-22T12:00:00+00:00", SLOWER)
+    machine_run(root / "twin", "e", "Fast Chip's twin", "2026-11-22T12:00:00+00:00", 1.015)
     gpu_run(root / "gpu")
     fabricate.of_two_clocks(root / "clocks", CASES)
     evil_run(root / "evil <b class=evil>")
-    for name, runs in {"four": ["fast*", "slow", "gpu"], "evil": ["evil *", "slow"]}.items():
+    for name, runs in {
+        "four": ["fast*", "slow", "gpu"],
+        "evil": ["evil *", "slow"],
+        "twins": ["fast", "twin"],
+    }.items():
         results = outcomes.read([root / run for run in runs])
         (root / f"{name}.html").write_bytes(overview.html(results).encode("utf-8"))
     text = html.html(outcomes.read([root / "gpu"]))

@@ -81,6 +81,10 @@ def test_machines_stand_side_by_side_and_each_clock_has_a_best_of_its_own(at: An
     )
 
 
+def test_machines_are_tied_whose_ratio_reaches_the_noise_floor(at: Any) -> None:
+    assert {cell[2] for row in grids(at("twins"))[0]["rows"] for cell in row} == {True}, "1.015 times as long"
+
+
 def test_one_machine_shows_what_its_own_page_shows(at: Any) -> None:
     (own,) = [
         one
@@ -115,14 +119,27 @@ def test_choices_are_in_the_address(at: Any) -> None:
     assert len(column(browser, "A GPU")) == len(CASES)
 
 
-def test_on_paper_every_row_is_printed(at: Any) -> None:
+def test_operations_are_chosen_where_there_are_several(at: Any) -> None:
     browser = at("four")
+    assert browser.run("document.getElementById('of-operation').hidden")
+    browser.run("tree.operations.push('bag sum'); tree.cases.operations[0] = 1; restore()")
+    assert not browser.run("document.getElementById('of-operation').hidden")
+    for name, lines in (("lookup", len(CASES) - 1), ("bag sum", 1)):
+        choose(browser, "operation", name)
+        assert len(grids(browser)[0]["rows"]) == lines
+        assert f"operation={name.replace(' ', '+')}" in browser.run("location.hash")
+
+
+def test_on_paper_every_row_and_every_column_is_printed(at: Any) -> None:
+    browser = at("four", "#columns=backends&machine=gpu+cuda:0")
+    tables = """[...document.querySelectorAll('#figure-times table')].map(one =>
+      [one.querySelectorAll('thead button').length, one.querySelectorAll('tbody tr:not(.group)').length])"""
     browser.run("page.lines = 2; draw()")
-    assert len(grids(browser)[0]["rows"]) == 2
+    assert browser.run(tables) == [[10, 2]]
     browser.run("window.dispatchEvent(new Event('beforeprint'))")
-    assert len(grids(browser)[0]["rows"]) == len(CASES)
+    assert browser.run(tables) == [[6, len(CASES)], [4, len(CASES)]]
     browser.run("window.dispatchEvent(new Event('afterprint'))")
-    assert len(grids(browser)[0]["rows"]) == 2
+    assert browser.run(tables) == [[10, 2]]
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_a_site_is_the_same_every_time_and_its_links_lead_to_its_pages(folder: P
     assert "CONTRIBUTING.md#publish-a-run" in index
     fast = pages["machines/fast-chip-96-core-processor-cccccccccccccccc.html"].decode()
     assert 'href="../index.html"' in fast and "fast-before" in fast and "run slow" not in fast
+
+
+def test_what_is_amiss_in_a_run_is_said_on_its_own_page(folder: Path, tmp_path: Path) -> None:
+    for run in ("fast", "slow"):
+        shutil.copytree(folder / run, tmp_path / run)
+    with (tmp_path / "slow" / "records.jsonl").open("a") as file:
+        file.write("hello\n")
+    assert main([str(tmp_path / "fast"), str(tmp_path / "slow"), "--site", str(tmp_path / "site")]) == 0
+    told = {name for name, text in written(tmp_path / "site").items() if b"records.jsonl:25: " in text}
+    assert told == {"overview.html", "machines/slow-cpu-1-dddddddddddddddd.html"}
+    assert [name for name, text in written(tmp_path / "site").items() if b"rows mix" in text] == [
+        "overview.html"
+    ]
 
 
 def test_an_earlier_site_is_replaced_and_other_things_are_left_alone(
