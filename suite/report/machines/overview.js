@@ -4,7 +4,9 @@
 const LINES = 60, MOST_PRINTED = 2000, MOST_TABLES = 4, PRINTED_ACROSS = 6, ALL = "all tables", FASTEST = "";
 const page = {chosen: new Set(), columns: "", operation: "", table: "", backend: "", sort: "", lines: LINES, printing: false};
 const state = {theme: ""};
-let tree, numbers, rowsOf;  /* read when they are unpacked; rowsOf: of each seat where a case's outcomes begin */
+let tree, numbers, rowsOf, backendsOf;
+/* Read when they are unpacked. rowsOf: of each seat where a case's outcomes begin; backendsOf: of each operation the
+   backends that any seat has of it. */
 
 async function inflated(text) {
   const short = atob(text), bytes = new Uint8Array(short.length);
@@ -28,6 +30,10 @@ async function unpack() {
     first += cases.length * backends.length;
     return own;
   });
+  backendsOf = new Map(tree.operations.map(name => [name, new Set()]));
+  for (const [k, {backends}] of tree.seats.entries()) {
+    for (const [place, start] of rowsOf[k]) backends.forEach((backend, n) => { if (numbers.code[start + n]) backendsOf.get(operationOf(place)).add(backend); });
+  }
 }
 
 /* The outcome of a backend on a case at a seat: its place among the numbers, or null where it was not measured. */
@@ -156,8 +162,9 @@ function byMachines(some) {
 function byBackends(some) {
   return some.slice(0, MOST_TABLES).map(seat => {
     const {name, run, device, backends} = tree.seats[seat];
-    const columns = backends.map(backend => ({key: `b${backend}`, head: broken(tree.backends[backend])}));
-    return grid(seat, [name, device === "cpu" ? "" : device, run].filter(Boolean).join(" · "), columns, casesShown([seat]), place => backends.map(backend => cellWithin(seat, place, backend)));
+    const own = backends.filter(backend => backendsOf.get(page.operation).has(backend));
+    const columns = own.map(backend => ({key: `b${backend}`, head: broken(tree.backends[backend])}));
+    return grid(seat, [name, device === "cpu" ? "" : device, run].filter(Boolean).join(" · "), columns, casesShown([seat]), place => own.map(backend => cellWithin(seat, place, backend)));
   });
 }
 const LEGENDS = {

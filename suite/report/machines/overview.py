@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from suite.analysis.comparison import checks_only
+from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
-from suite.report import sentences, verdict
+from suite.records.record import Environment
+from suite.report import sentences, tables, verdict
 from suite.report.machines.packed import packed
 from suite.report.machines.seat import Seat, machines, seats, several
 from suite.report.page.data import as_json
@@ -43,7 +45,7 @@ def html(results: Results, baseline: str | None = None, home: str | None = None)
         data=as_json(packed(found)),
         home=home,
         about=about(results),
-        seats=[row(seat, baseline) for seat in found],
+        seats=[row(seat, sentences.by_operation(results, baseline)) for seat in found],
         notes=[*unknown, *(plain(note) for note in results.notes)],
     )
 
@@ -75,8 +77,12 @@ def about(results: Results) -> str:
     return " · ".join(count(number, noun) for number, noun in numbers)
 
 
-def row(seat: Seat, baseline: str | None) -> dict[str, object]:
-    """What the table of machines says of a seat."""
+def row(seat: Seat, baselines: Mapping[str, str]) -> dict[str, object]:
+    """What the table of machines says of a seat.
+
+    Args:
+        baselines: by operation the backend that others are compared with, if one was asked for.
+    """
     cases = len({outcome.case for outcome in seat.outcomes})
     return {
         "name": seat.name,
@@ -86,15 +92,21 @@ def row(seat: Seat, baseline: str | None) -> dict[str, object]:
         "created": plain(seat.environment.created[:10]),
         "version": plain(version(seat.environment)),
         "size": f"{count(cases, 'case')} · {count(len(seat.outcomes), 'record')}",
-        "verdict": shown(next(_said(seat, baseline), "")),
+        "verdicts": list(_verdicts(seat, baselines)),
         "newest": seat.newest,
         "page": seat.page,
     }
 
 
-def _said(seat: Seat, baseline: str | None) -> Iterator[str]:
-    """What a seat came to, the verdict first."""
-    here, environment = seat.outcomes, seat.environment
+def _verdicts(seat: Seat, baselines: Mapping[str, str]) -> Iterator[str]:
+    """What each operation of a seat came to."""
+    for operation, here in seat.operations.items():
+        said = next(_said(here, seat.environment, baselines.get(operation)), "")
+        yield shown(said if tables.only_lookups(seat.operations) else f"{operation}: {said}")
+
+
+def _said(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> Iterator[str]:
+    """What is said of the backends of a place, the verdict first."""
     if beside := reference(here, environment):
         yield beside
     if not checks_only(environment) and len({outcome.environment for outcome in here}) == 1:

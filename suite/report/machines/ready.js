@@ -29,7 +29,7 @@ const optionsOf = {
   columns: () => [["machines", "machines"], ["backends", "backends"]],
   operation: () => distinct(placesHere().map(operationOf)).map(name => [name, name]),
   table: () => [...distinct(ofOperation().map(tableOf)).map(name => [name, name]), [ALL, ALL]],
-  backend: () => [[FASTEST, "the fastest of each machine"], ...distinct(chosenSeats().flatMap(k => tree.seats[k].backends)).map(k => [String(k), tree.backends[k]])],
+  backend: () => [[FASTEST, "the fastest of each machine"], ...distinct(chosenSeats().flatMap(k => tree.seats[k].backends)).filter(k => backendsOf.get(page.operation).has(k)).map(k => [String(k), tree.backends[k]])],
 };
 const placesHere = () => distinct(chosenSeats().flatMap(k => tree.seats[k].cases)).sort((a, b) => a - b);
 const ofOperation = () => placesHere().filter(place => operationOf(place) === page.operation);

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.analysis.columns import device_name
@@ -29,7 +30,8 @@ class Seat:
     """One device of one run.
 
     Attributes:
-        run, device: as in the results. environment: of the run. outcomes: of the device in the run.
+        run, device: as in the results. environment: of the run. operations: by operation the outcomes of
+            the device in the run.
         newest: whether no later run is of the same device of the same machine.
         beside: whether it is the processor beside a GPU, with the reference only.
         page: the path of its machine's page, from the folder of a site.
@@ -38,10 +40,15 @@ class Seat:
     run: str
     device: str
     environment: Environment
-    outcomes: tuple[Outcome, ...]
+    operations: Mapping[str, tuple[Outcome, ...]]
     newest: bool
     beside: bool
     page: str
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Those of all operations."""
+        return tuple(itertools.chain(*self.operations.values()))
 
     @property
     def usual(self) -> bool:
@@ -67,16 +74,16 @@ def seats(results: Results) -> list[Seat]:
     """All of them: those of one machine together, of each the newest run first."""
     by_machine = machines(results)
     pages = {run: page for page, runs in by_machine.items() for run in runs}
-    groups = tables.places(results)
+    groups = tables.devices(results)
     order = [run for runs in by_machine.values() for run in runs]
     found: list[Seat] = []
     seen: set[tuple[str, str, str]] = set()
     for run, device in sorted(groups, key=lambda place: order.index(place[0])):
         environment = results.environments[run]
         known = pages[run], device, name_of(device, environment)
-        outcomes = groups[run, device]
-        beside = reference(outcomes, environment) is not None
-        found.append(Seat(run, device, environment, outcomes, known not in seen, beside, pages[run]))
+        operations = groups[run, device]
+        beside = all(reference(here, environment) is not None for here in operations.values())
+        found.append(Seat(run, device, environment, operations, known not in seen, beside, pages[run]))
         seen.add(known)
     return found
 

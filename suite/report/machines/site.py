@@ -78,11 +78,11 @@ def _newest(results: Results, runs: Sequence[str]) -> Results:
 
 
 def _index(results: Results, baseline: str | None) -> str:
-    found = seats(results)
+    found, baselines = seats(results), sentences.by_operation(results, baseline)
     by_machine: dict[str, list[dict[str, object]]] = {}
     for seat in found:
         if seat.newest:
-            by_machine.setdefault(seat.page, []).append(overview.row(seat, baseline))
+            by_machine.setdefault(seat.page, []).append(overview.row(seat, baselines))
     runs = list({seat.run: seat for seat in reversed(found)}.values())  # of each its first device
     runs.sort(key=lambda seat: (seat.environment.created, seat.run), reverse=True)
     return overview.rendered(

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from suite.analysis import outcomes
+from suite.report.machines import overview
 from tests.report.machines.conftest import SLOWER
+from tests.support import fabricate
 from tests.support.browser import Browser
 from tests.support.pages import CASES
 from tests.tools import many_machines
@@ -119,15 +122,32 @@ def test_choices_are_in_the_address(at: Any) -> None:
     assert len(column(browser, "A GPU")) == len(CASES)
 
 
-def test_operations_are_chosen_where_there_are_several(at: Any) -> None:
-    browser = at("four")
+@pytest.mark.usefixtures("pooled")
+def test_an_operation_is_chosen_and_has_its_own_verdict(
+    browser: Browser, folder: Path, tmp_path: Path
+) -> None:
+    browser.open((folder / "four.html").as_uri())
     assert browser.run("document.getElementById('of-operation').hidden")
-    browser.run("tree.operations.push('bag sum'); tree.cases.operations[0] = 1; restore()")
+    fabricate.of_two_operations(tmp_path / "both")
+    page = tmp_path / "page.html"
+    page.write_text(overview.html(outcomes.read([tmp_path / "both"])), encoding="utf-8")
+    browser.open(page.as_uri())
     assert not browser.run("document.getElementById('of-operation').hidden")
-    for name, lines in (("lookup", len(CASES) - 1), ("bag sum", 1)):
+    fastest = {
+        "lookup": ["numba_cpu", "torch_index_select", "numpy_take"],
+        "pooled max": ["pool_plain", "pool_other", "numba_cpu"],
+        "pooled sum": ["pool_plain", "pool_other", "numba_cpu"],
+    }
+    for name, heads in fastest.items():
         choose(browser, "operation", name)
-        assert len(grids(browser)[0]["rows"]) == lines
-        assert f"operation={name.replace(' ', '+')}" in browser.run("location.hash")
+        (grid,) = grids(browser)
+        assert grid["heads"] == heads
+        assert [[cell[2] for cell in row] for row in grid["rows"]] == [[True, False, False]] * 2
+    said = browser.run("[...document.querySelectorAll('.seat p:not(.note)')].map(p => p.textContent)")
+    assert [line.partition(" in ")[0] for line in said] == [
+        *("lookup: fastest of all: numba_cpu", "pooled: fastest of all: pool_plain"),
+    ]
+    assert browser.said == []
 
 
 def test_on_paper_every_row_and_every_column_is_printed(at: Any) -> None:
