@@ -11,7 +11,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.records.record import Environment
 from suite.report import sentences, tables, verdict
-from suite.report.machines.packed import packed
+from suite.report.machines.packed import kept, packed
 from suite.report.machines.seat import Seat, machines, seats, several
 from suite.report.page.data import as_json
 from suite.report.page.gpu import reference
@@ -46,8 +46,14 @@ def html(results: Results, baseline: str | None = None, home: str | None = None)
         home=home,
         about=about(results),
         seats=[row(seat, sentences.by_operation(results, baseline)) for seat in found],
-        notes=[*unknown, *(plain(note) for note in results.notes)],
+        notes=[*unknown, *(plain(note) for note in (*results.notes, *_left_out(found)))],
     )
+
+
+def _left_out(found: Sequence[Seat]) -> Iterator[str]:
+    for seat in found:
+        if left := kept(seat)[1]:
+            yield f"{seat.run}: {count(left, 'backend')} with the fewest cases left out, too many for a page"
 
 
 def own(name: str) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import get_args
 
@@ -37,6 +37,8 @@ RATIO_ZERO = 5000
 SPREAD_STEP = 1e-4
 UNBOUNDED = 65535
 MOST_TEXT = 200
+MOST_CELLS = 4_000_000
+"""Of a seat, cases by backends: 100,000 cases of 40 backends."""
 _TIMES = re.compile(r"(?<=\d)x(?=\d)")
 
 Numbers = NDArray[np.float64]
@@ -72,6 +74,18 @@ def packed(seats: Sequence[Seat]) -> dict[str, str]:
     return {"tree": _deflated(text.encode()), "numbers": _deflated(whole)}
 
 
+def kept(seat: Seat) -> tuple[list[str], int]:
+    """The backends of a seat that are packed, and how many are not: those with the fewest cases, of too many.
+
+    What is not available there at all has no place in either.
+    """
+    sizes = Counter(outcome.name for outcome in seat.outcomes)
+    there = {outcome.name for outcome in seat.outcomes if outcome.status != "unavailable"}
+    names = [name for name, _ in sizes.most_common() if name in there]
+    most = MOST_CELLS // len({outcome.case for outcome in seat.outcomes})
+    return names[:most], len(names[most:])
+
+
 def _deflated(data: bytes) -> str:
     return base64.b64encode(zlib.compress(data, 9)).decode("ascii")
 
@@ -97,8 +111,8 @@ def _texts(cases: Sequence[Case]) -> dict[str, object]:
 def _seat(
     seat: Seat, cases: dict[Case, int], backends: dict[str, int]
 ) -> tuple[dict[str, object], dict[str, Numbers]]:
-    """What is said of a seat, and its numbers by column; nothing of what is not available there at all."""
-    there = {outcome.name for outcome in seat.outcomes if outcome.status != "unavailable"}
+    """What is said of a seat, and its numbers by column."""
+    there = set(kept(seat)[0])
     groups: dict[Case, list[Outcome]] = defaultdict(list)
     for outcome in seat.outcomes:
         if outcome.name in there:

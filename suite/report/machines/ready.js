@@ -38,7 +38,7 @@ function mend() {
   if (page.columns !== "machines" && page.columns !== "backends") page.columns = chosenSeats().length > 1 ? "machines" : "backends";
   for (const name of ["operation", "table", "backend"]) {
     const values = optionsOf[name]().map(([value]) => value);
-    if (!values.includes(page[name])) page[name] = name === "table" && ofOperation().length <= LINES ? ALL : values[0];
+    if (!values.includes(page[name])) page[name] = name === "table" && ofOperation().length <= LINES ? ALL : values[0] ?? "";
   }
 }
 

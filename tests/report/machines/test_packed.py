@@ -17,8 +17,11 @@ from suite.analysis import comparison, outcomes
 from suite.analysis.outcome import Outcome
 from suite.records.record import Status
 from suite.report import matrix
-from suite.report.machines.packed import COLUMNS, packed
+from suite.report.machines import overview
+from suite.report.machines.packed import COLUMNS, kept, packed
 from suite.report.machines.seat import Seat, seats
+from tests.support import fabricate
+from tests.support.pages import CASES
 
 
 def unpacked(data: dict[str, str]) -> tuple[Any, dict[str, Any]]:
@@ -86,3 +89,14 @@ def test_ratios_and_ties_are_those_of_the_rounds(folder: Path) -> None:
             assert ratio == pytest.approx(slower, rel=2e-4)
             seen += 1
     assert seen > 20
+
+
+def test_of_too_many_backends_those_with_the_fewest_cases_are_left_out_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = outcomes.read([folder / "slow"])
+    (seat,) = seats(results)
+    monkeypatch.setattr("suite.report.machines.packed.MOST_CELLS", 2 * len(CASES))
+    assert kept(seat) == (list(fabricate.SPEED)[:2], 1)
+    assert len(unpacked(packed([seat]))[1]["code"]) == 2 * len(CASES)
+    assert "slow: 1 backend with the fewest cases left out" in overview.html(results)
