@@ -428,11 +428,18 @@ def test_heads_stay_in_sight_and_paper_has_every_record(at: Any) -> None:
 
 
 def test_at_1400_pixels_no_table_is_cut_off(at: Any) -> None:
-    for name in ("host", "counted", "gpu"):
+    for name in ("host", "counted", "gpu", "two", "clocks"):
         boxes = "[...document.querySelectorAll('main .scroll')].filter(b => b.offsetParent)"
         wide = "b => b.scrollWidth > b.clientWidth + 2"
         browser = at(name, width=1400)
         assert browser.run(f"{boxes}.filter({wide}).map(b => b.getAttribute('aria-label'))") == []
+
+
+def test_a_record_says_how_many_times_the_fastest_s_time_it_took(at: Any) -> None:
+    """As the terminal's table does, whatever is hidden; by another clock it does not say."""
+    browser = at("clocks", "#backend=y&backend=z")
+    assert column(browser, "backend") == ["y", "z"] * len(CASES), "by one clock, then by the other"
+    assert column(browser, "x") == ["3.00x", ""] * len(CASES)
 
 
 def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
