@@ -164,6 +164,19 @@ def test_clocks_stand_apart_and_devices_side_by_side(at: Any) -> None:
     assert browser.run("document.querySelectorAll('#figure-map .map').length") == 2
 
 
+@pytest.mark.parametrize("name", ["limit", "share"])
+def test_what_only_the_host_timed_is_named_and_not_drawn_beside_kernel_times(at: Any, name: str) -> None:
+    browser = at("clocks", "#limit=all tables")
+    key = f"[...document.querySelectorAll('#figure-{name} .key > span')].map(s => s.textContent)"
+    assert browser.run(key) == ["x", "y"]
+    note = f"document.querySelector('#figure-{name} .apart')"
+    assert browser.run(f"{note}.textContent") == "Not drawn, timed by the host: z"
+    k = browser.run("words.backend.indexOf('z')")
+    assert browser.run(f"document.querySelectorAll('#figure-{name} .plot .k{k}').length") == 0
+    browser = at("clocks", "#limit=all tables&backend=z")
+    assert browser.run(f"[{key}, {note}]") == [["z"], None], "nothing stands beside it"
+
+
 def test_the_reference_beside_a_gpu_has_one_line_until_its_device_is_chosen(at: Any) -> None:
     lines = (
         "[...document.querySelectorAll('.card.beside')].map(c => c.innerText.replace(/\\s+/g, ' ').trim())"
