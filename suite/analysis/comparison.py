@@ -63,7 +63,7 @@ def ranked(group: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
 
 
 def times_fastest(group: Iterable[Outcome]) -> dict[str, float]:
-    """How many times as long as the fastest of its case each ranked one takes, from within rounds, by name."""
+    """How many times as long as the fastest of a case each ranked one takes, from within rounds, by name."""
     first, _ = ranked(group)
     return {o.name: slowdown(o, first[0]).value if o is not first[0] else 1.0 for o in first}
 

@@ -13,7 +13,7 @@ from suite.units import count
 
 MOST = 10_000
 LIMIT_S, PASSES = 8.0, 3
-"""Of a case its rounds, and passes, where tables are shared out: in whatever time, the shards are the same."""
+"""Of a case its rounds, and passes, where tables are shared out: in whatever time, shards are the same."""
 BESIDE_S, BYTE_S, TABLE_BYTE_S = 0.35, 25e-9, 3e-9
 """In a pass: of a case beside its rounds, of a byte of its rows, of a byte of its table; for seven backends,
 by when their turns began in results/2026-11-29-amd-epyc-07b45d8."""

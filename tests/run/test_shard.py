@@ -68,12 +68,10 @@ def test_a_dry_run_says_what_part_it_is(capsys: pytest.CaptureFixture[str]) -> N
     for number in range(1, 5):
         assert main(["--preset", "smoke", "--shard", f"{number}/4", "--dry-run"]) == 0
         *_, own, cases, span = capsys.readouterr().out.splitlines()
-        said.append(
-            (int(own.removeprefix("about ").partition(" s")[0]), own.partition(" in ")[0], cases, span)
-        )
-    assert said[-1][2].startswith("4 cases, ")
-    ends = " to ".join(own.removeprefix("about ") for _, own, _, _ in (min(said), max(said)))
-    assert said[-1][3] == f"shard 4/4: 4 of 10 cases; the shards take about {ends}"
+        said.append(int(own.removeprefix("about ").partition(" s in ")[0]))
+    assert cases.startswith("4 cases, ")
+    ends = f"{min(said)} s to {max(said)} s"
+    assert span == f"shard 4/4: 4 of 10 cases; the shards take about {ends}"
 
 
 def test_shards_together_have_the_time_of_the_whole_and_each_that_of_its_start() -> None:
