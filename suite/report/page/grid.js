@@ -82,7 +82,7 @@ const COLUMNS = {
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf, about: "kernel: on the device, without dispatch; call: until the rows are there"},
   time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, rises: true, about: "by the record's own clock"},
-  ratio: {key: "ratio", label: "x", value: ratioOf, show: i => ratioOf(i) === null ? "" : digits(ratioOf(i)) + "x", number: true, rises: true, about: "how many times the time of the fastest of its case, from within their rounds, so not the quotient of two times"},
+  ratio: {key: "ratio", label: "x", value: ratioOf, show: i => ratioOf(i) === null ? "" : digits(ratioOf(i)) + "x", number: true, rises: true, about: "times the time of the fastest of its case, from rounds at full speed of both, so not the quotient of two times"},
   precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? [wide(i) ? el("b", {}, intervalText(i)) : intervalText(i)] : "", number: true, rises: true, about: "half the 95 % interval, in weight above 5 %; ? where there were too few rounds"},
   speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true, about: "payload a second: every row read once and written once, and the ids; GB = 1e9 bytes"},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
