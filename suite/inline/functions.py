@@ -81,8 +81,7 @@ def measure(
         A table as of ``suite.load``, the fastest first; its notes say what is not kept apart.
 
     Raises:
-        BadRequest: there is no such case, backend or device. StoreError: the folder can't be written.
-        DeviceLost: a function has left the GPU so that this process can't use it any more.
+        BadRequest: no such case, backend, device. StoreError: out is not written. DeviceLost: the GPU failed.
     """
     own, file_ids = _named(functions, view), None if isinstance(ids, Integral) else _flat(ids)
     case = _case(table, int(ids) if file_ids is None else file_ids, axes)
