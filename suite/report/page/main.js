@@ -116,7 +116,16 @@ for (const link of document.querySelectorAll("[data-to]")) {
     document.getElementById(link.dataset.to).scrollIntoView();
   };
 }
-function restore() { readState(DIMENSIONS); showTheme(); drawAll(); }
+for (const button of document.querySelectorAll("[data-clock]")) {
+  button.setAttribute("aria-pressed", String((button.dataset.clock === "call") === byCall));
+  button.onclick = () => { state.clock = button.dataset.clock; writeState(); location.reload(); };
+}
+function restore() {
+  readState(DIMENSIONS);
+  if (data.call && (state.clock === "call") !== byCall) { location.reload(); return; }
+  showTheme();
+  drawAll();
+}
 window.addEventListener("hashchange", restore);
 for (const [when, now] of [["beforeprint", true], ["afterprint", false]]) {
   window.addEventListener(when, () => { printing = now; drawRecords(); });  /* on paper no page can be turned */

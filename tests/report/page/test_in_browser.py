@@ -13,6 +13,7 @@ import pytest
 
 from suite.analysis import outcomes
 from suite.cases.case import AXES
+from suite.report import sentences, tables
 from tests.support import fabricate
 from tests.support.browser import Browser
 from tests.support.pages import CASES, EVIL, FAILURES
@@ -162,6 +163,26 @@ def test_clocks_stand_apart_and_devices_side_by_side(at: Any) -> None:
     ]
     assert browser.run("document.querySelectorAll('.card').length") == 3
     assert browser.run("document.querySelectorAll('#figure-map .map').length") == 2
+
+
+def test_the_reader_ranks_by_call_times_and_the_address_keeps_it(at: Any, folder: Path) -> None:
+    browser = at("clocks")
+    pressed = "[...document.querySelectorAll('#clock [aria-pressed=true]')].map(b => b.dataset.clock)"
+    assert browser.run(pressed) == [""]
+    assert column(browser, "backend")[:3] == ["x", "y", "z"]
+    press = "document.querySelector('[data-clock=call]').click()"
+    assert browser.run(f"({press}, location.hash)") == "#clock=call"
+    browser.open((folder / "clocks.html").as_uri() + "#clock=call")
+    assert browser.run(pressed) == ["call"]
+    by_call = outcomes.read([folder / "clocks"], clock="call")
+    (first, *_) = tables.table(by_call).sections
+    assert column(browser, "backend")[:3] == [row[1] for row in first.rows] == ["z", "y", "x"]
+    assert column(browser, "x")[:3] == [row[5] for row in first.rows]
+    lines = browser.run("[...document.querySelectorAll('.card .verdict')].map(p => p.textContent)")
+    assert lines[0] == sentences.sentences(by_call, None)[0]
+    assert lines[0].startswith("fastest of all: z in 6 of 6")
+    assert browser.run("document.querySelector('#box .told').textContent").startswith("fastest of all: z")
+    assert at("host").run("document.querySelectorAll('[data-clock]').length") == 0
 
 
 @pytest.mark.parametrize("name", ["limit", "share"])
