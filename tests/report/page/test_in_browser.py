@@ -476,6 +476,25 @@ def test_a_record_says_how_many_times_the_fastest_s_time_it_took(at: Any) -> Non
     assert column(browser, "x") == ["3.00x", ""] * len(CASES)
 
 
+def test_the_score_says_how_far_each_is_from_the_fastest(at: Any) -> None:
+    """Each of three wins one of three tables; the last lacks one."""
+    lines = at("divided").run(
+        """(() => {
+          const table = document.querySelector('.score table');
+          const heads = [...table.querySelectorAll('th')].map(h => h.textContent);
+          const shown = ['backend', 'x', 'at most'].map(head => heads.indexOf(head));
+          const lines = [...table.querySelectorAll('tbody tr')];
+          return lines.map(tr => shown.map(k => tr.children[k].textContent));
+        })()"""
+    )
+    assert {name: (middle, most) for name, middle, most in lines} == {
+        "a": ("2.00x", "2.00x"),
+        "b": ("2.00x", "3.00x"),
+        "long_name_of_a_backend_x": ("1.20x", "1.40x"),
+        "absent": ("1.10x", "1.10x"),
+    }
+
+
 def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
     browser = at("host", width=390, height=844, phone=True)
     wide = "document.querySelector('#figure-map .scroll').scrollWidth"
