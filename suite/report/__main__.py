@@ -70,21 +70,34 @@ def _check_files(given: argparse.Namespace) -> list[str]:
     return paths
 
 
+def _by_call(results: Results, given: argparse.Namespace) -> Results | None:
+    """The same runs by call times, where results are by kernel times and no clock was asked for."""
+    if given.clock or all(one.clock != "kernel" for one in results.outcomes):
+        return None
+    return with_mixture(outcomes.read(given.run, clock="call"))
+
+
+def _write_pages(results: Results, given: argparse.Namespace) -> None:
+    from suite.report.machines import overview, site
+    from suite.report.page import html
+
+    many = overview.wanted(results)
+    by_call = _by_call(results, given) if given.site or not many else None
+    if given.html and many:
+        files.write(given.html, overview.html(results, given.baseline))
+    elif given.html:
+        files.write(given.html, html.html(results, given.baseline, by_call))
+    if given.site:
+        site.write(results, given.site, given.baseline, by_call)
+
+
 def _write(results: Results, given: argparse.Namespace) -> None:
     if given.csv:
         files.csv(results, given.csv)
     if given.markdown:
         files.write(given.markdown, markdown(results, given.baseline))
-    if given.html:
-        from suite.report.machines import overview
-        from suite.report.page import html
-
-        page = overview if overview.wanted(results) else html
-        files.write(given.html, page.html(results, given.baseline))
-    if given.site:
-        from suite.report.machines import site
-
-        site.write(results, given.site, given.baseline)
+    if given.html or given.site:
+        _write_pages(results, given)
     if given.parquet:
         files.parquet(results, given.parquet)
     for format_name, path in given.export:

@@ -37,8 +37,11 @@ _PLACES = {"--out", "--resume"}
 MOST_ARGUMENT = 200
 
 
-def write(results: Results, folder: str, baseline: str | None = None) -> None:
+def write(results: Results, folder: str, baseline: str | None = None, by_call: Results | None = None) -> None:
     """Write the site; pages of an earlier one in the folder that it has no more are taken away.
+
+    Args:
+        by_call: the same runs read by call times, for the pages of machines.
 
     Raises:
         BadRequest: the folder holds other things than a site, or can't be written.
@@ -47,7 +50,7 @@ def write(results: Results, folder: str, baseline: str | None = None) -> None:
         raise BadRequest("--site -: a site is a folder of files; give the name of one")
     with _told(folder):
         _check(Path(folder))
-        texts = pages(results, baseline)
+        texts = pages(results, baseline, by_call)
         for name, text in texts.items():
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +59,16 @@ def write(results: Results, folder: str, baseline: str | None = None) -> None:
             Path(folder, name).unlink()
 
 
-def pages(results: Results, baseline: str | None = None) -> dict[str, str]:
+def pages(results: Results, baseline: str | None = None, by_call: Results | None = None) -> dict[str, str]:
     """The pages of a site by path, the same for the same runs; links between them are relative."""
     baseline, _ = sentences.known(results, baseline)
     found = {INDEX: _index(results, baseline), OVERVIEW: overview.html(results, baseline, INDEX)}
     for page, runs in machines(results).items():
         own = with_mixture(_newest(results, runs))
         known = baseline if any(outcome.backend == baseline for outcome in own.outcomes) else None
-        found[page] = html.html(own, known, f"../{INDEX}")
+        kernel = any(outcome.clock == "kernel" for outcome in own.outcomes)
+        calls = of_runs(by_call, list(own.environments)) if by_call and kernel else None
+        found[page] = html.html(own, known, calls, f"../{INDEX}")
     return found
 
 

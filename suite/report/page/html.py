@@ -30,11 +30,14 @@ SCRIPTS = (
 """In the order in which the page runs them."""
 
 
-def html(results: Results, baseline: str | None = None, home: str | None = None) -> str:
+def html(
+    results: Results, baseline: str | None = None, by_call: Results | None = None, home: str | None = None
+) -> str:
     """The report as one HTML page, the same for the same runs.
 
     Args:
         baseline: the backend that others are compared with in the sentences.
+        by_call: the same runs read by call times, where the reader is to have the choice.
         home: where the page of all machines is, if this one is of a site.
     """
     import jinja2
@@ -48,9 +51,10 @@ def html(results: Results, baseline: str | None = None, home: str | None = None)
         policy=policy(scripts, part(STYLE)),
         style=part(STYLE),
         scripts=scripts,
-        data=data.embedded(results, baseline),
+        data=data.embedded(results, baseline, by_call),
         home=home,
         places=[_card(results, *place, baselines) for place in tables.places(results).items()],
+        by_call=by_call is not None,
         several=len(tables.places(results)) > 1,
         operations=[one for one in data.counts(results) if one != "lookup"],
         strips=list(filter(None, starmap(strip, results.speeds.items()))),

@@ -72,6 +72,10 @@ def test_a_site_is_the_same_every_time_and_its_links_lead_to_its_pages(folder: P
     assert index.count('<article class="seat"') == 3, "a machine once"
     assert index.count(f"git checkout {'1' * 40}\npython -m suite.run --preset full</code>") == 3
     assert "CONTRIBUTING.md#publish-a-run" in index
+    choice = {name for name, text in pages.items() if b"data-clock" in text.partition(b"<script")[0]}
+    assert choice == {"machines/a-gpu-bbbbbbbbbbbbbbbb.html"}, (
+        "the clock to rank by is chosen where there are two"
+    )
     fast = pages["machines/fast-chip-96-core-processor-cccccccccccccccc.html"].decode()
     assert 'href="../index.html"' in fast and "fast-before" in fast and "run slow" not in fast
 
