@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.cases.case import Case
@@ -90,6 +91,21 @@ def test_a_file_that_is_to_be_kept_is_used_again_and_not_removed(elsewhere: Path
     done = command(*words, cwd=elsewhere, **NUMPY_ALONE)
     assert done.returncode == 0 and "used again" in done.stderr
     assert file.stat().st_ino == made, "who did not make it does not remove it"
+
+
+@pytest.mark.slow
+def test_a_file_found_with_other_rows_is_built_anew_and_nobodys_fault(elsewhere: Path) -> None:
+    """As one that changed since an earlier pass, in all rows but those that its name has a digest of."""
+    table = table_file.mapped("tables", SMALL, protected=False)
+    path, rows = table_file.path_of("tables", SMALL), np.arange(SMALL.vocab)
+    right, known = path.read_bytes(), np.unique(np.linspace(0, SMALL.vocab - 1, 256).astype(int))
+    table[np.setdiff1d(rows, known)] ^= -1
+    assert table_file.fits(path, SMALL) and path.read_bytes() != right
+    words = (*BRIEF, "--cache", "hot", "--backend", "numpy_take")
+    done = command(*words, cwd=elsewhere, **NUMPY_ALONE)
+    (record,) = records_of(elsewhere / "run")["numpy_take"]
+    assert (record.status, done.returncode) == ("ok", 0), record.reason
+    assert path.read_bytes() == right
 
 
 @pytest.mark.slow
