@@ -360,7 +360,7 @@ def _with_those_beside(path: Path) -> list[Path]:
 
 
 def _with_its_package(path: Path | None) -> list[Path]:
-    """An entry point's file and all modules of the package that it lies in, in order; of a lone file itself."""
+    """All modules of the package that an entry point's file lies in, in order; of a lone file itself."""
     if path is None:
         return []
     top = path.parent
