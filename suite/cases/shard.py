@@ -17,6 +17,11 @@ LIMIT_S, PASSES = 8.0, 3
 BESIDE_S, BYTE_S, TABLE_BYTE_S = 0.35, 25e-9, 3e-9
 """In a pass: of a case beside its rounds, of a byte of its rows, of a byte of its table; for seven backends,
 by when their turns began in results/2026-11-29-amd-epyc-07b45d8."""
+COLD_ROW_S, COLD_BYTE_S = 250e-6, 1e-9
+"""Of a row that is not in the page cache, as one thread waits for it and for what the kernel reads around it;
+of a byte of the table, since no lookup reads more than all of it."""
+COLD_CALLS, CONTENDERS, ROUNDS = 6, 8, 3
+"""In a pass of such a case: lookups beside the rounds; those that take turns in them, and how often."""
 START_S = 8.0
 """In a pass, of new workers: for every shard the same."""
 
@@ -57,6 +62,13 @@ class Shard:
         return f"{self.number}/{self.of}"
 
 
+def cold_s(case: Case) -> float:
+    """About how long a lookup in a file takes whose pages are not in the page cache; 0 of other cases."""
+    if not case.evicted:
+        return 0.0
+    return min(COLD_ROW_S * case.batch, COLD_BYTE_S * case.table_bytes)
+
+
 def predicted_s(tasks: Sequence[_Task], limit_s: float = LIMIT_S, passes: int = PASSES) -> float:
     """About how long tasks take, beside the start of the workers.
 
@@ -64,8 +76,10 @@ def predicted_s(tasks: Sequence[_Task], limit_s: float = LIMIT_S, passes: int = 
         limit_s: time for the rounds of a task in all passes.
     """
     tables = {task.case.table: task.case.table_bytes for task in tasks}
-    beside_s = sum(BESIDE_S + BYTE_S * task.case.rows_bytes for task in tasks)
-    return limit_s * len(tasks) + passes * (beside_s + TABLE_BYTE_S * sum(tables.values()))
+    cold = [cold_s(task.case) for task in tasks]
+    rounds_s = sum(max(limit_s, passes * ROUNDS * CONTENDERS * one) for one in cold)
+    beside_s = sum(BESIDE_S + BYTE_S * task.case.rows_bytes for task in tasks) + COLD_CALLS * sum(cold)
+    return rounds_s + passes * (beside_s + TABLE_BYTE_S * sum(tables.values()))
 
 
 def in_words(shard: Shard, tasks: Sequence[_Task], limit_s: float, passes: int) -> str:

@@ -34,6 +34,7 @@ def in_words(folder: str) -> str:
         BadRequest: a table file can't be made there.
     """
     from suite.machine.filesystem import filesystem
+    from suite.machine.lock import Busy
 
     if lacking := missing_packages(describe(READER).packages):
         return f"reads: not measured, as {READER} {needs(lacking)}"
@@ -45,6 +46,8 @@ def in_words(folder: str) -> str:
             return f"reads: not measured, as {why}"
         with _table(place) as table:
             found = measured(table)
+    except Busy as busy:
+        raise BadRequest(f"{folder}: its table file is in use by {busy}; wait for its end") from None
     except OSError as error:
         what = f"no table file can be made and read ({(error.strerror or str(error)).lower()})"
         room = gigabytes(ROWS.table_bytes)
@@ -90,12 +93,13 @@ def _table(place: Path) -> Iterator[Any]:
     from suite.engine.placement import table_file
 
     path = table_file.path_of(place, ROWS)
-    made = not table_file.fits(path, ROWS)
-    try:
-        yield table_file.mapped(place, ROWS)
-    finally:
-        if made:
-            path.unlink(missing_ok=True)
+    with table_file.alone(path):
+        made = not table_file.fits(path, ROWS)
+        try:
+            yield table_file.mapped(place, ROWS)
+        finally:
+            if made:
+                path.unlink(missing_ok=True)
 
 
 def _said(rates: Rates) -> str:

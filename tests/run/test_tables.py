@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from suite.records.store import Run
 from suite.run.files import tables
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
+from tests.support import ROOT
 from tests.support.commands import NUMPY_ALONE, command, refused
 
 TABLE = ("--vocab", "3000", "--dim", "64", "--batch", "17", "--threads", "1")
@@ -179,6 +183,42 @@ def test_files_are_removed_where_the_run_ends_early(elsewhere: Path) -> None:
         table_file.mapped("tables", SMALL)
         raise KeyboardInterrupt
     assert not list(elsewhere.iterdir())
+
+
+HOLD = """
+import sys
+from suite.run.files import tables
+from tests.run.test_tables import SMALL
+with tables.table_files("tables", False, [SMALL]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_runs_that_share_a_folder_do_not_share_a_file(elsewhere: Path) -> None:
+    """As on two machines that share a disk: one's check inverts rows of it, and its end removes it."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        stdin=-1,
+        stdout=-1,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with child:
+        assert child.stdout and child.stdin and child.stdout.readline() == "held\n"
+        busy = (
+            f"^{table_file.path_of('tables', SMALL)}: in use by process {child.pid} of .*; wait for its end"
+        )
+        with pytest.raises(BadRequest, match=busy), tables.table_files("tables", False, [SMALL]):
+            pass
+        other = replace(SMALL, vocab=SMALL.vocab + 1)
+        with tables.table_files("tables", False, [other]):
+            table_file.mapped("tables", other)
+        assert [path.suffix for path in (elsewhere / "tables").iterdir()] == [".lock"], "the other run's"
+        child.stdin.close()
+    assert not list(elsewhere.iterdir())
+    with tables.table_files("tables", False, [SMALL]) as said:
+        assert said
 
 
 def test_a_placement_that_only_a_gpu_has_needs_one(capsys: pytest.CaptureFixture[str]) -> None:
