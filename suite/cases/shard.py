@@ -66,7 +66,7 @@ def cold_s(case: Case) -> float:
     """About how long a lookup in a file takes whose pages are not in the page cache; 0 of other cases."""
     if not case.evicted:
         return 0.0
-    return min(COLD_ROW_S * case.batch, COLD_BYTE_S * case.table_bytes)
+    return min(COLD_ROW_S * case.ids, COLD_BYTE_S * case.table_bytes)
 
 
 def predicted_s(tasks: Sequence[_Task], limit_s: float = LIMIT_S, passes: int = PASSES) -> float:

@@ -109,7 +109,7 @@ def _overstated(here: Sequence[Outcome]) -> list[str]:
         case = outcome.case
         if outcome.traffic is not None and case.batch >= PREFILL:
             known = shares[case.batch][case.distribution]  # tables of as many rows have the same ids
-            known[case.vocab] = max(known.get(case.vocab, 0.0), outcome.traffic.distinct / case.batch)
+            known[case.vocab] = max(known.get(case.vocab, 0.0), outcome.traffic.distinct / case.ids)
     batches = [batch for batch, of in shares.items() if set(of["uniform"]) & set(of["ngram"])]
     if not batches:
         return []
