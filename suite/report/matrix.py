@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suite.analysis import comparison
-from suite.analysis.comparison import noise_floor, rank, ranked
+from suite.analysis.comparison import noise_floor, rank
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
@@ -86,32 +86,28 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
     for outcome in here:
         if outcome.name not in absent:
             groups[outcome.case].append(outcome)
-    ratios = {case: _ratios(group) for case, group in groups.items()}
+    ratios = {case: comparison.times_fastest(group) for case, group in groups.items()}
     names = _columns(ratios.values(), dict.fromkeys(o.name for group in groups.values() for o in group))
     differ = [axis for axis in IDS if len({getattr(case, axis) for case in groups}) > 1]
     rows = [
-        _row(case, groups[case], ratios[case], names, differ, floor) for case in sorted(groups, key=_reading)
+        _row(case, groups[case], ratios[case], names, differ, floor)
+        for case in sorted(groups, key=reading_order)
     ]
     first = next(iter(groups), None)
     same = [axis for axis in IDS if axis not in differ and first and getattr(first, axis) != USUAL.get(axis)]
-    common = " ".join(_word(first, axis) for axis in same) if first else ""
+    common = " ".join(word_of(first, axis) for axis in same) if first else ""
     return Matrix(title, plain(common), tuple(map(plain, names)), tuple(rows))
 
 
-def _reading(case: Case) -> tuple[object, ...]:
+def reading_order(case: Case) -> tuple[object, ...]:
     """Small tables before large ones, of each table batches in order, of each batch the ids."""
     return case.table_bytes, case.table, case.table_text, case.batch, case.ids_text
 
 
-def _word(case: Case, axis: str) -> str:
+def word_of(case: Case, axis: str) -> str:
+    """What the ids of a case are on one of IDS."""
     value = getattr(case, axis)
     return f"offset {value}" if axis == "offset" else str(value)
-
-
-def _ratios(group: Sequence[Outcome]) -> dict[str, float]:
-    """How many times as long as the fastest each takes, from within their rounds."""
-    first, _ = ranked(group)
-    return {o.name: comparison.slowdown(o, first[0]).value if o is not first[0] else 1.0 for o in first}
 
 
 def _columns(ratios: Iterable[dict[str, float]], names: Iterable[str]) -> list[str]:
@@ -135,7 +131,7 @@ def _row(
     return Row(
         plain(table_of(case)),
         case.batch,
-        plain(" ".join(_word(case, axis) for axis in differ)),
+        plain(" ".join(word_of(case, axis) for axis in differ)),
         time_of(comparison.median(best).value) if best.completed else "",
         tuple(map(ratios.get, names)),
         tuple("" if name in ratios else missing.get(name, "") for name in names),
