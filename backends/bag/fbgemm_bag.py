@@ -6,7 +6,7 @@ from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupporte
 class FbgemmBag(Backend):
     devices = ("cpu",)
     view = "values"
-    dtypes = ("float32", "float16", "bfloat16")
+    dtypes = ("float32", "float16")
     packages = ("fbgemm-gpu-cpu|fbgemm-gpu", "torch")
     operation = "bag"
 
@@ -27,7 +27,7 @@ class FbgemmBag(Backend):
             raise BackendUnavailable(f"fbgemm_gpu does not fit torch {torch.__version__}: {error}") from error
         if table.shape[1] % 4:
             raise Unsupported(f"takes rows of a multiple of 4 elements, not of {table.shape[1]}")
-        kind = {torch.float32: SparseType.FP32, torch.float16: SparseType.FP16, torch.bfloat16: SparseType.BF16}[table.dtype]
+        kind = SparseType.FP32 if table.dtype == torch.float32 else SparseType.FP16
         bags = SplitTableBatchedEmbeddingBagsCodegen(
             [(*table.shape, EmbeddingLocation.HOST, ComputeDevice.CPU)],
             weights_precision=kind,
