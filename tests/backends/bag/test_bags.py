@@ -1,0 +1,124 @@
+"""Every backend of bags keeps the contract on the CPU: exact for every kind of bag, type and width."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends import BackendUnavailable, Unsupported, describe, load, missing_packages, names
+from suite.cases import ids
+from suite.cases.case import Case
+from suite.cases.operations import bag
+from suite.engine import check
+from suite.engine.arrays import HostArrays
+from suite.engine.operands import Operands, build_table, lay_out
+
+pytest.importorskip("torch")
+
+BAGS = tuple(name for name in names() if describe(name).operation == "bag")
+CPU = tuple(name for name in BAGS if "cpu" in describe(name).devices)
+VOCAB = 509
+SHAPES = {
+    "sum-1": (1, 64, "int64"),
+    "sum-20": (129, 17, "int64"),
+    "weighted-20": (100, 33, "int32"),
+    "weighted-3": (7, 2000, "int64"),
+    "mean-16": (64, 16, "int32"),
+    "mean-1": (24, 5, "int64"),
+    "ragged-20": (300, 34, "int64"),
+    "ragged-2": (4, 513, "int32"),
+}
+"""Of each kind of bag: columns, bags, type of the ids."""
+SLOW_TO_COMPILE = {"jax_bag": ("weighted-20", "mean-16", "ragged-2"), "numba_bag": tuple(SHAPES)[1:]}
+"""Those that compile for every shape get these only."""
+
+
+@functools.cache
+def table_of(vocab: int, dim: int, dtype: str, offset: int, placement: str, _: str, case: Case) -> Any:
+    return build_table(HostArrays(), case)
+
+
+def laid_out(case: Case, numbers: Any = None) -> Operands:
+    batch = ids.draw(case, 0, 0) if numbers is None else np.resize(numbers, case.ids).astype(case.index_dtype)
+    return lay_out(case, HostArrays(), build_table(HostArrays(), case), [batch], 7)
+
+
+def verdict(name: str, operands: Operands) -> str | None:
+    """What the check says of a backend on a case; None is right."""
+    if missing := missing_packages(describe(name).packages):
+        pytest.skip(f"needs {', '.join(missing)}")
+    backend, slot = load(name), operands.slots[0]
+    try:
+        lookup = operands.prepared(backend(), slot)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    return check.check(operands, slot, lookup, backend.clock, 5)[0]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_LATE_S", 1e-4)
+
+
+MADE = [(name, dtype) for name in CPU for dtype in describe(name).dtypes]
+
+
+@pytest.mark.parametrize(("name", "dtype"), MADE)
+def test_bags_are_exact_of_every_kind(name: str, dtype: str) -> None:
+    for variant in SLOW_TO_COMPILE.get(name, SHAPES):
+        dim, batch, index_dtype = SHAPES[variant]
+        case = Case(VOCAB, dim, dtype, batch, index_dtype, operation="bag", variant=variant)
+        try:
+            assert verdict(name, laid_out(case)) is None, case
+        except Unsupported as reason:
+            assert name == "fbgemm_bag" and dim % 4 and "multiple of 4" in str(reason)
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_the_last_row_the_first_one_alone_and_a_table_off_its_alignment(name: str) -> None:
+    for numbers, offset in (([VOCAB - 1, 0], 0), ([VOCAB - 1], 0), (range(VOCAB), 64), ([3], 4)):
+        case = Case(VOCAB, 64, "float32", 34, offset=offset, operation="bag", variant="ragged-20")
+        try:
+            assert verdict(name, laid_out(case, numbers)) is None, case
+        except Unsupported as reason:
+            assert name == "jax_bag" and offset == 4 and "boundary" in str(reason)
+
+
+@pytest.mark.parametrize("name", [name for name in CPU if describe(name).whose == "suite"])
+def test_a_kernel_of_this_suite_is_exact_on_every_width(name: str) -> None:
+    for dim in (1, 2, 3, 31, 127, 128, 255, 256, 257):
+        case = Case(VOCAB, dim, "bfloat16", 40, operation="bag", variant="ragged-20")
+        assert verdict(name, laid_out(case)) is None, dim
+
+
+ACCUMULATORS = {("jax_bag", "float16"): "float16", ("jax_bag", "bfloat16"): "bfloat16"}
+
+
+@pytest.mark.parametrize(("name", "dtype"), MADE)
+def test_what_each_adds_up_in(name: str, dtype: str) -> None:
+    if missing := missing_packages(describe(name).packages):
+        pytest.skip(f"needs {', '.join(missing)}")
+    case = Case(VOCAB, 20, dtype, 8, operation="bag", variant="mean-16")
+    operands, backend = laid_out(case), load(name)()
+    try:
+        facts = case.kind.facts(case, lambda small, given: operands.aside(backend, small, given))  # type: ignore[arg-type]
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    assert facts == {"accumulates_in": ACCUMULATORS.get((name, dtype), "float32")}
+
+
+@pytest.mark.parametrize("name", BAGS)
+def test_the_file_says_what_it_is(name: str) -> None:
+    said, backend = describe(name), load(name)
+    for attribute in ("devices", "dtypes", "view", "packages", "clock", "whose", "operation"):
+        assert getattr(said, attribute) == getattr(backend, attribute), attribute
+    assert set(said.dtypes) <= set(bag.SIGNIFICANT) and said.packages
+    path = Path(__file__).resolve().parents[3] / f"backends/bag/{name}.py"
+    assert said.summary == (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
+    assert 20 <= len(said.summary) <= 110 and said.summary.endswith(".")
+    assert name.partition("_")[0] in said.summary.lower().replace("cuda c++ bags through cupy", "cupy")
