@@ -1,5 +1,7 @@
 """FBGEMM's table batched embeddings, forward as in training, over this table: allocates its result."""
 
+import warnings
+
 from backends.base import Array, Backend, BackendUnavailable, Lookup, Unsupported
 
 
@@ -16,13 +18,18 @@ class FbgemmBag(Backend):
         import torch
 
         try:
-            from fbgemm_gpu.split_embedding_configs import SparseType
-            from fbgemm_gpu.split_table_batched_embeddings_ops_common import EmbeddingLocation, PoolingMode
-            from fbgemm_gpu.split_table_batched_embeddings_ops_training import (
-                BoundsCheckMode,
-                ComputeDevice,
-                SplitTableBatchedEmbeddingBagsCodegen,
-            )
+            with warnings.catch_warnings():  # of optional parts that the wheel lacks
+                warnings.simplefilter("ignore")
+                from fbgemm_gpu.split_embedding_configs import SparseType
+                from fbgemm_gpu.split_table_batched_embeddings_ops_common import (
+                    BoundsCheckMode,
+                    ComputeDevice,
+                    EmbeddingLocation,
+                    PoolingMode,
+                )
+                from fbgemm_gpu.split_table_batched_embeddings_ops_training import (
+                    SplitTableBatchedEmbeddingBagsCodegen,
+                )
         except (ImportError, OSError, AttributeError) as error:
             raise BackendUnavailable(f"fbgemm_gpu does not fit torch {torch.__version__}: {error}") from error
         if table.shape[1] % 4:
