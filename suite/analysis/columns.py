@@ -138,6 +138,7 @@ def _columns(results: Results) -> dict[str, Column]:
         **_bytes(some),
         **_counted(some),
         **_files(some),
+        "accumulates_in": [_text(o.telemetry.get("accumulates_in")) for o in some],
         **_origin(some, results.environments),
     }
 
@@ -220,7 +221,7 @@ def _bytes(some: Sequence[Outcome]) -> dict[str, Column]:
     return {
         "payload_bytes": [case.payload_bytes for case, _ in of],
         "compulsory_bytes": [case.compulsory_bytes(t.distinct) if t else None for case, t in of],
-        "distinct_fraction": [t.distinct / case.batch if t else NAN for case, t in of],
+        "distinct_fraction": [t.distinct / case.ids if t else NAN for case, t in of],
         "touched_bytes": [t.touched_bytes if t else None for _, t in of],
         "cache_bytes": [t.cache_bytes if t else None for _, t in of],
         "cache_resident": [t.cache_resident if t else None for _, t in of],
@@ -242,9 +243,12 @@ def _files(some: Sequence[Outcome]) -> dict[str, Column]:
         name: [_number(o.telemetry.get(name)) if o.completed else NAN for o in some] for name in FILE_FIGURES
     }
     return figures | {
-        name: [fact if isinstance(fact := o.telemetry.get(name), str) else None for o in some]
-        for name in ("file_system", "file_device")
+        name: [_text(o.telemetry.get(name)) for o in some] for name in ("file_system", "file_device")
     }
+
+
+def _text(fact: Fact) -> str | None:
+    return fact if isinstance(fact, str) else None
 
 
 def _origin(some: Sequence[Outcome], environments: Mapping[str, Environment]) -> dict[str, Column]:

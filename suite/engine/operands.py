@@ -87,7 +87,7 @@ class Operands:
     def _prepared(self, backend: Backend, given: dict[str, Array]) -> Lookup:
         if self.case.kind.by_position:
             return backend.prepare(*given.values())
-        return backend.prepare(**given, **self.case.kind.constants(self.case))
+        return backend.prepare(**given, **self.case.kind.settings(self.case))
 
     def aside(self, backend: Backend, case: Case, given: Batch) -> Host:
         """The bits that a backend makes of a table and a batch of their own, of a case that is like this one.

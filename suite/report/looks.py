@@ -29,6 +29,15 @@ KNOWN = {
     "onnxruntime_gather": 18,
     "uring_read": 19,
     "fbgemm_gather": 20,
+    "numba_bag": 32,
+    "torch_bag": 33,
+    "fbgemm_bag": 34,
+    "torch_bag_padding": 35,
+    "scipy_bag": 36,
+    "triton_bag": 37,
+    "numpy_bag": 38,
+    "jax_bag": 39,
+    "cupy_bag": 40,
 }
 """A number for each backend of this tree; a new one is given a free number."""
 

@@ -30,6 +30,7 @@ EXTRAS = {
     "jaxlib": "jax",
     "onnxruntime": "onnx",
     "pyarrow": "arrow",
+    "scipy": "scipy",
     "warp-lang": "warp",
     "fbgemm-gpu": "fbgemm",
     "fbgemm-gpu-genai": "fbgemm-genai",
@@ -157,7 +158,7 @@ def _tables(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:
     """Each table once, and under it the batches of each kind of ids."""
     by_table: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for task in tasks:
-        by_table[str(task.device), task.case.table].append(task)
+        by_table[str(task.device), task.case.table, task.case.table_text].append(task)
     several = len({task.device for task in tasks}) > 1
     for group in by_table.values():
         case = group[0].case

@@ -77,7 +77,7 @@ class Bag(Operation):
     exact.
     """
 
-    variants = ("sum-20", "weighted-20", "mean-16", "ragged-20")
+    variants = ("sum-20",)
     counts = "bag"
     reference = "numpy_bag"
     baselines = ("torch_bag", "numpy_bag")
@@ -103,7 +103,7 @@ class Bag(Operation):
     def dtypes(self, case: Case) -> dict[str, str]:
         return {**super().dtypes(case), "offsets": case.index_dtype, "weights": case.dtype}
 
-    def constants(self, case: Case) -> dict[str, object]:
+    def settings(self, case: Case) -> dict[str, Any]:
         return {"mode": "mean" if kind_of(case).name == "mean" else "sum"}
 
     def batch_bytes(self, case: Case) -> int:

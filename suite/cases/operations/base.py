@@ -164,12 +164,12 @@ class Operation(ABC):
     def restore(self, case: Case, stored: Stored, batch: Batch) -> None:  # noqa: B027 - most change nothing
         """Put right all that calls with this batch have changed in the table and beside it."""
 
-    def beside(self, case: Case) -> dict[str, Host]:
-        """Operands that belong to the table and not to a batch, such as its rows' scales."""
+    def settings(self, case: Case) -> dict[str, Any]:
+        """What a backend is told beside its operands, by name: plain values."""
         return {}
 
-    def constants(self, case: Case) -> dict[str, object]:
-        """What ``prepare`` is told of the case beside its operands, by name."""
+    def beside(self, case: Case) -> dict[str, Host]:
+        """Operands that belong to the table and not to a batch, such as its rows' scales."""
         return {}
 
     def draw(self, case: Case, ids: Host, seed: int) -> Batch:

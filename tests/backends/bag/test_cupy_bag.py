@@ -44,7 +44,7 @@ def check(library: cuda_shim.Library, case: Case, shift: int = 0, far: bool = Fa
     """Whether two calls are right, the second on other operands, and touch nothing but their own."""
     given, memory, right_of = operands_of(case, shift)
     with patch.dict("sys.modules", cupy=cuda_shim.cupy(library, 132)):
-        lookup = CupyBag().prepare(**given, **case.kind.constants(case))  # type: ignore[arg-type]
+        lookup = CupyBag().prepare(**given, **case.kind.settings(case))  # type: ignore[arg-type]
     watch, out = library.watch, given["out"]
     for name in ("table", "ids", "offsets", "weights", "out"):
         seen, array = getattr(watch, name), given.get({"ids": "indices"}.get(name, name))

@@ -157,7 +157,7 @@ def test_the_right_result_is_that_of_exact_sums(variant: str, dtype: str) -> Non
     weights = values(batch["weights"], dtype).double() if "weights" in batch else None
     exact = torch.nn.functional.embedding_bag(
         *(torch.from_numpy(batch["indices"]), table, torch.from_numpy(batch["offsets"])),
-        mode=str(kind.constants(case)["mode"]),
+        mode=str(kind.settings(case)["mode"]),
         per_sample_weights=weights,
         include_last_offset=True,
     )
