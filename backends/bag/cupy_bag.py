@@ -64,7 +64,8 @@ add_bags(const Vector* __restrict__ table, const Index* __restrict__ ids, const 
   const int FOUR = 4, PARTS = sizeof(Vector) / sizeof(Element);
   for (long long bag = blockIdx.y * blockDim.y + threadIdx.y; bag < bags; bag += gridDim.y * blockDim.y) {
     const long long start = __ldg(offsets + bag), end = __ldg(offsets + bag + 1);
-    for (long long at = blockIdx.x * blockDim.x + threadIdx.x; at < row_vectors; at += gridDim.x * blockDim.x) {
+    for (long long at = blockIdx.x * blockDim.x + threadIdx.x; at < row_vectors;
+         at += gridDim.x * blockDim.x) {
       float sums[PARTS] = {};
       for (long long first = start; first < end; first += FOUR) {
         // Past the end of the bag, load its last row again: no branch stands between the loads.
@@ -136,7 +137,9 @@ class CupyBag(Backend):
         key = name, table.device.index
         if key not in self.compiled:
             module = cupy.RawModule(code=PTX + KERNEL, options=("-std=c++17",), name_expressions=(name,))
-            self.compiled[key] = module.get_function(name).kernel  # looks up no device, no stream at each call
+            self.compiled[key] = module.get_function(
+                name
+            ).kernel  # looks up no device, no stream at each call
         launch, vectors = self.compiled[key], dim * item // vector
         across = min(THREADS, 1 << max(0, vectors - 1).bit_length())
         block = across, THREADS // across

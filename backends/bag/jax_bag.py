@@ -38,7 +38,9 @@ class JaxBag(Backend):
 
         platform = table.device.type
         if any(address(one) % BOUNDARIES[platform] for one in (table, indices, offsets)):
-            raise Unsupported(f"uses memory without a copy only on a boundary of {BOUNDARIES[platform]} bytes")
+            raise Unsupported(
+                f"uses memory without a copy only on a boundary of {BOUNDARIES[platform]} bytes"
+            )
         try:
             jax.devices(platform)
         except RuntimeError as error:

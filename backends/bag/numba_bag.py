@@ -26,7 +26,6 @@ from backends.numba_cpu import (
     _memory,
     _openmp,
     _operation,
-    _part,
 )
 
 OFFSETS, WEIGHTS, MEAN = 17, 18, 19  # further fields of a job, as numba_cpu has it
@@ -89,10 +88,10 @@ def _prefetch(b: Any, address: Any) -> None:
 
 @cache
 def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
-    """``add(table, ids, weights, first, last, ahead, limit, size, out, divisor)`` of so many columns of a bag.
+    """``add(table, ids, weights, first, last, ahead, limit, size, out, divisor)`` of some columns of a bag.
 
-    It adds up the rows of ids first to last, prefetches the row ``ahead`` ids later, or that of ``limit``, and
-    writes the sum over ``divisor``.
+    It adds up the rows of ids first to last, prefetches the row ``ahead`` ids later, or that of ``limit``,
+    and writes the sum over ``divisor``.
     """
     from llvmlite import ir
     from numba.core import cgutils
@@ -210,7 +209,9 @@ class NumbaBag(Backend):
         run = every if threads > 1 and cost >= self.parallel_bytes else one
         address = int(job.ctypes.data)
 
-        def lookup(_held: Array = (table, indices, offsets, weights, job)) -> Array:  # the job points into them
+        def lookup(
+            _held: Array = (table, indices, offsets, weights, job),
+        ) -> Array:  # the job points into them
             run(address)
             return out
 

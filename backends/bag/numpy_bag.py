@@ -1,4 +1,4 @@
-"""NumPy add.reduceat over the rows taken: the reference implementation, one thread, bfloat16 by way of float32."""
+"""NumPy add.reduceat over the rows taken: the reference implementation; bfloat16 by way of float32."""
 
 from backends.base import Array, Backend, Lookup
 

@@ -16,7 +16,7 @@ class TorchBagPadding(Backend):
         import torch
 
         bag = torch.ops.aten._embedding_bag_forward_only.default
-        # Of the function itself the padding row must be in the table, and is left out of every bag. Past its end
-        # there is none to be left out, so the result is the same.
+        # Of the function itself the padding row must be in the table, and is left out of every bag. Past its
+        # end there is none to be left out, so the result is the same.
         modes, padding = {"sum": 0, "mean": 1}, len(table)
         return lambda: bag(table, indices, offsets, False, modes[mode], False, weights, True, padding)[0]

@@ -29,11 +29,12 @@ META_2022 = (
 )
 """Rows by how often a batch looks them up: up to how often, their share of the ids, their share of the rows.
 
-Published of 788 tables in batches of 131,072 samples, 1.405e9 ids of 1.103e8 rows, 12.7 a row: locality_stats.txt
-of facebookresearch/dlrm_datasets, embedding_bag/2022 (MIT licence). Above 64 times the shares of rows have too
-few digits there. So these are interpolated: as many as have the ids if each is looked up as often as the
-geometric middle of its class, of the last, ``over 32,768``, 65,536 times. Within a class all rows are alike,
-which is interpolated too, and each id is drawn by itself: a batch of fewer ids than 12.7 a row has fewer repeats.
+Published of 788 tables in batches of 131,072 samples, 1.405e9 ids of 1.103e8 rows, 12.7 a row:
+locality_stats.txt of facebookresearch/dlrm_datasets, embedding_bag/2022 (MIT licence). Above 64 times the
+shares of rows have too few digits there, so these are interpolated: as many as have the ids if each is
+looked up as often as the geometric middle of its class; of the last, over 32,768 times, 65,536 times.
+Interpolated too: within a class all rows are alike. Each id is drawn by itself, so that a batch of fewer ids
+than 12.7 a row has fewer repeats.
 """
 META_IDS_A_ROW = 1_405_163_864 / 110_259_238
 

@@ -1,4 +1,4 @@
-"""Operands of bags for kernels that run without a GPU: torch tensors on the host, and what is right of them."""
+"""Operands of bags for kernels that run without a GPU: torch tensors on the host, and what is right."""
 
 from __future__ import annotations
 

@@ -56,7 +56,9 @@ def kind_of(case: Case) -> Kind:
     found = _VARIANT.fullmatch(case.variant)
     if not found or int(found[2]) > MOST:
         kinds = "sum-N, weighted-N, mean-N or ragged-N"
-        raise ValueError(f"variant {case.variant or '(none)'}: unknown; give {kinds}, N ids a bag, 1 to {MOST}")
+        raise ValueError(
+            f"variant {case.variant or '(none)'}: unknown; give {kinds}, N ids a bag, 1 to {MOST}"
+        )
     return Kind(found[1], int(found[2]))
 
 
@@ -65,16 +67,15 @@ class Bag(Operation):
 
     table (vocab, dim); indices (ids,), those of all bags one after another; offsets (batch + 1,) of the
     indices' type, where in them each bag begins and the last ends; out (batch, dim), like the table; mode
-    ``"sum"`` or ``"mean"``; weights (ids,), like the table, of weighted sums only. The row of an empty bag is 0.
+    ``"sum"`` or ``"mean"``; weights (ids,), like the table, of weighted sums only. An empty bag's row is 0.
 
-    Variants, of N ids a bag: ``sum-N``; ``weighted-N``, each row times a weight first; ``mean-N``, N a power of
-    two; ``ragged-N``, sums over bags of 0 to 2N ids, N on average, in number as many in every batch. The first
-    is a full one and the last is empty.
+    Variants, of N ids a bag: ``sum-N``; ``weighted-N``, each row times a weight first; ``mean-N``, N a power
+    of two; ``ragged-N``, sums over bags of 0 to 2N ids, N on average, as many in all in every batch; the
+    first is a full one and the last is empty.
 
-    A table's elements are whole numbers, none of them 0, times a power of two, so small that every sum of a bag
-    is exact in the table's own type: whatever adds them up in whatever order comes to the same bits.
-    ``accumulates_in`` is what is then left to tell: from other tables, in which only a wider accumulator is
-    exact.
+    A table's elements are whole numbers, none of them 0, times a power of two, so small that every sum of a
+    bag is exact in the table's own type: whatever adds them up in whatever order comes to the same bits. What
+    is then left to tell is ``accumulates_in``: from a small table in which only a wider accumulator is exact.
     """
 
     variants = ("sum-20",)
@@ -188,7 +189,7 @@ class Bag(Operation):
 
 
 def _largest(case: Case) -> int:
-    """The largest whole number in a table: of as many as a bag has, weighted, the sum is exact in its type."""
+    """The largest whole number in a table: the weighted sum of as many as a bag has is exact in its type."""
     kind = kind_of(case)
     return min(LARGEST, (1 << SIGNIFICANT[case.dtype]) // (kind.most * kind.spread))
 
@@ -199,14 +200,11 @@ def _whole(case: Case, numbers: Host) -> Host:
 
     largest = _largest(case)
     whole = np.empty((len(numbers), case.dim), np.int32)
-    for where, bits in formula.expected(numbers, case.dim, "float32", lambda shape: np.empty(shape, np.int32)):
-        bits >>= 14
-        bits &= 0x1FFFF
-        bits *= 2 * largest
-        bits >>= 17
-        bits -= largest
-        bits += bits >= 0
-        whole[where] = bits
+    for where, bits in formula.expected(
+        numbers, case.dim, "float32", lambda shape: np.empty(shape, np.int32)
+    ):
+        part = (((bits >> 14) & 0x1FFFF) * (2 * largest) >> 17) - largest
+        whole[where] = part + (part >= 0)
     return whole
 
 

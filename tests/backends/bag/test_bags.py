@@ -120,6 +120,8 @@ def test_the_file_says_what_it_is(name: str) -> None:
         assert getattr(said, attribute) == getattr(backend, attribute), attribute
     assert set(said.dtypes) <= set(bag.SIGNIFICANT) and said.packages
     path = Path(__file__).resolve().parents[3] / f"backends/bag/{name}.py"
-    assert said.summary == (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
+    assert (
+        said.summary == (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
+    )
     assert 20 <= len(said.summary) <= 110 and said.summary.endswith(".")
     assert name.partition("_")[0] in said.summary.lower().replace("cuda c++ bags through cupy", "cupy")

@@ -6,7 +6,6 @@ import re
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import pytest
 
 from backends.bag import cupy_bag

@@ -34,7 +34,9 @@ def passes(case: Case, shift: int = 0) -> bool:
     """Whether two calls are right, the second on other operands, and write nothing beside the output."""
     given, memory, right_of = operands_of(case, shift)
     words = {"mode": str(case.kind.settings(case)["mode"]), "weights": given.get("weights")}
-    launch, arguments = backend.configure(*(given[n] for n in ("table", "indices", "offsets", "out")), **words)
+    launch, arguments = backend.configure(
+        *(given[n] for n in ("table", "indices", "offsets", "out")), **words
+    )
     for again in (False, True):
         right = right_of(again)
         launch(*arguments)

@@ -1,4 +1,4 @@
-"""Bags: what is right is right by plain arithmetic, what is wrong is caught, and accumulators are told apart."""
+"""Bags: what is right is so by plain arithmetic, what is wrong is caught, accumulators are told apart."""
 
 from __future__ import annotations
 
@@ -188,7 +188,9 @@ def test_the_largest_bags_of_one_row_are_exact_and_larger_ones_refused(variant: 
     assert (result[0] == most * one).all() and one.all(), "the sum, and no element is 0"
     if dtype == "bfloat16":
         name, _, count = variant.partition("-")
-        with pytest.raises(ValueError, match=f"not exact in bfloat16; give {name}-{count} at most, or float32"):
+        with pytest.raises(
+            ValueError, match=f"not exact in bfloat16; give {name}-{count} at most, or float32"
+        ):
             replace(case, variant=f"{name}-{2 * int(count)}")
 
 
@@ -214,7 +216,10 @@ def test_its_bytes_count_ids_weights_offsets_rows_and_result() -> None:
 @pytest.mark.parametrize(
     ("axes", "words"),
     [
-        ({"variant": ""}, r"variant \(none\): unknown; give sum-N, weighted-N, mean-N or ragged-N, N ids a bag"),
+        (
+            {"variant": ""},
+            r"variant \(none\): unknown; give sum-N, weighted-N, mean-N or ragged-N, N ids a bag",
+        ),
         ({"variant": "sum-0"}, "unknown"),
         ({"variant": "sum-1025"}, "unknown; give .*1 to 1024"),
         ({"variant": "max-20"}, "unknown"),
