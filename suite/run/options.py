@@ -322,8 +322,7 @@ def _add_cases(group: Group) -> None:
         values = list_of(named(axis.replace("-", " "), known, ALIASES))
         add(f"--{axis}", type=values, metavar=f"{axis[0].upper()},…", help=", ".join(known))
     add("--distribution", type=list_of(str), metavar="D,…", help=f"{', '.join(DISTRIBUTIONS)}, zipf-EXPONENT")
-    there = registry.known()
-    add("--operation", type=list_of(named("operation", there)), metavar="O,…", help=", ".join(there))
+    add("--operation", type=list_of(_operation), metavar="O,…", help=", ".join(registry.NAMES))
     add("--variant", type=list_of(str), metavar="V,…", help="kinds of an operation (default: those it names)")
     places = f"on a CPU {', '.join(PLACEMENTS['cpu'])}; on a GPU {', '.join(PLACEMENTS['cuda'])}"
     add("--placement", type=list_of(_placement), metavar="P,…", help=places)
@@ -389,6 +388,11 @@ def _batch(text: str) -> int:
     whole = whole_of("batch", 1, 2**40)
     thousands = re.fullmatch(r"([0-9]{1,7})[kK]", text)
     return whole(str(1024 * int(thousands[1]))) if thousands else whole(text)
+
+
+def _operation(text: str) -> str:
+    """An operation of this tree, or of a package, which is looked for only where this tree has none."""
+    return text if text in registry.NAMES else named("operation", registry.known())(text)
 
 
 def _placement(text: str) -> str:
