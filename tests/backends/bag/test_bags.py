@@ -14,10 +14,11 @@ from suite.cases import ids
 from suite.cases.case import Case
 from suite.cases.operations import bag
 from suite.engine import check
-from suite.engine.arrays import HostArrays
+from suite.engine.arrays import CudaArrays, HostArrays
 from suite.engine.operands import Operands, build_table, lay_out
+from suite.records.device import Device
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 BAGS = tuple(name for name in names() if describe(name).operation == "bag")
 CPU = tuple(name for name in BAGS if "cpu" in describe(name).devices)
@@ -40,9 +41,10 @@ COMPILED = {
 """Those that compile for every shape get these only, and of float32 alone in the default run."""
 
 
-def laid_out(case: Case, numbers: Any = None) -> Operands:
+def laid_out(case: Case, numbers: Any = None, arrays: Any = None) -> Operands:
     batch = ids.draw(case, 0, 0) if numbers is None else np.resize(numbers, case.ids).astype(case.index_dtype)
-    return lay_out(case, HostArrays(), build_table(HostArrays(), case), [batch], 7)
+    arrays = arrays or HostArrays()
+    return lay_out(case, arrays, build_table(arrays, case), [batch], 7)
 
 
 def verdict(name: str, operands: Operands) -> str | None:
@@ -125,3 +127,30 @@ def test_the_file_says_what_it_is(name: str) -> None:
     )
     assert 20 <= len(said.summary) <= 110 and said.summary.endswith(".")
     assert name.partition("_")[0] in said.summary.lower().replace("cuda c++ bags through cupy", "cupy")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [name for name in BAGS if "cuda" in describe(name).devices])
+def test_bags_are_exact_on_a_gpu(name: str) -> None:
+    arrays = CudaArrays(Device("cuda", 0))
+    for dtype in describe(name).dtypes:
+        for variant, (dim, batch, index_dtype) in SHAPES.items():
+            case = Case(VOCAB, dim, dtype, batch, index_dtype, operation="bag", variant=variant)
+            assert verdict(name, laid_out(case, arrays=arrays)) is None, case
+
+
+@pytest.mark.parametrize("name", ["numpy_bag", "numba_bag"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_sum_that_its_type_has_not_is_rounded_to_the_nearest(name: str, dtype: str) -> None:
+    """Of two rows, as torch rounds, ties to even among them; its own bags round those of bfloat16 up."""
+    bits = np.random.default_rng(3).integers(-(2**15), 2**15, (400, 128)).astype(np.int16)
+    table = torch.from_numpy(bits).view(getattr(torch, dtype))
+    table[~table.isfinite() | (table.abs() > 1e4) | (table.abs() < 1e-3)] = 1.0
+    table[:200, 0] = torch.arange(200).to(table.dtype) / 128 + 1  # and what is halfway between two
+    table[200:, 0] = 256.0
+    numbers = torch.arange(400).reshape(2, 200).T.reshape(-1).contiguous()
+    out, offsets = torch.empty(200, 128, dtype=table.dtype), torch.arange(201) * 2
+    result = load(name)().prepare(table=table, indices=numbers, offsets=offsets, out=out, mode="sum")()
+    right = (table[:200].float() + table[200:].float()).to(table.dtype).view(torch.int16).numpy()
+    got = result if isinstance(result, np.ndarray) else result.view(torch.int16).numpy()
+    assert np.array_equal(got.view(np.int16), right)
