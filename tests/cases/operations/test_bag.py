@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import suite
 from backends import Backend, Lookup, Own, Unsupported
 from suite.cases import ids
 from suite.cases.case import Case
@@ -17,8 +19,10 @@ from suite.engine import measure
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import build_table
 from suite.records.record import Record
+from suite.records.store import Run
 from suite.telemetry.host import HostObserver
 from suite.telemetry.reading import Reading
+from tests.support import fabricate
 
 torch = pytest.importorskip("torch")
 
@@ -262,6 +266,14 @@ def test_an_accumulator_of_half_the_bits_is_right_where_sums_are_small_and_is_to
     assert {records[one.__name__].status for one in backends} == {"ok"}
     found = [records[one.__name__].telemetry["accumulates_in"] for one in backends]
     assert found == ["float32", "bfloat16", "bfloat16", "bfloat16", None]
+
+
+def test_a_run_s_table_has_it_and_the_distinct_share_of_all_ids(tmp_path: Path) -> None:
+    records = measured(replace(CASE, vocab=50), Plain, HalfTheBits, LeavesOneOut)
+    Run.create(tmp_path / "r", fabricate.ENVIRONMENT).append(records.values())
+    table = suite.load(tmp_path / "r").set_index("backend")
+    assert table.accumulates_in.dropna().to_dict() == {"Plain": "float32", "HalfTheBits": "bfloat16"}
+    assert table.distinct_fraction["Plain"] == 50 / CASE.ids
 
 
 def test_an_accumulator_wider_than_float32_is_told_and_one_narrower_is_wrong() -> None:
