@@ -19,7 +19,7 @@ import pytest
 
 from suite.machine import lock
 from tests.stand_ins.nvml_stub.build import build
-from tests.support import commands, measured
+from tests.support import commands, measured, operations
 from tests.support.browser import Browser, executable
 from tests.support.nvml import ON_HOST, Child
 
@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--backend", metavar="NAME|FILE", action="append", default=[], help="only this; may be repeated")
     turns = "measure in this virtual environment too; two or more take turns"
     add("--benchmark-environment", metavar="NAME=PYTHON", action="append", default=[], help=turns)
+    add("--operation", metavar="O,…", help="what is computed (default: lookup)")
     add("--preset", metavar="NAME", help="the cases of this preset (default: a minute's choice)")
 
 
@@ -137,6 +138,12 @@ def pytest_benchmark_compare_machine_info(
             f"The machine of the saved run differs in: {', '.join(names)}", newline=False
         )
     compared_benchmark["machine_info"] = machine_info
+
+
+@pytest.fixture
+def pooled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a package were installed that has the operation ``pooled``."""
+    operations.install(monkeypatch, operations.POOLED, operations.Pooled)
 
 
 @pytest.fixture(scope="session")

@@ -219,6 +219,7 @@ def _is_plain(outcome: Outcome) -> bool:
 def _bytes(some: Sequence[Outcome]) -> dict[str, Column]:
     of = [(o.case, o.traffic) for o in some]
     return {
+        "row_bytes": [case.row_bytes for case, _ in of],
         "payload_bytes": [case.payload_bytes for case, _ in of],
         "compulsory_bytes": [case.compulsory_bytes(t.distinct) if t else None for case, t in of],
         "distinct_fraction": [t.distinct / case.ids if t else NAN for case, t in of],

@@ -16,7 +16,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("dim", _COUNT, "elements of a row"),
     ("dtype", _TEXT, "type of the elements"),
     ("index_dtype", _TEXT, "type of the ids"),
-    ("batch", _COUNT, "ids in one lookup"),
+    ("batch", _COUNT, "ids in one lookup; of another operation what it counts, such as bags"),
     ("distribution", _TEXT, "distribution that the ids are drawn from"),
     (
         "cache",
@@ -73,7 +73,8 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("call_us", _NUMBER, "host time until the rows are complete"),
     ("call_low_us", _NUMBER, "lower end of its 95 % interval"),
     ("call_high_us", _NUMBER, "upper end"),
-    ("payload_bytes", _COUNT, "batch · (index + 2 · row): every row read and written"),
+    ("row_bytes", _COUNT, "one row of the table, as it is stored"),
+    ("payload_bytes", _COUNT, "of a lookup batch · (index + 2 · row): every row read and written"),
     ("compulsory_bytes", _COUNT, "batch · (index + row) + distinct · row: a repeated id's row read once"),
     ("distinct_fraction", _NUMBER, "share of the ids in a batch that are distinct"),
     ("gb_per_s", _NUMBER, "payload over the result"),

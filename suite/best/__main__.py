@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from suite.analysis import outcomes
 from suite.best import question, words
-from suite.best.answer import Answer, answer, devices, places
+from suite.best.answer import Answer, answer, asked
 from suite.cases.case import AXES, CACHES, DISTRIBUTIONS, MAX_OFFSET, PLACES
 from suite.cases.dtypes import DTYPE_BYTES, INDEX_BYTES
 from suite.cases.presets import MODELS
@@ -23,6 +23,8 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("run", nargs="*", type=path_of, help="runs to ask (default: the published one of the default cases)")
     add("--model", type=named("model", MODELS), metavar="NAME", help="a published token table")
+    add("--operation", metavar="O", help="what is computed (default: lookup), as suite.run has it")
+    add("--variant", metavar="V", help="which kind of it (default: the first)")
     for axis in ("vocab", "dim", "batch"):
         add(f"--{axis}", type=whole_of(axis, 1, 2**40), metavar="N")
     for axis, known in (("dtype", DTYPE_BYTES), ("index-dtype", INDEX_BYTES), ("cache", CACHES)):
@@ -40,14 +42,8 @@ def _answers(given: argparse.Namespace) -> tuple[list[Answer], tuple[str, ...]]:
     """What each machine's runs say, and the notes on what is wrong with them."""
     case = question.case_of(given.model, **{axis: getattr(given, axis, None) for axis in AXES})
     results = outcomes.read(question.folders(tuple(given.run)))
-    found = places(results)
-    known = devices(found)
-    if not known:
-        raise BadRequest("runs: they only check, in too few rounds to rank; give one without --preset smoke")
-    device = given.device or known[0]
-    if device not in known:
-        raise BadRequest(f"--device {device}: not in these runs; there are {', '.join(known)}")
-    return [answer(place, case) for place in found if place.device == device], results.notes
+    found = asked(results, case.operation, given.device)
+    return [answer(place, case) for place in found], results.notes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.best import model
 from suite.cases.case import Case
+from suite.command import BadRequest
 from suite.records.record import Clock, Environment
 from suite.stats import Estimate
 
@@ -73,7 +74,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What one machine's runs of one version of the suite showed on one device; never pooled with others.
+    """What one machine's runs of one version showed of one operation on one device; never pooled with others.
 
     Attributes:
         outcomes: of each backend by name, the completed ones by case; a later run's for an earlier one's.
@@ -82,6 +83,7 @@ class Place:
     """
 
     device: str
+    operation: str
     runs: tuple[str, ...]
     where: Environment
     outcomes: Mapping[str, Mapping[Case, Outcome]]
@@ -112,7 +114,7 @@ def places(results: Results) -> list[Place]:
     for one in sorted(results.outcomes, key=lambda one: rank[one.run]):
         where = results.environments[one.run]
         if not comparison.checks_only(where):
-            groups[(*_version(where), one.device)].append(one)
+            groups[(*_version(where), one.device, one.case.operation)].append(one)
     return [_place(results, group) for group in groups.values()]
 
 
@@ -132,7 +134,28 @@ def _place(results: Results, group: Sequence[Outcome]) -> Place:
             failures[one.case][one.name] = f"{one.status}: {one.reason}"
     runs = tuple(dict.fromkeys(one.run for one in group))
     seconds = {name: {c: comparison.median(o).value for c, o in of.items()} for name, of in outcomes.items()}
-    return Place(group[0].device, runs, results.environments[runs[-1]], outcomes, seconds, failures)
+    device, operation = group[0].device, group[0].case.operation
+    return Place(device, operation, runs, results.environments[runs[-1]], outcomes, seconds, failures)
+
+
+def asked(results: Results, operation: str, device: str | None = None) -> list[Place]:
+    """The places of some runs that are asked of an operation: on that device, by default their GPU.
+
+    Raises:
+        BadRequest: there are none, or they lack the operation or the device.
+    """
+    found = places(results)
+    if not found:
+        raise BadRequest("runs: they only check, in too few rounds to rank; give one without --preset smoke")
+    own = [place for place in found if place.operation == operation]
+    if not own:
+        known = ", ".join(dict.fromkeys(place.operation for place in found))
+        raise BadRequest(f"--operation {operation}: not in these runs; there is {known}")
+    known_devices = devices(own)
+    device = device or known_devices[0]
+    if device not in known_devices:
+        raise BadRequest(f"--device {device}: not in these runs; there are {', '.join(known_devices)}")
+    return [place for place in own if place.device == device]
 
 
 def devices(found: Iterable[Place]) -> list[str]:

@@ -76,7 +76,7 @@ def _beyond(case: Case, cases: Sequence[Case]) -> str | None:
     """Which of its sizes is less or more than any that was measured."""
     ids = f"ids {case.distribution}, {case.cache}"
     for what, noun, size, reach in (
-        ("batch", "id", "batch", 1),
+        ("batch", case.kind.counts, "batch", 1),
         ("row", "byte", "row_bytes", 1),
         ("table", "byte", "table_bytes", TABLE_REACH),
     ):
@@ -97,7 +97,7 @@ def _off(case: Case, cases: Sequence[Case]) -> str | None:
     if low - 1e-9 <= math.log2(case.batch) <= high + 1e-9:
         return None
     span = f"{2**low:,.0f} to {2**high:,.0f}" if high - low > 1e-9 else f"{2**high:,.0f}"
-    asked = f"at rows of {case.row_bytes:,} bytes a batch of {count(case.batch, 'id')}"
+    asked = f"at rows of {case.row_bytes:,} bytes a batch of {count(case.batch, case.kind.counts)}"
     return (
         f"{asked} is outside what was measured "
         f"with ids {case.distribution}, {case.cache}: between the measured cases lie {span}"

@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from suite.analysis.folders import Given, expand
 from suite.cases.case import AXES, Case
+from suite.cases.operations import registry
 from suite.cases.presets import MODELS, models_of
 from suite.command import BadRequest
 from suite.records.record import Environment
@@ -24,10 +26,12 @@ CHOOSING = ("model", "preset", "indices", *(axis.replace("_", "-") for axis in A
 def case_of(model: str | None = None, **axes: object) -> Case:
     """The case of a published model's table, or of a vocab and a dim, with these axes; None is not given.
 
+    Where no variant is given, it is the operation's first.
+
     Raises:
         BadRequest: neither a table nor a batch can be told from it, or no case can have such a value.
     """
-    given = {name: value for name, value in axes.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in axes.items() if value is not None}
     if unknown := sorted(set(given) - set(AXES)):
         raise BadRequest(f"{unknown[0]}: no axis of a case; there are {', '.join(AXES)}")
     if model is not None:
@@ -36,10 +40,12 @@ def case_of(model: str | None = None, **axes: object) -> Case:
         given = dict(zip(("vocab", "dim", "dtype"), MODELS[model], strict=True)) | given
     if not {"vocab", "dim"} <= set(given):
         raise BadRequest("table: not told; give --model NAME, or --vocab N and --dim N")
-    if "batch" not in given:
-        raise BadRequest("batch: not told; give the number of ids in one lookup with --batch N")
     try:
-        return Case(**given)  # type: ignore[arg-type]
+        kind = registry.named(given.get("operation", "lookup"))
+        if "batch" not in given:
+            what = "ids in one lookup" if given.get("operation", "lookup") == "lookup" else f"{kind.counts}s"
+            raise BadRequest(f"batch: not told; give the number of {what} with --batch N")
+        return Case(**{"variant": kind.variants[0], **given})
     except (TypeError, ValueError) as error:
         raise BadRequest(str(error)) from None
 

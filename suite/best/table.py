@@ -10,7 +10,7 @@ import pandas as pd
 from suite.analysis import outcomes
 from suite.analysis.folders import Given
 from suite.best import question, words
-from suite.best.answer import Answer, Bar, answer, devices, places
+from suite.best.answer import Answer, Bar, answer, asked
 from suite.command import BadRequest
 
 COLUMNS = {
@@ -31,19 +31,19 @@ def best(*runs: Given, model: str | None = None, device: str | None = None, **ax
     Args:
         runs: as for ``suite.load``; without any, the published run of the default cases.
         model: a published token table. device: ``cpu`` or ``cuda:N``; by default the runs' GPU, if any.
-        axes: ``vocab``, ``dim``, ``dtype``, ``batch``, ``index_dtype``, ``distribution``, ``cache``.
+        axes: ``vocab``, ``dim``, ``dtype``, ``batch``, ``index_dtype``, ``distribution``, ``cache``,
+            ``operation``, ``variant`` and the others.
 
     Raises:
-        BadRequest: no such case or device; or it lies outside of what was measured, with the bound.
+        BadRequest: no such case, operation or device; or it lies outside of what was measured.
         StoreError: no run can be read.
     """
     case = question.case_of(model, **axes)
-    found = places(outcomes.read(question.folders(runs)))
-    wanted = device or next(iter(devices(found)), None)
-    answers = [answer(place, case) for place in found if place.device == wanted]
+    found = asked(outcomes.read(question.folders(runs)), case.operation, device)
+    answers = [answer(place, case) for place in found]
     told = [one for one in answers if one.basis != "refused"]
     if not told:
-        raise BadRequest(words.refusal(answers[-1]) if answers else f"device {wanted}: not in these runs")
+        raise BadRequest(words.refusal(answers[-1]))
     rows = [row for one in told for row in _rows(one)]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
     table.attrs |= {

@@ -14,7 +14,7 @@ from suite.analysis.outcomes import Results
 from suite.analysis.passes import common_clock
 from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, Basis, Pair
 from suite.compare.sides import Side
-from suite.report.tables import REASON_LENGTH, WIDE
+from suite.report.tables import REASON_LENGTH, WIDE, only_lookups
 from suite.report.verdict import Standing
 from suite.stats import Verdict
 from suite.text import cut, shown
@@ -51,7 +51,8 @@ class Listing:
     Attributes:
         rests_on: the sides, the noise floor, what is assumed. broken: what B fails at and A completed.
         rows: where the machine was at full speed, and slow: where it was not; the worst first.
-        totals: what is left out, how many rows have each verdict, what could have shown. overall: one line.
+        totals: what is left out, how many rows have each verdict, what could have shown. overall: a line for
+            each operation.
     """
 
     rests_on: tuple[str, ...]
@@ -59,14 +60,18 @@ class Listing:
     rows: tuple[Row, ...]
     slow: tuple[Row, ...]
     totals: tuple[str, ...]
-    overall: str
+    overall: tuple[str, ...]
 
 
 def listing(
     a: Side, b: Side, results: Results, listed: Sequence[Pair], basis: Basis, only: str | None = None
 ) -> Listing:
     """The comparison as text; with ``only`` the rows of some verdicts alone, and the totals of all."""
-    compared = sorted((p for p in listed if p.ratio), key=lambda p: -p.ratio.value if p.ratio else 0.0)
+    operations = list(dict.fromkeys(p.operation for p in listed))
+    compared = sorted(
+        (p for p in listed if p.ratio),
+        key=lambda p: (operations.index(p.operation), -p.ratio.value if p.ratio else 0.0),
+    )
     several = len({o.device for p in listed for o in (p.a, p.b) if o}) > 1
     chosen = [p for p in compared if only is None or p.verdict in ONLY[only]]
     rows, slow = (
@@ -79,7 +84,7 @@ def listing(
         tuple(rows),
         tuple(slow),
         tuple(map(shown, [*hidden, *_totals(listed, compared)])),
-        shown(_overall(a, b, listed, basis)),
+        tuple(map(shown, _overall(a, b, listed, basis))),
     )
 
 
@@ -178,11 +183,19 @@ def _percent(ratio: float) -> str:
     return f"{ratio - 1:.1%}"
 
 
-def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str:
+def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> Iterator[str]:
+    """A line for each operation, which is named unless there are lookups only."""
+    operations = dict.fromkeys(p.operation for p in listed)
+    for operation in operations:
+        said = _of_operation(a, b, [p for p in listed if p.operation == operation], basis)
+        yield f"overall: {said}" if only_lookups(operations) else f"overall, {operation}: {said}"
+
+
+def _of_operation(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str:
     """By what was measured at full speed alone; no difference that most cases do not have by themselves."""
     fast = [(p, p.ratio) for p in listed if p.ratio and not p.slow_notes]
     if not fast:
-        return "overall: nothing that both completed at full speed"
+        return "nothing that both completed at full speed"
     against = f"relative to {basis.relative_to}, " if basis.relative_to else ""
     by = "relative to each one's ceiling, " if basis.normalized else against
     values = tuple(ratio.value for _, ratio in fast)
@@ -190,4 +203,4 @@ def _overall(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str:
     floor = max(p.floor for p, _ in fast)
     alike = sum(p.verdict == stats.verdict(ratio, floor) for p, _ in fast)
     standing = Standing(str(b), ratio, values)
-    return f"overall: {by}{standing.words(str(a), floor, in_most=2 * alike > len(fast))}"
+    return f"{by}{standing.words(str(a), floor, in_most=2 * alike > len(fast))}"

@@ -13,7 +13,7 @@ MOST_ROWS = 250
 
 def markdown(listing: Listing) -> str:
     """GitHub-flavoured Markdown."""
-    lines = [f"**{markdown_cell(listing.overall)}**", ""]
+    lines = [line for one in listing.overall for line in (f"**{markdown_cell(one)}**", "")]
     lines += [f"- {markdown_cell(line)}" for line in (*listing.broken, *listing.totals)]
     lines += _table("", listing.rows)
     lines += _table("Not measured at full speed, nothing is decided:", listing.slow)

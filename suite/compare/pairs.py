@@ -69,6 +69,13 @@ class Pair:
     left_out: str | None = None
 
     @property
+    def operation(self) -> str:
+        """What the case computes."""
+        known = self.a or self.b
+        assert known is not None
+        return known.case.operation
+
+    @property
     def of_text(self) -> bool:
         """Whether both sides looked up the ids that the suite ships."""
         return bool(self.a and self.b and self.a.case.of_text)

@@ -33,7 +33,8 @@ def show(listing: Listing, file: TextIO) -> None:
             screen.console.print(_grid(rows[first : first + ROWS_A_HEAD], widths, screen.console.width))
     for line in listing.totals:
         screen.line(line)
-    screen.line(listing.overall, "bold")
+    for line in listing.overall:
+        screen.line(line, "bold")
     screen.close()
 
 

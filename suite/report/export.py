@@ -193,7 +193,8 @@ def _cases(of: Sequence[Outcome]) -> list[str]:
 
 def _benchmark(outcome: Outcome) -> str:
     clock = "" if outcome.device == str(CPU) else f"_{outcome.clock}"
-    return f"{_file(outcome.device.replace(':', ''))}{clock}.time_{_file(outcome.backend)}"
+    operation = "" if outcome.case.operation == "lookup" else f".{_file(outcome.case.operation)}"
+    return f"{_file(outcome.device.replace(':', ''))}{clock}{operation}.time_{_file(outcome.backend)}"
 
 
 def _machine(environment: Environment) -> dict[str, str]:

@@ -13,7 +13,7 @@ from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
 from suite.cases.presets import models_of
-from suite.report.tables import HOST_TIMED, places
+from suite.report.tables import HOST_TIMED, only_lookups, places
 from suite.text import plain
 from suite.units import digits, time_of
 
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """One device of one run: rows in reading order, columns from the fastest on average to the slowest.
+    """One operation on a device of a run: rows in reading order, columns from the fastest on average on.
 
     Attributes:
         common: what all ids have in common, in words.
@@ -62,11 +62,16 @@ class Matrix:
 
 
 def matrices(results: Results) -> list[Matrix]:
-    """A matrix for each device of each run."""
+    """A matrix for each operation on each device of each run."""
     found = places(results)
+    plainly = only_lookups(operation for _, _, operation in found)
     return [
-        _matrix(" on ".join(map(plain, place)), here, noise_floor(results.environments[place[0]]))
-        for place, here in found.items()
+        _matrix(
+            plain(f"{run} on {device}" + ("" if plainly else f", {operation}")),
+            here,
+            noise_floor(results.environments[run]),
+        )
+        for (run, device, operation), here in found.items()
     ]
 
 
@@ -95,7 +100,7 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
 
 def _reading(case: Case) -> tuple[object, ...]:
     """Small tables before large ones, of each table batches in order, of each batch the ids."""
-    return case.table_bytes, case.table, case.batch, case.ids_text
+    return case.table_bytes, case.table, case.table_text, case.batch, case.ids_text
 
 
 def _word(case: Case, axis: str) -> str:

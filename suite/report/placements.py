@@ -108,7 +108,7 @@ def _overstated(here: Sequence[Outcome]) -> list[str]:
     shares: dict[str, dict[int, float]] = defaultdict(dict)
     for outcome in here:
         if outcome.traffic is not None and outcome.case.batch >= PREFILL:
-            share_of = outcome.traffic.distinct / outcome.case.batch
+            share_of = outcome.traffic.distinct / outcome.case.ids
             known = shares[outcome.case.distribution]
             known[outcome.case.batch] = max(known.get(outcome.case.batch, 0.0), share_of)
     batches = set(shares["uniform"]) & set(shares["ngram"])

@@ -11,8 +11,9 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from suite.cases.case import AXES, Case
-from suite.cases.dtypes import DTYPE_BYTES
+from suite.cases.operations import registry
 from suite.report.panels import SERIES, Panel, Style, figure, legend
+from suite.report.tables import only_lookups
 from suite.text import cut
 from suite.units import bytes_of, count
 
@@ -25,7 +26,7 @@ CLOCKS = {
 MOST_TITLE = 48
 COLUMNS = {
     *(*AXES, "run", "device", "backend", "environment", "status", "clock", "at_full_speed"),
-    *("payload_bytes", "gb_per_s", "ceiling_gb_per_s"),
+    *("row_bytes", "payload_bytes", "gb_per_s", "ceiling_gb_per_s"),
     *("file_over_read",),
     *("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high", "fraction_of_peak"),
     *(name for names in CLOCKS.values() for name in names),
@@ -34,7 +35,7 @@ COLUMNS = {
 
 
 def plot(source: Source, kind: str = "bandwidth") -> Figure:
-    """Draw results; runs and devices stand side by side and are never averaged.
+    """Draw results; runs, devices and operations stand side by side and are never averaged.
 
     Args:
         source: a table of ``suite.load`` or some of its rows; or folders of runs, or patterns.
@@ -80,7 +81,6 @@ def _table(source: Source) -> pd.DataFrame:
     return source.assign(
         backend=source["backend"] + where,
         pale=~source["at_full_speed"].fillna(True).astype(bool),
-        row_bytes=source["dim"] * source["dtype"].map(DTYPE_BYTES).astype("Int64"),
         gb_low=kilobytes / source["ci_high_us"],
         gb_high=kilobytes / source["ci_low_us"],
     )
@@ -89,7 +89,9 @@ def _table(source: Source) -> pd.DataFrame:
 def _bandwidth(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     y = ("gb_per_s", "gb_low", "gb_high")
     panels = [Panel(title, rows, "payload_bytes", y) for title, rows in _places(done)]
-    picture, drawn = figure(table, panels, Style("payload of one lookup", "GB/s of payload", bytes_of))
+    picture, drawn = figure(
+        table, panels, Style(f"payload of one {_call(done)}", "GB/s of payload", bytes_of)
+    )
     ink, lines = rcParams["text.color"], {}
     for axes, panel in zip(drawn, panels, strict=True):
         limits = panel.rows.dropna(subset=["ceiling_gb_per_s"]).drop_duplicates([*AXES, "ceiling_gb_per_s"])
@@ -133,7 +135,7 @@ def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
         if place[columns[0]].notna().any()
     ]
     ticks = [float(batch) for batch in done["batch"].unique()]
-    style = Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks)
+    style = Style(_counted(done), "µs", "{:,.0f}".format, ticks=ticks)
     picture, _ = figure(table, panels, style)
     others = f"\n({count(left, 'other')} not drawn: choose rows)" if left else ""
     title = cut(_named(chosen), 2 * MOST_TITLE) + others  # on the left, out of the way of the legend
@@ -159,7 +161,7 @@ def _placement(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
         if len(rows := here[here["row_bytes"] == size])
     ]
     ticks = [float(batch) for batch in done["batch"].unique()]
-    picture, _ = figure(done, panels, Style("batch: ids in one lookup", "µs", "{:,.0f}".format, ticks=ticks))
+    picture, _ = figure(done, panels, Style(_counted(done), "µs", "{:,.0f}".format, ticks=ticks))
     legend(picture, done)
     return picture
 
@@ -200,6 +202,18 @@ OF_PLACEMENTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Figure]] = {
 
 
 def _places(done: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each device of each run, in the order of the table."""
-    for (run, device), rows in done.groupby(["run", "device"], sort=False):
-        yield cut(f"{run} · {device}", MOST_TITLE), rows
+    """The rows of each operation on each device of each run, in the order of the table."""
+    plainly = only_lookups(done["operation"])
+    for (run, device, operation), rows in done.groupby(["run", "device", "operation"], sort=False):
+        more = "" if plainly else f" · {operation}"
+        yield cut(f"{run} · {device}", MOST_TITLE) + more, rows
+
+
+def _call(rows: pd.DataFrame) -> str:
+    return "lookup" if only_lookups(rows["operation"]) else "call"
+
+
+def _counted(rows: pd.DataFrame) -> str:
+    """What their batch is a number of, in words."""
+    nouns = dict.fromkeys(f"{registry.named(one).counts}s" for one in rows["operation"].unique())
+    return f"batch: {' or '.join(nouns)} in one {_call(rows)}"

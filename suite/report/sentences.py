@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from suite.analysis.columns import device_name, packages_of
 from suite.analysis.comparison import noise_floor
@@ -15,7 +16,7 @@ from suite.cases.case import Case
 from suite.records.figures import CASE_THROTTLED, QUOTA, THREADS
 from suite.records.record import Environment, Fact
 from suite.report import placements, verdict
-from suite.report.tables import REASON_LENGTH, places
+from suite.report.tables import REASON_LENGTH, devices, only_lookups
 from suite.text import cut, plain, shown
 from suite.units import count, digits, share
 
@@ -46,7 +47,8 @@ def _traffic(counted: Sequence[Outcome]) -> list[str]:
     if not rows:
         return []
     _, declared, moved, outcome = max(rows, key=lambda row: row[:3])
-    line = f"lookups on end: counters saw {digits(moved / 1e9)} GB/s of DRAM traffic where "
+    calls = "lookups" if outcome.case.operation == "lookup" else "calls"
+    line = f"{calls} on end: counters saw {digits(moved / 1e9)} GB/s of DRAM traffic where "
     line += f"{digits(declared / 1e9)} GB/s are declared ({outcome.name} on {outcome.case})"
     copy = _rates(outcome.ceiling) if outcome.ceiling else None
     if copy:
@@ -123,17 +125,38 @@ def known(results: Results, baseline: str | None) -> tuple[str | None, list[str]
 
 
 def sentences(results: Results, baseline: str | None) -> list[str]:
-    """The fastest and by how much, what is open and what failed: for each run and device."""
+    """The fastest and by how much, what is open and what failed: for each run, device and operation."""
     baseline, lines = known(results, baseline)
-    all_places = places(results)
-    for place, here in all_places.items():
-        environment = results.environments[place[0]]
-        moments = results.speeds.get(place[0], ())
-        own = [*of_backends(here, environment, baseline), *of_the_run(here, environment, moments)]
-        if len(all_places) > 1:
-            own = [f"{place[0]} on {place[1]}:", *(f"  {line}" for line in own)]
-        lines += own
+    all_devices, baselines = devices(results), by_operation(results, baseline)
+    for (run, device), here in all_devices.items():
+        own = _of_device(results.environments[run], results.speeds.get(run, ()), here, baselines)
+        lines += _titled(f"{run} on {device}:", own) if len(all_devices) > 1 else own
     return [shown(line) for line in lines]
+
+
+def _of_device(
+    environment: Environment,
+    moments: Sequence[Moment],
+    operations: Mapping[str, Sequence[Outcome]],
+    baselines: Mapping[str, str],
+) -> list[str]:
+    """What is said of each operation on a device of a run, then of all together."""
+    alone, lines = len(operations) == 1, list[str]()
+    for operation, here in operations.items():
+        own = of_backends(here, environment, baselines.get(operation))
+        own += of_the_run(here, environment, moments) if alone else _counted(here, environment)
+        lines += own if only_lookups(operations) else _titled(f"{operation}:", own)
+    every = list(itertools.chain(*operations.values()))
+    return lines if alone else [*lines, *_of_all(every, environment, moments)]
+
+
+def _titled(title: str, lines: Sequence[str]) -> list[str]:
+    return [title, *(f"  {line}" for line in lines)]
+
+
+def by_operation(results: Results, baseline: str | None) -> dict[str, str]:
+    """The baseline asked for, by operation of which it is a backend; every other one has its usual."""
+    return {o.case.operation: o.backend for o in results.outcomes if o.backend == baseline}
 
 
 def of_backends(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> list[str]:
@@ -148,6 +171,16 @@ def of_backends(here: Sequence[Outcome], environment: Environment, baseline: str
 
 def of_the_run(here: Sequence[Outcome], environment: Environment, moments: Sequence[Moment]) -> list[str]:
     """How the run was measured: variables, the machine's speed, counters, placements."""
+    return [*_of_all(here, environment, moments), *_counted(here, environment)]
+
+
+def _counted(here: Sequence[Outcome], environment: Environment) -> list[str]:
+    """What is said of one operation: counters, placements."""
+    return [*counter_sentences(here), *placements.sentences(here, noise_floor(environment))]
+
+
+def _of_all(here: Sequence[Outcome], environment: Environment, moments: Sequence[Moment]) -> list[str]:
+    """What is said of all that was measured on a device."""
     known = environment.settings.get("disturbed")
     disturbed = [f"disturbed when it began: {known}"] if known else []
     return [
@@ -156,21 +189,19 @@ def of_the_run(here: Sequence[Outcome], environment: Environment, moments: Seque
         *_threads(here),
         *_quota(here),
         *_speed(here, moments),
-        *counter_sentences(here),
-        *placements.sentences(here, noise_floor(environment)),
     ]
 
 
 def origins(results: Results) -> list[str]:
     """Where, when and with what each device of each run was measured: one line each."""
     lines = []
-    for (run, device), here in places(results).items():
-        where = results.environments[run]
+    for (run, device), operations in devices(results).items():
+        where, here = results.environments[run], itertools.chain(*operations.values())
         packages = dict.fromkeys(package for o in here for package in packages_of(o, where))
         whose = {True: " and changes not committed", False: "", None: " and changes unknown"}[where.dirty]
         threads = where.settings.get("threads")
         words = (
-            f"{run} on {device}: " if len(places(results)) > 1 else "",
+            f"{run} on {device}: " if len(devices(results)) > 1 else "",
             f"measured on {device_name(device, where) or 'an unknown device'}",
             f" with {count(threads, 'thread')}" if type(threads) is int else "",
             f", machine {where.machine}, {where.created[:10]}, commit {where.commit[:8]}{whose}",

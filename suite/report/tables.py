@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suite import stats
@@ -34,8 +34,10 @@ LEGEND = (
     "of copy: share of the speed of a contiguous copy of the same rows in the same rounds"
 )
 
-Place = tuple[str, str]
+Device = tuple[str, str]
 """(run, device): never averaged with another."""
+Place = tuple[str, str, str]
+"""(run, device, operation): never compared with another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,24 @@ class Table:
 
 
 def places(results: Results) -> dict[Place, tuple[Outcome, ...]]:
-    """The outcomes of each device of each run, in the order of the results."""
+    """The outcomes of each operation on each device of each run, in the order of the results."""
     groups: dict[Place, list[Outcome]] = defaultdict(list)
     for outcome in results.outcomes:
-        groups[outcome.run, outcome.device].append(outcome)
+        groups[outcome.run, outcome.device, outcome.case.operation].append(outcome)
     return {place: tuple(group) for place, group in groups.items()}
+
+
+def devices(results: Results) -> dict[Device, dict[str, tuple[Outcome, ...]]]:
+    """The same, by device of a run, then by operation."""
+    groups: dict[Device, dict[str, tuple[Outcome, ...]]] = defaultdict(dict)
+    for (run, device, operation), here in places(results).items():
+        groups[run, device][operation] = here
+    return groups
+
+
+def only_lookups(operations: Iterable[str]) -> bool:
+    """Whether there is no other operation, so that none needs to be named."""
+    return set(operations) <= {"lookup"}
 
 
 def table(results: Results) -> Table:
@@ -73,14 +88,20 @@ def table(results: Results) -> Table:
 
 
 def _detail(results: Results) -> Table:
-    several = len(places(results)) > 1
+    several = len(devices(results)) > 1
     groups: dict[tuple[Case, str], list[Outcome]] = defaultdict(list)
-    for outcome in results.outcomes:
+    for outcome in _by_operation(results.outcomes):
         groups[outcome.case, outcome.device].append(outcome)
     where, timings = results.environments, _timings(results.outcomes)
     of = [_section(group, several, where[group[0].run], timings) for group in groups.values()]
     named = [f"{timing} µs" for timing in timings] if len(timings) > 1 else ["µs"]
     return Table(("", "backend", *named, "±", *NUMBERS, ""), tuple(of))
+
+
+def _by_operation(some: Sequence[Outcome]) -> list[Outcome]:
+    """The same, those of one operation together."""
+    order = list(dict.fromkeys(o.case.operation for o in some))
+    return sorted(some, key=lambda o: order.index(o.case.operation))
 
 
 def _timings(some: Sequence[Outcome]) -> tuple[Timing, ...]:
@@ -112,19 +133,19 @@ def _section(
     title += "".join(f" · {model}" for model in models_of(group[0].case))
     traffic = next((o.traffic for o in group if o.traffic), None)
     if traffic:
-        title += f" · {traffic.distinct / group[0].case.batch:.0%} distinct"
+        title += f" · {traffic.distinct / group[0].case.ids:.0%} distinct"
         title += " · the table fits the cache" if traffic.cache_resident else ""
     return Section(plain(title), tuple(tuple(map(plain, row)) for row in rows), group[0].case.table_text)
 
 
 def _side_by_side(results: Results) -> Table:
-    columns = places(results)
-    groups: dict[Case, dict[Place, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
-    for outcome in results.outcomes:
+    columns = devices(results)
+    groups: dict[Case, dict[Device, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    for outcome in _by_operation(results.outcomes):
         groups[outcome.case][outcome.run, outcome.device].append(outcome)
     sections = []
     for case, by_place in groups.items():
-        cells: dict[str, dict[Place, str]] = defaultdict(dict)
+        cells: dict[str, dict[Device, str]] = defaultdict(dict)
         for place, group in by_place.items():
             where = results.environments[place[0]]
             order, best = rank(group, noise_floor(where))

@@ -15,8 +15,6 @@ from suite.records.record import Environment
 from suite.stats import Estimate
 from suite.units import count, digits
 
-BASELINES = ("torch_embedding", "torch_index_select", "numpy_take")
-"""What speed is compared with, unless it is named: what people call, or the first of these that is here."""
 LIBRARY = "library"
 MOST_OPEN = 2
 MOST_NAMED = 3
@@ -183,15 +181,20 @@ def standings(here: Sequence[Outcome], base: str) -> list[Standing]:
 def base_of(here: Sequence[Outcome], baseline: str | None = None) -> str | None:
     """The name of what the backends of one environment are compared with; null where nothing has a result."""
     done = {o.backend: o.name for o in here if o.decides}
-    known = [name for name in (baseline, *BASELINES) if name in done]
+    known = [name for name in (baseline, *usual(here)) if name in done]
     return done[known[0]] if known else min(done.values(), default=None)
 
 
+def usual(here: Sequence[Outcome]) -> tuple[str, ...]:
+    """What their operation is compared with unless it is named: what people call, the first that is there."""
+    return here[0].case.kind.baselines if here else ()
+
+
 def lines(here: Sequence[Outcome], environment: Environment, baseline: str | None = None) -> list[str]:
-    """The verdict on the backends of one environment, in a line or two; none where nothing is ranked.
+    """The verdict on the backends of one environment and operation, in a line or two; none if unranked.
 
     Args:
-        baseline: the backend that others are compared with; without it the first of ``BASELINES``.
+        baseline: the backend that others are compared with; without it the first of the ``usual`` ones.
     """
     base, floor = base_of(here, baseline), noise_floor(environment)
     if base is None or len({o.name for o in here if o.completed}) < 2:
@@ -237,7 +240,7 @@ def state(here: Sequence[Outcome], environment: Environment) -> str | None:
 
 
 def compared(here: Sequence[Outcome], environment: Environment, baseline: str | None) -> list[str]:
-    """The verdict on the backends of one environment, and how each does against the baseline.
+    """The verdict on the backends of one environment and operation, and how each does against the baseline.
 
     Args:
         baseline: the backend that others are compared with; one that has a record here, or null.

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from suite.analysis import floor, outcomes, speed
+from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.records.record import Environment, Fact
 from suite.records.store import Run, StoreError
 from suite.report import verdict
+from suite.report.tables import only_lookups
 
 
 def finished(run: Run) -> Results:
@@ -61,15 +63,25 @@ def closing(results: Results, path: Path) -> list[tuple[str, bool]]:
     Each with whether it may be broken: not a command, so that it can be copied whole.
     """
     *_, (run, environment) = results.environments.items()  # the one it went on in
-    said = verdict.lines([o for o in results.outcomes if (o.run, o.environment) == (run, None)], environment)
+    own = [o for o in results.outcomes if (o.run, o.environment) == (run, None)]
+    said = list(_verdicts(own, environment)) or [f"all is in {path}"]
     folder = shlex.quote(str(path))
     lines = [
-        (f"verdict: {said[0] if said else f'all is in {path}'}", True),
+        *((f"verdict: {line}", True) for line in said),
         (f"page:    python -m suite.report {folder} --html {shlex.quote(str(path / 'page.html'))}", False),
         ("doctor:  python -m suite.doctor says what here disturbs a measurement", False),
     ]
     errors = sorted(path.glob("errors/*.txt"))
     return lines + ([(f"errors:  {', '.join(map(str, errors))}", True)] if errors else [])
+
+
+def _verdicts(own: Sequence[Outcome], environment: Environment) -> Iterator[str]:
+    """The verdict on each operation, in a line."""
+    operations = dict.fromkeys(o.case.operation for o in own)
+    for operation in operations:
+        here = [o for o in own if o.case.operation == operation]
+        if said := verdict.lines(here, environment):
+            yield said[0] if only_lookups(operations) else f"{operation}: {said[0]}"
 
 
 def _best(own: dict[str, Fact], run: Run) -> dict[str, Fact]:

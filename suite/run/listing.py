@@ -56,16 +56,22 @@ def lines(
     found = [(backend, _said(backend, environments or {})) for backend in described(more)]
     ready = [entry for entry in found if "available" in entry[1]]
     rest = [entry for entry in found if entry not in ready]
-    by_operation: dict[str, list[str]] = {"lookup": []}
-    for backend, said in ready:
-        by_operation.setdefault(backend.operation, []).extend(_entry(backend, said, width))
     return [
-        *_titled("backends", by_operation.pop("lookup")),
-        *(line for name, inside in by_operation.items() for line in _titled(f"--operation {name}", inside)),
-        *_titled("not here", [line for entry in rest for line in _entry(*entry, width)]),
+        *_by_operation("backends", "", ready, width),
+        *_by_operation("not here", ", not here", rest, width),
         *_titled("presets", [f"  {name:9}{_preset(name)}" for name in PRESETS]),
         *_titled("models (--model NAME: its table)", [folded(f"  {', '.join(MODELS)}", width, 2)]),
     ]
+
+
+def _by_operation(
+    lookups: str, others: str, entries: Sequence[tuple[Description, str]], width: int
+) -> Iterator[str]:
+    """Lookups under their title, then each other operation's under its option and some words."""
+    for operation in sorted({one.operation for one, _ in entries}, key=lambda name: (name != "lookup", name)):
+        title = lookups if operation == "lookup" else f"--operation {operation}{others}"
+        own = (entry for entry in entries if entry[0].operation == operation)
+        yield from _titled(title, [line for entry in own for line in _entry(*entry, width)])
 
 
 def _titled(title: str, inside: Sequence[str]) -> list[str]:
@@ -155,7 +161,7 @@ def planned(request: Request, tasks: Sequence[Task]) -> Iterator[tuple[str, int]
 
 
 def _tables(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:
-    """Each table once, and under it the batches of each kind of ids."""
+    """Each table once for an operation and variant, and under it the batches of each kind of ids."""
     by_table: dict[tuple[object, ...], list[Task]] = defaultdict(list)
     for task in tasks:
         by_table[str(task.device), task.case.table, task.case.table_text].append(task)

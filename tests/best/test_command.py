@@ -184,3 +184,26 @@ def test_the_name_is_the_function_whatever_was_imported_before() -> None:
     from suite.best import model
 
     assert callable(suite.best) and suite.best.model is model
+
+
+@pytest.mark.usefixtures("pooled")
+def test_an_operation_is_answered_by_its_own_cases(tmp_path: Path, said: Said) -> None:
+    made = fabricate.of_two_operations(tmp_path / "r").path
+    table = ("--vocab", 50257, "--dim", 768, "--batch", 16)
+    _, lookups, _ = said(made, *table)
+    assert "numba_cpu" in lookups and "pool_" not in lookups
+    code, out, _ = said(made, *table, "--operation", "pooled")
+    assert (
+        code == 0 and out.startswith("pooled max 50257x768 float32") and "fastest of all: pool_plain" in out
+    )
+    assert "numpy_take" not in out
+    code, _, error = said(made, *table[:-1], 1024, "--operation", "pooled", "--variant", "sum")
+    assert code == 2 and "a batch of 1,024 bags is above the largest measured" in error
+    assert "--operation pooled --variant sum" in error and "numpy_take" not in error
+    grid = fabricate.run(tmp_path / "s").path
+    refused = said(grid, *table, "--operation", "pooled")
+    assert refused[::2] == (2, "--operation pooled: not in these runs; there is lookup\n")
+    assert "the number of bags with" in said(made, *table[:4], "--operation", "pooled")[2]
+    assert "operation sum: unknown" in said(made, *table, "--operation", "sum")[2]
+    found = suite.best(made, vocab=50257, dim=768, batch=16, operation="pooled", variant="sum")
+    assert list(found.backend) == ["pool_plain", "pool_other", "numba_cpu"]

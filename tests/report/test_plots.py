@@ -232,7 +232,7 @@ def test_what_can_not_be_drawn_is_one_line(folder: Path, tmp_path: Path) -> None
         ),
         (failed.path, "bandwidth", "no record completed"),
         (suite.load(folder / "host").iloc[:0], "batch", "no record completed"),
-        (pd.DataFrame({"a": [1]}), "batch", "no column at_full_speed and 37 more; give one of suite.load"),
+        (pd.DataFrame({"a": [1]}), "batch", "no column at_full_speed and 38 more; give one of suite.load"),
     ):
         with pytest.raises(ValueError, match=words) as raised:
             suite.plot(source, kind)

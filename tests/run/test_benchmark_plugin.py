@@ -496,3 +496,16 @@ def _both(folder: Path) -> list[list[float]]:
         (row,) = (row for row in csv.DictReader(lines) if row["backend"] == "numpy_take")
     info = figures_of(folder / "saved.json")["numpy_take"]["extra_info"]
     return [[float(one[name]) for name in ("median_us", "ci_low_us", "ci_high_us")] for one in (info, row)]
+
+
+@pytest.mark.usefixtures("pooled")
+def test_without_a_preset_the_cases_are_of_the_operations_asked_for() -> None:
+    lookups = measured.cases(parse([]))
+    assert lookups == plan(measured.SWEEPS)
+    both = measured.cases(parse(["--operation", "pooled,lookup"]))
+    assert {(case.operation, case.variant) for case in both} == {
+        ("lookup", ""),
+        ("pooled", "max"),
+        ("pooled", "sum"),
+    }
+    assert len(both) == 3 * len(lookups)

@@ -116,6 +116,16 @@ def test_a_run_ends_with_the_verdict_the_page_and_the_doctor(tmp_path: Path) -> 
     assert ending.closing(outcomes.read([path]), path)[3] == (f"errors:  {path}/errors/mine.txt", True)
 
 
+@pytest.mark.usefixtures("pooled")
+def test_a_run_of_several_operations_ends_with_a_verdict_on_each(tmp_path: Path) -> None:
+    path = fabricate.of_two_operations(tmp_path / "r").path
+    lookups, pooling, page, *_ = [line for line, _ in ending.closing(outcomes.read([path]), path)]
+    assert lookups.startswith("verdict: lookup: fastest of all: numba_cpu in 2 of 2 cases")
+    assert pooling == "verdict: pooled: fastest of all: pool_plain in 4 of 4 cases" and page.startswith(
+        "page:"
+    )
+
+
 def test_a_table_that_can_not_be_written_into_the_run_is_shown_and_can_be_had_elsewhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from suite.run import listing
 from suite.run.forecast import forecast
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
+from tests.support import operations
 
 
 def said(*argv: str) -> list[str]:
@@ -31,6 +34,20 @@ def test_cases_are_grouped_by_table_with_its_models() -> None:
     at = lines.index("128256x4096 bfloat16 · llama-3-8b · 1.05 GB")
     assert lines[at + 1] == "    batch 1, 16, 17, 512, 8,192  int64 uniform cold"
     assert lines[at + 2] == "    batch 8,192  int64 text cold"
+
+
+@pytest.mark.usefixtures("pooled")
+def test_cases_of_one_table_are_under_their_own_operation(tmp_path: Path) -> None:
+    file = tmp_path / "pool_plain.py"
+    file.write_text(operations.BACKEND)
+    table = ("--vocab", "1000", "--dim", "64", "--batch", "8,16", "--operation", "lookup,pooled")
+    lines = said("--backend", "numpy_take", str(file), *table)
+    heads = [line for line in lines if "1000x64" in line]
+    assert heads == [
+        f"{name}1000x64 float32 · {size}"
+        for name, size in (("", "256 kB"), ("pooled max ", "36.0 kB"), ("pooled sum ", "36.0 kB"))
+    ]
+    assert [line for line in lines if "batch" in line] == ["    batch 8, 16  int64 uniform cold"] * 3
 
 
 @pytest.mark.parametrize(

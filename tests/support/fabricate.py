@@ -12,6 +12,7 @@ from typing import Any
 from suite.cases.case import Case
 from suite.records.record import Environment, Fact, Memory, Record, Samples, Traffic
 from suite.records.store import Run
+from tests.support import operations
 
 CASES = (
     Case(50257, 768, "float32", 512),
@@ -133,7 +134,7 @@ def measurement(
     """The records of one measurement: the ceiling and each backend, in the order of ``speed``."""
     draw = random.Random(f"{seed} {number}")
     name, seconds = f"m{number}", case.payload_bytes / COPY_BYTES_PER_S * 2.5
-    copy = 2 * case.rows_bytes / COPY_BYTES_PER_S
+    copy = case.ceiling_bytes / COPY_BYTES_PER_S
     ceiling = record("contiguous_copy", case, copy, draw, name, role="ceiling", **dict(changes))
     return [ceiling] + [
         record(backend, case, seconds * factor, draw, name, **dict(changes))
@@ -231,6 +232,19 @@ def run(
     for number, case in enumerate(cases):
         made.append(measurement(case, number, **options))
     made.append(extra)
+    return made
+
+
+def of_two_operations(path: Path, environment: Environment = ENVIRONMENT, slower: float = 1.0) -> Run:
+    """Lookups and ``pooled`` calls in turns; numba_cpu is the fastest of the first, the slowest of those.
+
+    Args:
+        slower: how many times longer than else the second of the pooling backends takes.
+    """
+    made = Run.create(path, environment)
+    pools = {"pool_plain": 0.1, "pool_other": 0.2 * slower, "numba_cpu": 0.4}
+    for number, case in enumerate(operations.beside_lookups()):
+        made.append(measurement(case, number, SPEED if case.operation == "lookup" else pools))
     return made
 
 

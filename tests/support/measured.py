@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from suite.cases.case import Sweep, plan
+from suite.cases.case import Case, Sweep, plan
 from suite.command import BadRequest
 from suite.run.options import Request, parse
 from suite.run.schedule import LIMITS_S, Task, tasks_of
@@ -77,17 +77,18 @@ def choose(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: for what can't be carried out, in one line.
     """
-    gpu, preset = config.getoption("gpu"), config.getoption("preset")
+    gpu, preset, operation = map(config.getoption, ("gpu", "preset", "operation"))
     # No phase for energy counters: nothing of it would be shown.
     argv = ["--sustain", "0"]
     argv += [word for which in config.getoption("backend") for word in ("--backend", which)]
     argv += [w for which in config.getoption("benchmark_environment") for w in ("--environment", which)]
     argv += [] if gpu is None else ["--gpu", gpu]
     argv += [] if preset is None else ["--preset", preset]
+    argv += [] if operation is None else ["--operation", operation]
     try:
         request = parse(argv)
         if preset is None:
-            request = replace(request, preset="benchmark", cases=plan(SWEEPS))
+            request = replace(request, preset="benchmark", cases=cases(request))
         # Table files are for a run to make and to remove.
         tasks = [task for task in tasks_of(request) if task.case.placement != "file"]
     except BadRequest as error:
@@ -101,6 +102,19 @@ def choose(config: pytest.Config) -> None:
         raise pytest.UsageError("--benchmark-histogram: needs pygal, not installed; pip install pygal")
     config.stash[REQUEST] = request
     config.stash[TASKS] = {(str(task.device), str(task.case)): task for task in tasks}
+
+
+def cases(request: Request) -> tuple[Case, ...]:
+    """A minute's choice of cases, of the operations that are asked for.
+
+    Raises:
+        BadRequest: an operation has no such cases.
+    """
+    operations = tuple(dict.fromkeys(case.operation for case in request.cases))
+    try:
+        return plan(SWEEPS, operation=operations)
+    except ValueError as error:
+        raise BadRequest(f"{error}, or a --preset") from None
 
 
 def sort_by_median(config: pytest.Config) -> None:

@@ -75,7 +75,9 @@ def places(root: Path) -> list[Place]:
         devices = dict.fromkeys(one.device for one in results.outcomes if one.completed)
         gpus = [device for device in devices if not device.startswith("cpu")]
         for device in gpus or devices:
-            here = tuple(one for one in results.outcomes if one.device == device)
+            here = tuple(
+                one for one in results.outcomes if one.device == device and one.case.operation == "lookup"
+            )
             found[where.machine, device] = Place(folder, device, where, here)
     newest = sorted(found.values(), key=lambda place: place.environment.created, reverse=True)
     return sorted(newest, key=lambda place: place.device.startswith("cpu"))

@@ -9,6 +9,7 @@ for (const [name, column] of Object.entries(data.rows)) {
 const words = data.words;
 const axis = (name, i) => data.cases[name][rows.case[i]];  /* of its case: an axis, or bytes */
 const word = (name, i) => rows[name][i] === null ? "" : words[name][rows[name][i]];
+const all = () => [...Array(data.count).keys()];
 const done = i => rows.clock[i] !== null;
 const TIMINGS = ["kernel", "graph", "enqueue", "call"];
 const clockOf = i => word("clock", i);
@@ -28,15 +29,18 @@ const tableName = i => words.table[axis("table", i)];
 const idsName = i => words.ids[axis("ids", i)];
 const caseName = i => `${tableName(i)} batch ${axis("batch", i)} ${idsName(i)}`;
 
-/* A place is one device of one run; nothing is averaged over two. */
+/* A place is one operation on one device of one run; nothing is averaged over two. */
+const operationOf = i => axis("operation", i), plainly = Object.keys(data.counts).join() === "lookup";
+const callOf = items => items.every(i => operationOf(i) === "lookup") ? "lookup" : "call";
+const batchOf = items => [...new Set(items.map(i => data.counts[operationOf(i)] + "s"))].join(" or ") + " in one " + callOf(items);
 const places = [], placeOf = new Array(data.count);
 {
   const known = new Map();
   for (let i = 0; i < data.count; i++) {
-    const key = rows.run[i] + " " + rows.device[i];
+    const key = [rows.run[i], rows.device[i], operationOf(i)].join(" ");
     if (!known.has(key)) {
       known.set(key, places.length);
-      places.push({run: rows.run[i], device: rows.device[i], name: (words.run.length > 1 ? word("run", i) + " · " : "") + word("device", i)});
+      places.push({run: rows.run[i], device: rows.device[i], name: (words.run.length > 1 ? word("run", i) + " · " : "") + word("device", i) + (plainly ? "" : " · " + operationOf(i))});
     }
     placeOf[i] = known.get(key);
   }

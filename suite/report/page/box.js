@@ -39,11 +39,11 @@ function boxRow(bar, backends, scale) {
 function drawBox() {
   const section = document.getElementById("box");
   if (!data.box.some(place => place.answers.length)) { section.hidden = true; return; }
-  const [lists, answer] = boxChoices(), {backends, answers, texts} = data.box[boxOf.place];
+  const [lists, answer] = boxChoices(), {backends, answers, texts, operation} = data.box[boxOf.place];
   const measured = new Set(answers.filter(one => one.basis === "measured").map(one => texts[one.table]));
   const text = {table: value => value + (measured.has(value) ? "" : " (predicted)"), batch: value => Number(value).toLocaleString("en-US"), ids: value => value};
   document.getElementById("box-choice").replaceChildren(
-    ...(data.box.length > 1 ? [boxSelect("place", data.box, place => `${place.run} · ${place.device}`)] : []),
+    ...(data.box.length > 1 ? [boxSelect("place", data.box, place => [place.run, place.device, ...(plainly ? [] : [place.operation])].join(" · "))] : []),
     ...lists.map(([name, values]) => boxSelect(name, values, text[name])));
   const scale = Math.min(LONGEST, Math.max(...answer.bars.map(bar => bar[4])));
   const heads = ["", "backend", "time", "× best", "interval", "whose", ""];
@@ -56,5 +56,5 @@ function drawBox() {
       : ["Predicted, not measured; * fastest or not told from it; the interval holds 10 of 11, by how far predictions of the nearest cases are off when each is left out. Nearest measured: ",
         answer.nearest.map(place => texts[place]).join("; "), ". Settle it: ", el("code", {}, answer.command)]),
     answer.use ? el("p", {class: "note"}, answer.use + ".") : "",
-    el("p", {class: "note"}, "Another table or batch: ", el("code", {}, "python -m suite.best --vocab N --dim N --dtype T --batch N RUN")));
+    el("p", {class: "note"}, "Another table or batch: ", el("code", {}, `python -m suite.best ${operation !== "lookup" ? `--operation ${operation} --variant V ` : ""}--vocab N --dim N --dtype T --batch N RUN`)));
 }

@@ -25,14 +25,14 @@ MOST_TEXT = 400
 
 
 def box(results: Results) -> list[dict[str, object]]:
-    """For each device of each run that ranks, its answers.
+    """For each operation on each device of each run that ranks, its answers.
 
     Returns:
-        ``run``, ``device``; ``backends``: name and whose, of the bars; ``texts``: those that occur more than
-        once; ``answers``: ``table`` and ``ids`` (places in ``texts``), ``batch``, ``basis``, ``bars`` (place
-        in ``backends``, µs, low, high, ratio, whether it is best, whether by another clock than the first),
-        ``verdict``, ``use`` of a kernel of this suite, and of a prediction the ``nearest`` cases (places in
-        ``texts``) and the ``command``.
+        ``run``, ``device``, ``operation``; ``backends``: name and whose, of the bars;
+        ``texts``: those that occur more than once; ``answers``: ``table`` and ``ids`` (places in ``texts``),
+        ``batch``, ``basis``, ``bars`` (place in ``backends``, µs, low, high, ratio, whether it is best,
+        whether by another clock than the first), ``verdict``, ``use`` of a kernel of this suite, and of a
+        prediction the ``nearest`` cases (places in ``texts``) and the ``command``.
     """
     by_run: dict[str, list[Outcome]] = defaultdict(list)
     for one in results.outcomes:
@@ -52,6 +52,7 @@ def _of(place: Place, places: int) -> dict[str, object]:
     return {
         "run": cut(place.runs[-1], MOST_TEXT),
         "device": cut(place.device, MOST_TEXT),
+        "operation": cut(place.operation, MOST_TEXT),
         "backends": [[cut(text, MOST_TEXT) for text in key] for key in known],
         "answers": [_answer(one, known, texts) for one in answers],
         "texts": list(texts),
@@ -67,17 +68,21 @@ class _Texts(dict[str, int]):
 
 
 def _between(place: Place) -> Iterator[Case]:
-    """The cases that published tables have at the batches, ids and caches of those measured."""
+    """The cases that published tables have at the batches, ids, caches and variants of those measured."""
     if not NEAREST <= len(place.cases) <= MOST_TRIED:
         return
     batches = sorted({case.batch for case in place.cases})
-    ids = dict.fromkeys((c.index_dtype, c.distribution, c.cache) for c in place.cases if not c.offset)
+    kinds = dict.fromkeys(
+        (c.index_dtype, c.distribution, c.cache, 0, "memory", place.operation, c.variant)
+        for c in place.cases
+        if not c.offset
+    )
     tables = dict.fromkeys(MODELS.values())
-    for of, table, batch in itertools.product(ids, tables, batches):
-        vocab, dim, dtype = table
-        if of[0] == "int32" and vocab > 2**31:
+    for of, (vocab, dim, dtype), batch in itertools.product(kinds, tables, batches):
+        try:
+            case = Case(vocab, dim, dtype, batch, *of)
+        except ValueError:  # as of too many rows for int32 ids
             continue
-        case = Case(vocab, dim, dtype, batch, *of)
         if not place.measured(case):
             yield case
 
@@ -85,7 +90,7 @@ def _between(place: Place) -> Iterator[Case]:
 def _answer(one: Answer, known: dict[tuple[str, str], int], texts: _Texts) -> dict[str, object]:
     clock = one.by_clock[0][0].clock
     told: dict[str, object] = {
-        "table": texts[words.table_name(one.case).replace("x", "×", 1)],
+        "table": texts[with_times(words.table_name(one.case), one.case)],
         "batch": one.case.batch,
         "ids": texts[cut(one.case.ids_text, MOST_TEXT)],
         "basis": one.basis,
@@ -98,6 +103,11 @@ def _answer(one: Answer, known: dict[tuple[str, str], int], texts: _Texts) -> di
         told["nearest"] = [texts[cut(str(near), MOST_TEXT)] for near in one.nearest]
         told["command"] = command(one.case, one.device)
     return told
+
+
+def with_times(table: str, case: Case) -> str:
+    """A table in words, with a multiplication sign."""
+    return table.replace(f"{case.vocab}x{case.dim} ", f"{case.vocab}×{case.dim} ", 1)
 
 
 def _figures(bar: Bar) -> list[object]:

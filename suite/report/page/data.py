@@ -18,7 +18,7 @@ from suite.analysis.reduce import TIMINGS
 from suite.cases.case import AXES, Case
 from suite.cases.presets import models_of
 from suite.report.looks import look
-from suite.report.page.box import box
+from suite.report.page.box import box, with_times
 from suite.report.page.judged import judged
 from suite.text import cut
 
@@ -81,18 +81,18 @@ def figures(results: Results) -> dict[str, object]:
     """All data of the page that depends on the records.
 
     Returns:
-        ``axes``: their names. ``cases``: by axis, and by figure or text of a case, a list with a place for
-        each case. ``words``: the texts of a column; ``alone`` has the backends without their environments.
-        ``looks``, ``about``: of each backend its colour and mark, and what it is.
-        ``rows``: a list a column, in the order of the records, where a text or a case is its place in
-        ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their value. A column that is the
-        same everywhere is that value instead of a list.
+        ``axes``: their names. ``counts``: of each operation what a batch is a number of. ``cases``: by axis,
+        and by figure or text of a case, a list with a place for each case. ``words``: the texts of a column;
+        ``alone`` has the backends without their environments. ``looks``, ``about``: of each backend its
+        colour and mark, and what it is. ``rows``: a list a column, in the order of the records, where a text
+        or a case is its place in ``words`` or ``cases``, times are in µs, and intervals in 1e-4 of their
+        value. A column that is the same everywhere is that value instead of a list.
     """
     with outcomes.uncollected():
         rows, cases = _rows(results)
     of_cases = {name: [getattr(case, name) for case in cases] for name in (*AXES, *OF_CASES)}
     of_cases |= {
-        "table": [case.table_text.replace("x", "×", 1) for case in cases],
+        "table": [with_times(case.table_text, case) for case in cases],
         "ids": [case.ids_text for case in cases],
         "models": [", ".join(models_of(case)) for case in cases],
     }
@@ -103,6 +103,7 @@ def figures(results: Results) -> dict[str, object]:
     looks, about = [look(name) for name in alone.values()], [_about(name) for name in alone.values()]
     return {
         "axes": AXES,
+        "counts": counts(results),
         "cases": of_cases,
         "words": words,
         "looks": looks,
@@ -110,6 +111,11 @@ def figures(results: Results) -> dict[str, object]:
         "count": len(results.outcomes),
         "rows": {name: _short(column) for name, column in rows.items()},
     }
+
+
+def counts(results: Results) -> dict[str, str]:
+    """What a batch of each operation is a number of, in the order of the records."""
+    return {o.case.operation: o.case.kind.counts for o in results.outcomes}
 
 
 def _rows(results: Results) -> tuple[dict[str, Column], list[Case]]:

@@ -6,6 +6,8 @@ const byAxis = name => i => axis(name, i);
 const DIMENSIONS = [
   {key: "run", label: "Run", value: byWord("run")},
   {key: "device", label: "Device", value: byWord("device")},
+  {key: "operation", label: "Operation", about: "what is computed", value: byAxis("operation")},
+  {key: "variant", label: "Variant", about: "which kind of its operation", value: byAxis("variant")},
   {key: "environment", label: "Environment", value: byWord("environment")},
   {key: "backend", label: "Backend", value: byWord("backend")},
   {key: "whose", label: "Whose code", about: "a call of a library, or a kernel that was written for this suite", value: byWord("whose")},
@@ -58,7 +60,7 @@ function drawFilters(changed) {
   const focused = document.activeElement && document.activeElement.id;
   const fields = [];
   for (const [k, {key, label, values, counts, order, about}] of DIMENSIONS.entries()) {
-    if (values.length < 2 && ["run", "environment", "whose", "index_dtype", "offset", "placement"].includes(key) && !state.chosen[key].size) continue;
+    if (values.length < 2 && ["run", "operation", "variant", "environment", "whose", "index_dtype", "offset", "placement"].includes(key) && !state.chosen[key].size) continue;
     const chips = order.map(code => {
       const value = values[code], pressed = state.chosen[key].has(value);
       const toggle = () => {
@@ -70,7 +72,7 @@ function drawFilters(changed) {
       return el("button", {
         type: "button", class: "chip" + (counts[code] ? "" : " empty"), id: `chip-${k}-${code}`, "aria-pressed": String(pressed),
         title: counts[code] ? (key === "backend" ? aboutBackend(words.backend.indexOf(value)) : about || null) : "no such record with the other choices", onclick: toggle,
-      }, look, value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
+      }, look, value === "" ? "none" : value, " ", el("small", {}, counts[code].toLocaleString("en-US")));
     });
     fields.push(el("fieldset", {}, el("legend", {}, label), chips));
   }

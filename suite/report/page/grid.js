@@ -70,11 +70,12 @@ function numbersOf(figure, label, columns, items) {
 }
 
 const COLUMNS = {
-  place: {key: "place", label: words.run.length > 1 ? "run · device" : "device", value: i => places[placeOf[i]].name},
+  place: {key: "place", label: (words.run.length > 1 ? "run · device" : "device") + (plainly ? "" : " · operation"), value: i => places[placeOf[i]].name},
   backend: {key: "backend", label: "backend", about: "point at a name to read what it is; suite: a kernel written for this suite", value: i => word("backend", i), show: i => named(rows.backend[i])},
   table: {key: "table", label: "vocab×dim", value: i => axis("vocab", i) * 2 ** 20 + axis("dim", i), show: i => [el("span", {title: modelsOf(i) || null}, `${axis("vocab", i)}×${axis("dim", i)}`)], number: true, rises: true, about: "rows of the table and elements of a row; point at it for the models that have it"},
+  variant: {key: "variant", label: "variant", value: i => axis("variant", i), about: "which kind of its operation"},
   dtype: {key: "dtype", label: "dtype", value: i => axis("dtype", i), about: "type of the elements"},
-  batch: {key: "batch", label: "batch", value: i => axis("batch", i), show: i => axis("batch", i).toLocaleString("en-US"), number: true, rises: true, about: "ids in one lookup"},
+  batch: {key: "batch", label: "batch", value: i => axis("batch", i), show: i => axis("batch", i).toLocaleString("en-US"), number: true, rises: true, about: batchOf(all())},
   index: {key: "index", label: "ids", value: i => axis("index_dtype", i), about: "type of the ids"},
   distribution: {key: "distribution", label: "drawn", value: i => axis("distribution", i), about: "distribution that the ids are drawn from"},
   cache: {key: "cache", label: "cache", value: i => axis("cache", i), about: "cold: not touched since more than the last-level cache was; hot: the same ids again"},
@@ -121,11 +122,11 @@ const wide = i => !spanOf(i) || precisionOf(i) > judged.wide + 5e-4;  /* as roun
 const stressed = (text, first, title) => first ? [el("b", {class: "bad", title}, first), text.slice(first.length)] : text;
 const known = name => rows[name].some(value => value !== null);
 const shows = {
-  place: beside.filter(one => !one).length > 1, offset: data.cases.offset.some(Boolean), placement: data.cases.placement.some(one => one !== "memory"), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
+  place: beside.filter(one => !one).length > 1, variant: data.cases.variant.some(Boolean), offset: data.cases.offset.some(Boolean), placement: data.cases.placement.some(one => one !== "memory"), dram: known("dram_gb_per_s"), dramShare: known("dram_gb_per_s"),
   dramMissing: known("dram_gb_per_s"), sustained: known("sustained_gb_per_s"), energy: known("joules_per_gb"), power: known("mean_power_w"),
 };
 /* A phone shows two or three columns without scrolling: the most important ones. */
 const FIRST = matchMedia("(max-width: 640px)").matches ? ["backend", "time", "share"] : [];
 const columns = (...names) => [...FIRST.filter(name => names.includes(name)), ...names.filter(name => !FIRST.includes(name))]
   .filter(name => shows[name] !== false).map(name => COLUMNS[name]);
-const CASE = ["backend", "place", "table", "dtype", "batch", "index", "distribution", "cache", "offset", "placement"];
+const CASE = ["backend", "place", "variant", "table", "dtype", "batch", "index", "distribution", "cache", "offset", "placement"];

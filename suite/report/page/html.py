@@ -40,6 +40,7 @@ def html(results: Results, baseline: str | None = None) -> str:
 
     scripts = [part(name) for name in SCRIPTS]
     baseline, unknown = sentences.known(results, baseline)
+    baselines = sentences.by_operation(results, baseline)
     loader = jinja2.FileSystemLoader(_HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html").render(
@@ -47,8 +48,9 @@ def html(results: Results, baseline: str | None = None) -> str:
         style=part(STYLE),
         scripts=scripts,
         data=data.embedded(results, baseline),
-        places=[_card(results, *place, baseline) for place in tables.places(results).items()],
+        places=[_card(results, *place, baselines) for place in tables.places(results).items()],
         several=len(tables.places(results)) > 1,
+        operations=[one for one in data.counts(results) if one != "lookup"],
         strips=list(filter(None, starmap(strip, results.speeds.items()))),
         environments=[_environment(name, e) for name, e in results.environments.items()],
         methods=sorted({e.method for e in results.environments.values()}),
@@ -85,17 +87,18 @@ def _hash(text: str) -> str:
 
 
 def _card(
-    results: Results, place: Place, here: tuple[Outcome, ...], baseline: str | None
+    results: Results, place: Place, here: tuple[Outcome, ...], baselines: Mapping[str, str]
 ) -> dict[str, object]:
-    """The card of one device of one run, above the plots."""
-    run, device = place
+    """The card of one operation on one device of one run, above the plots."""
+    run, device, operation = place
     environment = results.environments[run]
-    lines = [shown(line) for line in sentences.of_backends(here, environment, baseline)]
+    lines = [shown(line) for line in sentences.of_backends(here, environment, baselines.get(operation))]
     of_the_run = sentences.of_the_run(here, environment, results.speeds.get(run, ()))
     first = 2 if lines[1:2] and lines[1].startswith(verdict.PHRASES["library"]) else 1
     return {
         "run": plain(run),
         "device": plain(device),
+        "operation": plain(operation),
         "machine": machine(device, environment),
         "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
         "facts": _facts(here, environment),

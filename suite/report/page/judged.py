@@ -5,17 +5,28 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from suite import stats
 from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
-from suite.report import matrix, tables, verdict
+from suite.report import matrix, sentences, tables, verdict
 
 MOST_RECORDS = 20_000
 """Of more records each is judged against the fastest of its case only: of all pairs they are too many."""
+RULES = {
+    "phrases": verdict.PHRASES,
+    "library": verdict.LIBRARY,
+    "most_open": verdict.MOST_OPEN,
+    "most_named": verdict.MOST_NAMED,
+    "host_timed": tables.HOST_TIMED,
+    "reason_length": tables.REASON_LENGTH,
+    "wide": tables.WIDE,
+    "steps": matrix.STEPS,
+}
+"""Words and limits of the report."""
 CODES = ("SLOWER", "SAME", "UNCLEAR", "FASTER")
 
 
@@ -23,21 +34,20 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
     """What the page needs to say of a choice of records what the report says of all.
 
     Returns:
-        ``every``: whether all pairs are here. ``phrases``, ``library``, ``baselines``, ``most_open``,
-        ``most_named``, ``host_timed``, ``reason_length``, ``wide``, ``steps``: as the report has them.
-        ``baseline``: the one asked for, or null. ``t``: the quantiles of Student's t of 1, 2, … degrees of
-        freedom. ``places``: of each device of each run its noise floor, and whether it ranks. ``ranked``: of
-        each case of a place, its completed records as ``comparison.rank`` has them. ``pairs``: of each of
-        these, five numbers a pair, (0, 1), (0, 2), …, (1, 2), …: what the second is against the first, as a
-        place in CODES; the logarithm of how many times longer it takes, in 1e-6; how far its interval reaches
-        below and above, likewise, -1 where unbounded; and by how much the logarithm differs if the first is
-        held against the second: the middle of two ratios is not that of their inverses.
+        ``every``: whether all pairs are here. ``phrases``, ``library``, ``most_open``, ``most_named``,
+        ``host_timed``, ``reason_length``, ``wide``, ``steps``: as the report has them. ``t``: the quantiles
+        of Student's t of 1, 2, … degrees of freedom. ``places``: of each operation on each device of each run
+        its noise floor, whether it ranks, the ``baseline`` asked for, or null, and the usual ones.
+        ``ranked``: of each case of a place, its completed records as ``comparison.rank`` has them. ``pairs``:
+        of each of these, five numbers a pair, (0, 1), (0, 2), …, (1, 2), …: what the second is against the
+        first, as a place in CODES; the logarithm of how many times longer it takes, in 1e-6; how far its
+        interval reaches below and above, likewise, -1 where unbounded; and by how much the logarithm differs
+        if the first is held against the second: the middle of two ratios is not that of their inverses.
     """
     numbers = {id(outcome): number for number, outcome in enumerate(results.outcomes)}
     every = len(results.outcomes) <= MOST_RECORDS
     ranked, pairs, most = list[list[int]](), list[list[int]](), 2
-    all_places = tables.places(results)
-    for (run, _), here in all_places.items():
+    for (run, _, _), here in tables.places(results).items():
         floor = comparison.noise_floor(results.environments[run])
         groups = _completed(here)
         most = max(most, len(groups))
@@ -46,35 +56,25 @@ def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
             ranked.append([numbers[id(outcome)] for outcome in order])
             pairs.append(_pairs(order if every else order[:1], order, floor))
     return {
-        **_rules(results, baseline),
+        **RULES,
         "every": every,
         "t": [float(f"{stats.t_quantile(df):.6g}") for df in range(1, most)],
-        "places": [
-            {
-                "floor": comparison.noise_floor(results.environments[run]),
-                "ranks": not comparison.checks_only(results.environments[run]),
-            }
-            for run, _ in all_places
-        ],
+        "places": list(_places(results, baseline)),
         "ranked": ranked,
         "pairs": pairs,
     }
 
 
-def _rules(results: Results, baseline: str | None) -> dict[str, object]:
-    """Words and limits of the report."""
-    return {
-        "phrases": verdict.PHRASES,
-        "library": verdict.LIBRARY,
-        "baseline": baseline if baseline in {o.backend for o in results.outcomes} else None,
-        "baselines": verdict.BASELINES,
-        "most_open": verdict.MOST_OPEN,
-        "most_named": verdict.MOST_NAMED,
-        "host_timed": tables.HOST_TIMED,
-        "reason_length": tables.REASON_LENGTH,
-        "wide": tables.WIDE,
-        "steps": matrix.STEPS,
-    }
+def _places(results: Results, baseline: str | None) -> Iterator[dict[str, object]]:
+    baselines = sentences.by_operation(results, baseline)
+    for (run, _, operation), here in tables.places(results).items():
+        where = results.environments[run]
+        yield {
+            "floor": comparison.noise_floor(where),
+            "ranks": not comparison.checks_only(where),
+            "baseline": baselines.get(operation),
+            "baselines": verdict.usual(here),
+        }
 
 
 def _completed(here: Sequence[Outcome]) -> dict[Case, list[Outcome]]:

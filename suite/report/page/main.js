@@ -34,7 +34,7 @@ function drawFailures() {
   const kinds = [...grouped(failed, i => [placeOf[i], rows.backend[i], rows.status[i], rows.reason[i]].join(" ")).values()];
   const of = (key, label, value, more) => ({key, label, value, ...more});
   const own = [
-    of("place", "run · device", some => places[placeOf[some[0]]].name),
+    of("place", COLUMNS.place.label, some => places[placeOf[some[0]]].name),
     of("backend", "backend", some => word("backend", some[0]), {show: some => named(rows.backend[some[0]])}),
     of("status", "status", some => word("status", some[0])),
     of("reason", "reason", some => word("reason", some[0]), {long: true}),
@@ -93,7 +93,6 @@ function save(name, type, text) {
   el("a", {href: address, download: name}).click();
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
-const all = () => [...Array(data.count).keys()];
 document.getElementById("csv-shown").onclick = () => save("records-shown.csv", "text/csv", csv(shown));
 document.getElementById("csv-all").onclick = () => save("records.csv", "text/csv", csv(all()));
 document.getElementById("json-all").onclick = () => save("records.json", "application/json", JSON.stringify(all().map(whole)) + "\n");

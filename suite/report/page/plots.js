@@ -67,7 +67,7 @@ function drawLimit() {
     return drawChart({
       title, about: "Bandwidth over bytes moved, with the ceiling of each case", marks, limits, joins: joined(items, marks), dodge: 3,
       failed: crossed(items, payloadBytes), guides: guidesOf(items, limits),
-      x: {label: "payload of one lookup", log: true, show: bytes}, y: {label: "GB/s of payload", log: true, show: tick},
+      x: {label: "payload of one " + callOf(items), log: true, show: bytes}, y: {label: "GB/s of payload", log: true, show: tick},
     });
   };
   const tables = [...new Set(drawn.map(tableName))], most = name => drawn.filter(i => tableName(i) === name).length;
@@ -129,7 +129,7 @@ function drawBatch() {
     return drawChart({
       title: [title, clock + " time"].filter(Boolean).join(" · "), about: `${clock} time over batch`, marks, joins: joined(some, marks), names: true, dodge: 3,
       failed: crossed(some, i => axis("batch", i)),
-      x: {label: "batch: ids in one lookup", log: true, show: v => v.toLocaleString("en-US"), ticks: batches, scale: x}, y: {label: "µs", log: true, show: tick, scale: y},
+      x: {label: "batch: " + batchOf(some), log: true, show: v => v.toLocaleString("en-US"), ticks: batches, scale: x}, y: {label: "µs", log: true, show: tick, scale: y},
     });
   });
   const chooser = el("p", {}, el("label", {for: "series"}, "Table and ids: "), select);
@@ -195,8 +195,8 @@ function drawCost() {
     const name = what => [title, what].filter(Boolean).join(" · "), ok = items.filter(done);
     if (!ok.length) return [];
     const large = ok.filter(i => axis("rows_bytes", i) >= SMALL), of = large.length ? ` (outputs from ${bytes(SMALL)})` : "";
-    const some = large.length ? large : ok, takesNone = some.every(i => extra(i) === 0);
-    const strips = [takesNone ? el("p", {}, name("extra memory of a lookup" + of) + ": none, of any backend.") : drawStrip(name("extra memory of a lookup" + of), large.length ? large : ok, extra, v => tick(v) + "x", i => word("no_memory", i), "in outputs of the lookup", false)];
+    const what = "extra memory of a " + callOf(ok), some = large.length ? large : ok, takesNone = some.every(i => extra(i) === 0);
+    const strips = [takesNone ? el("p", {}, name(what + of) + ": none, of any backend.") : drawStrip(name(what + of), large.length ? large : ok, extra, v => tick(v) + "x", i => word("no_memory", i), "in outputs of the " + callOf(ok), false)];
     for (const [what, value, format, missing, label] of figures) {
       if (ok.some(i => value(i) !== null)) strips.push(drawStrip(name(what), items, value, format, i => word(missing, i), label, true));
       else if (what === "energy" || !word("device", ok[0]).startsWith("cpu")) {

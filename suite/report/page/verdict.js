@@ -9,6 +9,7 @@ judged.ranked.forEach((members, group) => members.forEach((i, rank) => spots.set
 const decides = i => done(i) && rows.slow[i] === null;
 const floorOf = i => judged.places[placeOf[i]].floor;
 const ranks = i => judged.places[placeOf[i]].ranks;
+const baselineOf = i => judged.places[placeOf[i]].baseline;
 const fullSpeed = items => items.some(i => word("slow", i)) ? judged.phrases["at full speed"] : "";
 
 /* How many times longer one record took than another of its case, as logarithms in 1e-6, and what that says;
@@ -82,7 +83,7 @@ function inWords({backend, by_call, cases, logs, value, low, high, least, most},
 /* What the records of one environment are compared with; undefined where none decides. */
 function baseOf(items) {
   const known = new Map(items.filter(decides).map(i => [words.alone[rows.backend[i]], rows.backend[i]]));
-  const name = [judged.baseline, ...judged.baselines].find(one => known.has(one));
+  const {baseline, baselines} = judged.places[placeOf[items[0]]], name = [baseline, ...baselines].find(one => known.has(one));
   return name === undefined ? [...known.values()].sort((a, b) => words.backend[a] < words.backend[b] ? -1 : 1)[0] : known.get(name);
 }
 function lineOf(what, first, items, base) {
@@ -114,9 +115,9 @@ function comparedIn(items) {
   const base = baseOf(items), how = fullSpeed(items), floor = floorOf(items[0]);
   if (!ranks(items[0])) return {top: [judged.phrases.checks], more: []};
   if (base === undefined) return {top: [say("nothing", {how})], more: []};
-  const asked = items.find(i => words.alone[rows.backend[i]] === judged.baseline);
-  if (judged.baseline && (asked === undefined || base !== rows.backend[asked])) {
-    return {top: [say("lacking", {name: asked === undefined ? judged.baseline : word("backend", asked), how})], more: stateOf(items)};
+  const baseline = baselineOf(items[0]), asked = items.find(i => words.alone[rows.backend[i]] === baseline);
+  if (baseline && (asked === undefined || base !== rows.backend[asked])) {
+    return {top: [say("lacking", {name: asked === undefined ? baseline : word("backend", asked), how})], more: stateOf(items)};
   }
   const sure = items.filter(decides), names = new Set(sure.map(i => rows.backend[i])), name = words.backend[base];
   if (names.size === 1) return {top: [say("alone", {name, cases: many(sure.length, "case"), how})], more: []};

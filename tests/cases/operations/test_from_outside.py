@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 from backends import Backend, Lookup, Own
 from suite.cases import formula
 from suite.cases.case import Case
-from suite.cases.operations import registry
 from suite.cases.operations.base import Batch, Host, Operation
 from suite.engine import measure
 from suite.engine.arrays import HostArrays
@@ -20,6 +17,7 @@ from suite.engine.operands import build_table
 from suite.records.record import Record, from_json, to_json
 from suite.telemetry.host import HostObserver
 from suite.telemetry.reading import Reading
+from tests.support import operations
 
 
 class Masked(Operation):
@@ -79,11 +77,9 @@ class Elsewhere(Right):
 
 
 @pytest.fixture(autouse=True)
-def masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def masked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a package were installed that has the operation."""
-    found = metadata.EntryPoint("masked", f"{__name__}:Masked", registry.ENTRY_POINTS)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [found] * (group == registry.ENTRY_POINTS))
-    registry.named.cache_clear()
+    operations.install(monkeypatch, "masked", Masked)
 
 
 def measured(*backends: type[Backend]) -> dict[str, Record]:

@@ -48,7 +48,7 @@ def hot_run(path: Path, held: tuple[int, ...] = (0, 2), told: bool = True) -> Pa
 def parts(path: Path) -> tuple[dict[str, object], str]:
     """The part of the GPU, and the line of the reference."""
     results = outcomes.read([path])
-    found = {device: here for (_, device), here in places(results).items()}
+    found = {device: here for (_, device, _), here in places(results).items()}
     (environment,) = results.environments.values()
     assert gpu.part(found["cpu"], environment) is None and gpu.reference(found["cuda:0"], environment) is None
     made, line = gpu.part(found["cuda:0"], environment), gpu.reference(found["cpu"], environment)

@@ -56,7 +56,7 @@ def test_the_page_says_of_a_choice_what_the_report_says(
             shown(line).replace("x768 ", "×768 ").replace("x4096 ", "×4096 ").replace("0x64 ", "0×64 ")
             for line in sentences.of_backends(here, results.environments[run], None)
         ]
-        for (run, _), here in tables.places(some).items()
+        for (run, _, _), here in tables.places(some).items()
     ]
     browser = at(name, f"#{choice}")
     assert said_by_the_page(browser) == expected
@@ -142,3 +142,30 @@ def test_what_only_the_host_timed_is_neither_won_nor_a_reason_that_nothing_is(at
     box = browser.run("[...document.querySelectorAll('#box tbody tr')].map(tr => tr.innerText)")
     assert [line.startswith("*") for line in box] == [True, False, False]
     assert browser.run(soft) and all(title.startswith("timed by the host") for title in browser.run(soft))
+
+
+@pytest.mark.usefixtures("pooled")
+def test_each_operation_has_a_card_and_its_verdict(browser: Any, tmp_path: Path) -> None:
+    fabricate.of_two_operations(tmp_path / "r")
+    results = outcomes.read([tmp_path / "r"])
+    where, page = results.environments["r"], tmp_path / "page.html"
+    page.write_text(html(results, "pool_other"), encoding="utf-8")
+    asked = {"lookup": None, "pooled": "pool_other"}
+    for fragment in ("", "#backend=numba_cpu&backend=pool_other", "#operation=pooled&variant=max"):
+        chosen = [
+            o
+            for o in results.outcomes
+            if ("backend" not in fragment or o.name in ("numba_cpu", "pool_other"))
+            and ("variant" not in fragment or o.case.variant == "max")
+        ]
+        expected = [
+            [shown(line) for line in sentences.of_backends(here, where, asked[operation])]
+            for (_, _, operation), here in tables.places(replace(results, outcomes=tuple(chosen))).items()
+        ]
+        browser.open(page.as_uri() + fragment)
+        assert [[line.replace("×", "x") for line in card] for card in said_by_the_page(browser)] == expected
+    heads = "[...document.querySelectorAll('.card h3')].map(h => h.textContent.split(' · ')[0])"
+    assert browser.run(heads) == ["lookup", "pooled"]
+    browser.open(page.as_uri() + "#table=pooled%20max%2050257%C3%97768%20float32%20int64%20uniform%20cold")
+    labels = browser.run("[...document.querySelectorAll('.plot svg text')].map(t => t.textContent)")
+    assert {"payload of one lookup", "batch: bags in one call"} < set(labels) and browser.said == []
