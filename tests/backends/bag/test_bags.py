@@ -17,6 +17,7 @@ from suite.engine import check
 from suite.engine.arrays import CudaArrays, HostArrays
 from suite.engine.operands import Operands, build_table, lay_out
 from suite.records.device import Device
+from tests.support.kernels import sparse
 
 torch = pytest.importorskip("torch")
 
@@ -154,3 +155,36 @@ def test_a_sum_that_its_type_has_not_is_rounded_to_the_nearest(name: str, dtype:
     right = (table[:200].float() + table[200:].float()).to(table.dtype).view(torch.int16).numpy()
     got = result if isinstance(result, np.ndarray) else result.view(torch.int16).numpy()
     assert np.array_equal(got.view(np.int16), right)
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_rows_past_31_bits_of_elements_are_added_up(name: str) -> None:
+    """Of a table that hardly exists: all but its last rows are pages that nobody has written."""
+    if missing := missing_packages(describe(name).packages):
+        pytest.skip(f"needs {', '.join(missing)}")
+    vocab = 2**31 // 128 + 9
+    table = sparse(vocab, 128, np.float32)
+    table[-3:] = np.arange(3 * 128).reshape(3, 128)
+    numbers = np.array([vocab - 1, vocab - 2, vocab - 3, vocab - 1, 5, 6], np.int32)
+    memory = np.zeros(3 * 128 + 16, np.float32)
+    given = {
+        "table": table,
+        "indices": aligned(numbers),
+        "offsets": aligned(np.array([0, 2, 2, 6], np.int32)),
+    }
+    out = memory[16:].reshape(3, 128)
+    operands = {key: torch.from_numpy(array) for key, array in {**given, "out": out}.items()}
+    try:
+        result = load(name)().prepare(**operands, mode="sum")()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    first, _, last = np.asarray(result)
+    assert np.array_equal(first, table[-1] + table[-2]) and np.array_equal(last, table[-3] + table[-1])
+
+
+def aligned(array: Any) -> Any:
+    """The same on a boundary of 64 bytes."""
+    memory = np.zeros(array.nbytes + 64, np.uint8)
+    there = memory[-memory.ctypes.data % 64 :][: array.nbytes].view(array.dtype)
+    there[:] = array
+    return there
