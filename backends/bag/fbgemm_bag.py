@@ -38,7 +38,7 @@ class FbgemmBag(Backend):
     devices = ("cpu",)
     view = "values"
     dtypes = ("float32", "float16")
-    packages = ("fbgemm-gpu-cpu|fbgemm-gpu", "torch")
+    packages = ("fbgemm-gpu|fbgemm-gpu-cpu", "torch")
     operation = "bag"
 
     def __init__(self) -> None:
