@@ -42,6 +42,15 @@ KNOWN = {
     "fbgemm_update": 54,
     "triton_update_atomic": 59,
     "triton_update_sorted": 60,
+    "numba_bag": 32,
+    "torch_bag": 33,
+    "fbgemm_bag": 34,
+    "torch_bag_padding": 35,
+    "scipy_bag": 36,
+    "triton_bag": 37,
+    "numpy_bag": 38,
+    "jax_bag": 39,
+    "cupy_bag": 40,
 }
 """A number for each backend of this tree; a new one is given a free number."""
 

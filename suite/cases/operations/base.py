@@ -37,6 +37,14 @@ class Case(Protocol):
     def index_dtype(self) -> str: ...
 
 
+Call = Callable[[Case, Batch], Host | None]
+"""Takes a case and bits of a table and a batch of its own, by name; the bits that a backend makes of them.
+
+It has them prepared anew and called once; null where the backend refuses them.
+"""
+Facts = dict[str, str | int | float | bool | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A table on its device, as bits, and what is beside it, by name."""
@@ -232,6 +240,10 @@ class Operation(ABC):
     def parts(self, result: Any) -> tuple[Any, ...]:
         """The arrays that hold a result, the one that can be ``out`` last."""
         return (result,)
+
+    def facts(self, case: Case, call: Call) -> Facts:
+        """What is found out of a backend whose results are right, beside its checks; its telemetry has it."""
+        return {}
 
     def wrong(self, case: Case, batch: Batch, row: int) -> str:
         """What a wrong row of the result is not, in words."""

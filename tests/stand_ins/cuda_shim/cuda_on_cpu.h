@@ -11,6 +11,7 @@
 #include <vector>
 
 #define __global__
+#define __device__ static
 #define __launch_bounds__(...)
 #define __shared__
 #define __align__(...)
@@ -31,7 +32,7 @@ struct Range {
 
 // Set by the caller before a launch; counted during it.
 struct Watch {
-  Range table, ids, out;
+  Range table, ids, out, offsets, weights;
   long long misaligned, outside, stored_bytes;
 };
 static Watch watch;
@@ -40,7 +41,9 @@ template <typename T>
 static T __ldg(const T* p) {
   const auto at = reinterpret_cast<std::uintptr_t>(p);
   watch.misaligned += at % sizeof(T) != 0;
-  if (!watch.table.holds(at, sizeof(T)) && !watch.ids.holds(at, sizeof(T))) {
+  bool held = false;
+  for (const Range* one : {&watch.table, &watch.ids, &watch.offsets, &watch.weights}) held |= one->holds(at, sizeof(T));
+  if (!held) {
     ++watch.outside;
     return T();
   }
@@ -59,6 +62,19 @@ static void __stcs(T* p, T value) {
   }
   watch.stored_bytes += sizeof(T);
   __builtin_memcpy(p, &value, sizeof(T));
+}
+
+// What PTX converts.
+inline float of_half(unsigned short bits) {
+  _Float16 value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+inline unsigned short to_half(float value) {
+  const _Float16 half = static_cast<_Float16>(value);
+  unsigned short bits;
+  std::memcpy(&bits, &half, sizeof(bits));
+  return bits;
 }
 
 // The shared memory of a block, and which of its threads filled each 16 bytes of it.
@@ -152,6 +168,18 @@ static void run(void (*kernel)(const Vector*, const Index*, Vector*, long long, 
   each_thread({shape[0], shape[1]}, {shape[2], shape[3]}, [&] {
     kernel(reinterpret_cast<const Vector*>(arguments[0]), reinterpret_cast<const Index*>(arguments[1]),
            reinterpret_cast<Vector*>(arguments[2]), arguments[3], arguments[4]);
+  });
+}
+
+template <typename Vector, typename Element, typename Index>
+static void run(void (*kernel)(const Vector*, const Index*, const Index*, const Element*, Vector*, long long,
+                               long long, long long),
+                const unsigned* shape, const long long* arguments) {
+  shared_bytes = shape[4];
+  each_thread({shape[0], shape[1]}, {shape[2], shape[3]}, [&] {
+    kernel(reinterpret_cast<const Vector*>(arguments[0]), reinterpret_cast<const Index*>(arguments[1]),
+           reinterpret_cast<const Index*>(arguments[2]), reinterpret_cast<const Element*>(arguments[3]),
+           reinterpret_cast<Vector*>(arguments[4]), arguments[5], arguments[6], arguments[7]);
   });
 }
 
