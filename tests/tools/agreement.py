@@ -122,7 +122,7 @@ def of_the_others(case: Case, meters: Mapping[str, int | None]) -> dict[str, dic
     found: dict[str, dict[str, Taken]] = {}
     for name, threads in meters.items():
         backend = load(name)
-        lookup = backend().prepare(*laid_out.of(laid_out.slots[0], backend.view))
+        lookup = laid_out.prepared(backend(), laid_out.slots[0])
         meter = meter_of(threaded=threads != 1) if threads else None
         read = meter.read if meter else None
         timer = timeit.Timer(lookup)

@@ -106,7 +106,7 @@ def of_the_others(case: Case) -> Times:
     for name in BACKENDS:
         backend = load(name)
         try:
-            lookups[name] = backend().prepare(*laid_out.of(laid_out.slots[0], backend.view))
+            lookups[name] = laid_out.prepared(backend(), laid_out.slots[0])
         except (BackendUnavailable, Unsupported) as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue

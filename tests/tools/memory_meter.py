@@ -109,7 +109,7 @@ def turn_of(name: str) -> Callable[[], tuple[float, float]]:
     batches = [ids.draw(case, turn, 0) for turn in range(400)]
     laid_out = operands.lay_out(case, arrays, operands.build_table(arrays, case), batches)
     backend = load(name)
-    lookups = [backend().prepare(*laid_out.of(slot, backend.view)) for slot in laid_out.slots]
+    lookups = [laid_out.prepared(backend(), slot) for slot in laid_out.slots]
     clock = HostClock(kept=len(lookups), binding=binding.of_this_process(), meters=meter_of)
     clock.use_meter(threaded=False)
     if clock.meter is None:

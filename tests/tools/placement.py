@@ -51,7 +51,7 @@ def seconds(call: Callable[[], object]) -> float:
 def lookups(which: str, operands: Operands) -> Callable[[], None]:
     """A lookup of every slot, one after the other."""
     backend = load(which)
-    each = [backend().prepare(*operands.of(slot, backend.view)) for slot in operands.slots]
+    each = [operands.prepared(backend(), slot) for slot in operands.slots]
 
     def call() -> None:
         for lookup in each:
@@ -82,7 +82,7 @@ def reads_beside_plain_ones(folder: Path, vocab: int) -> list[str]:
     lines = []
     for count in THREADS:
         backend = type("Pool", (load("numba_pread"),), {"threads": count})
-        pool = backend().prepare(*operands.of(operands.slots[0], "bits"))
+        pool = operands.prepared(backend(), operands.slots[0])
 
         def cold(call: Callable[[], object]) -> float:
             pages.evict(table)

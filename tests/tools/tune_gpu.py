@@ -203,7 +203,7 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], sec
         try:
             with launched(BACKENDS[name][0], geometry):
                 lookups[label] = [
-                    backend.prepare(*laid_out.of(slot, backend.view)) for slot in laid_out.slots
+                    laid_out.prepared(backend, slot) for slot in laid_out.slots
                 ]
             reason = check.check(laid_out, laid_out.slots[0], lookups[label][0], backend.clock, 0)[0]
         except Exception as error:

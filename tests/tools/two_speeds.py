@@ -47,7 +47,7 @@ def turns(bound: bool) -> None:
     lookups = {}
     for name in ("numpy_take", *THREADED):
         backend = load(name)
-        lookups[name] = backend().prepare(*laid_out.of(laid_out.slots[0], backend.view))
+        lookups[name] = laid_out.prepared(backend(), laid_out.slots[0])
     clock = HostClock(binding=binding.of_this_process() if bound else None)
     medians: dict[str, list[float]] = {name: [] for name in THREADED}
     for _ in range(TURNS):
