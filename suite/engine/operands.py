@@ -83,6 +83,8 @@ class Operands:
         given = self.of(slot, backend.view)
         if self.case.kind.by_position:
             return backend.prepare(*given.values())
+        if self.case.variant:
+            given["variant"] = self.case.variant
         return backend.prepare(**given)
 
     def put(self, slot: Slot, batch: Batch) -> None:

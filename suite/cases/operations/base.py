@@ -50,8 +50,9 @@ class Operation(ABC):
     """What is computed from a table and a batch of operands, the ids among them; all that is its own.
 
     A backend's ``prepare`` is given the operands by name: ``table``; those of a batch, as ``draw`` makes
-    them, ``indices`` among them; those that belong to the table, as ``beside`` makes them; and ``out``. Those
-    of a batch are rewritten between calls, rows of the table and of what is beside it too.
+    them, ``indices`` among them; those that belong to the table, as ``beside`` makes them; ``out``; and the
+    case's ``variant``, if it has one. Those of a batch are rewritten between calls, rows of the table and of
+    what is beside it too.
 
     Results are compared bit for bit. So where sums are made, elements are integers times a power of two, and
     every order of the sums comes to the same bits.

@@ -32,6 +32,7 @@ class Watch(ctypes.Structure):
         ("misaligned", ctypes.c_longlong),
         ("outside", ctypes.c_longlong),
         ("stored_bytes", ctypes.c_longlong),
+        ("beside", _Range),
     )
 
 
@@ -71,9 +72,9 @@ class Library:
         ) -> None:
             assert stream == LEGACY_STREAM
             assert shared <= 48 << 10, "more than a block has unless it asks for it"
-            arguments = (ctypes.c_longlong.from_address(at).value for at in places)
+            arguments = [ctypes.c_longlong.from_address(at).value for at in places]
             shape = (*grid, *(*block, 1)[:2], shared)
-            entry((ctypes.c_uint * 5)(*shape), (ctypes.c_longlong * 5)(*arguments))
+            entry((ctypes.c_uint * 5)(*shape), (ctypes.c_longlong * len(arguments))(*arguments))
 
         return kernel
 
