@@ -83,9 +83,7 @@ class Operands:
         given = self.of(slot, backend.view)
         if self.case.kind.by_position:
             return backend.prepare(*given.values())
-        if self.case.variant:
-            given["variant"] = self.case.variant
-        return backend.prepare(**given)
+        return backend.prepare(**given, **self.case.kind.settings(self.case))
 
     def put(self, slot: Slot, batch: Batch) -> None:
         """Give a slot the operands of a batch."""

@@ -29,6 +29,15 @@ KNOWN = {
     "onnxruntime_gather": 18,
     "uring_read": 19,
     "fbgemm_gather": 20,
+    "numba_dequantised": 24,
+    "torch_dequantised": 25,
+    "torchao_dequantised": 26,
+    "torch_index_dequantised": 27,
+    "fbgemm_dequantised": 28,
+    "onnxruntime_dequantised": 29,
+    "numpy_dequantised": 30,
+    "triton_dequantised": 31,
+    "cupy_dequantised": 23,
 }
 """A number for each backend of this tree; a new one is given a free number."""
 

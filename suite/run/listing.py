@@ -30,6 +30,7 @@ EXTRAS = {
     "jaxlib": "jax",
     "onnxruntime": "onnx",
     "pyarrow": "arrow",
+    "torchao": "torchao",
     "warp-lang": "warp",
     "fbgemm-gpu": "fbgemm",
     "fbgemm-gpu-genai": "fbgemm-genai",

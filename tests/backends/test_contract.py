@@ -107,7 +107,7 @@ def verdict(name: str, operands: Operands) -> str | None:
         operands = in_a_file(operands)
     slot = operands.slots[0]
     try:
-        lookup = backend().prepare(*operands.of(slot, backend.view))
+        lookup = operands.prepared(backend(), slot)
     except BackendUnavailable as error:
         pytest.skip(str(error))
     return check.check(operands, slot, lookup, backend.clock, 5)[0]

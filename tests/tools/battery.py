@@ -181,6 +181,7 @@ def choice(unfit: Sequence[str]) -> list[str]:
     if not unfit:
         return []
     there = {name: describe(name) for name in names() if name not in unfit}
+    there = {name: one for name, one in there.items() if one.takes("memory")}
     fit = [n for n, one in there.items() if "cuda" in one.devices and not missing_packages(one.packages)]
     return ["--backend", "numpy_take", *fit]
 

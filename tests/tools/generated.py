@@ -20,6 +20,7 @@ def backends() -> str:
     for one in map(describe, names()):
         limits = "" if one.dtypes == DTYPES else f" ({', '.join(one.dtypes)})"
         where = f"{', '.join(one.devices)}{f', {one.placements[0]}' if one.placements else ''}"
+        where += "" if one.operation == "lookup" else f", {one.operation}"
         rows.append(f"| `{one.name}` | {where} | {one.summary}{limits} |")
     return "\n".join(rows)
 

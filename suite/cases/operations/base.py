@@ -51,8 +51,8 @@ class Operation(ABC):
 
     A backend's ``prepare`` is given the operands by name: ``table``; those of a batch, as ``draw`` makes
     them, ``indices`` among them; those that belong to the table, as ``beside`` makes them; ``out``; and the
-    case's ``variant``, if it has one. Those of a batch are rewritten between calls, rows of the table and of
-    what is beside it too.
+    ``settings``. Those of a batch are rewritten between calls, rows of the table and of what is beside it
+    too.
 
     Results are compared bit for bit. So where sums are made, elements are integers times a power of two, and
     every order of the sums comes to the same bits.
@@ -156,6 +156,10 @@ class Operation(ABC):
 
     def restore(self, case: Case, stored: Stored, batch: Batch) -> None:  # noqa: B027 - most change nothing
         """Put right all that calls with this batch have changed in the table and beside it."""
+
+    def settings(self, case: Case) -> dict[str, Any]:
+        """What a backend is told beside its operands, by name: plain values."""
+        return {}
 
     def beside(self, case: Case) -> dict[str, Host]:
         """Operands that belong to the table and not to a batch, such as its rows' scales."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from suite.cases import formula
 from suite.cases.dtypes import BITS, width_of
@@ -87,6 +87,9 @@ class Dequantised(Operation):
     def dtypes(self, case: Case) -> dict[str, str]:
         scale = VARIANTS[case.variant].scale
         return {**super().dtypes(case), "scales": "uint8" if scale == "e8m0" else scale or case.dtype}
+
+    def settings(self, case: Case) -> dict[str, Any]:
+        return {"variant": case.variant}
 
     def row_bytes(self, case: Case) -> int:
         layout = VARIANTS[case.variant]
