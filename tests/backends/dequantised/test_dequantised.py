@@ -21,13 +21,19 @@ from suite.cases import ids
 from suite.cases.case import Case
 from suite.cases.operations.dequantised import RESULTS, VARIANTS
 from suite.engine import check
-from suite.engine.arrays import HostArrays
+from suite.engine.arrays import Arrays, CudaArrays, HostArrays
 from suite.engine.operands import Operands, build_table, lay_out
+from suite.records.device import Device
+from tests.backends.test_contract import HOUSE, MOST_LINES, own_lines
+from tests.stand_ins import host_cuda
 
 torch = pytest.importorskip("torch")
 
 CPU = [
     one.name for one in map(describe, names()) if one.takes("memory", "dequantised") and "cpu" in one.devices
+]
+CUDA = [
+    one.name for one in map(describe, names()) if one.takes("memory", "dequantised") and "cuda" in one.devices
 ]
 READS = {
     "fbgemm_dequantised": ({"int8-start", "int4-start"}, {*RESULTS}),
@@ -44,8 +50,8 @@ PLAIN = ((100, 33, "int64"), (4, 5, "int32"), (1604, 300, "int64"))
 """Dims of rows that are no whole vectors, which layouts without blocks may have."""
 
 
-def laid_out(case: Case) -> Operands:
-    arrays = HostArrays()
+def laid_out(case: Case, arrays: Arrays | None = None) -> Operands:
+    arrays = arrays or HostArrays()
     return lay_out(case, arrays, build_table(arrays, case), [ids.draw(case, 0, 0)])
 
 
@@ -138,6 +144,47 @@ def test_results_of_every_size_are_right_on_all_threads_and_past_the_caches() ->
         lookup = operands.prepared(one(), operands.slots[0])
         for _ in range(4):  # of which some choose anew
             assert check.check(operands, operands.slots[0], lookup, "device", 5)[0] is None
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_operands_of_a_gpu_are_laid_out_changed_and_compared(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its code for a GPU, in the host's memory."""
+    arrays = host_cuda.arrays(monkeypatch)
+    operands = laid_out(case_of(variant, "bfloat16"), arrays)
+    assert verdict(load("torch_index_dequantised"), operands) is None
+    operands.case.kind.change_row(operands.case, operands.stored, 3)
+    assert operands.case.kind.table_differs(operands.case, operands.stored, np.array([3]))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", CUDA)
+def test_it_is_bit_exact_on_a_gpu(name: str, variant: str) -> None:
+    if missing := missing_packages(describe(name).packages):
+        pytest.skip(f"needs {', '.join(missing)}, not installed")
+    for dtype in describe(name).dtypes:
+        for shape in (*SHAPES, (4096, 8192, "int64")):
+            operands = laid_out(case_of(variant, dtype, shape), CudaArrays(Device("cuda", 0)))
+            try:
+                assert verdict(load(name), operands) is None, operands.case
+            except (BackendUnavailable, Unsupported) as reason:
+                pytest.skip(str(reason))
+
+
+LONG = {
+    "numba_dequantised": "vectors of codes, streaming stores and OpenMP are emitted as LLVM",
+    "onnxruntime_dequantised": "its model is written in Protocol Buffers",
+    "triton_dequantised": "the tile, and where scales are, by layout",
+    "cupy_dequantised": "geometry, and the kernel's instances",
+}
+
+
+def test_they_are_short_but_for_a_reason() -> None:
+    names = {*CPU, *CUDA}
+    lines = {name: own_lines(HOUSE / "dequantised" / f"{name}.py") for name in names}
+    assert {name for name, count in lines.items() if count > MOST_LINES} == set(LONG)
 
 
 # --- what slips or cheats is found --------------------------------------------------------------------
