@@ -62,6 +62,12 @@ def ranked(group: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
     return [o for o in done if o.clock == clock], [o for o in done if o.clock != clock]
 
 
+def times_fastest(group: Iterable[Outcome]) -> dict[str, float]:
+    """How many times as long as the fastest of a case each ranked one takes, from within rounds, by name."""
+    first, _ = ranked(group)
+    return {o.name: slowdown(o, first[0]).value if o is not first[0] else 1.0 for o in first}
+
+
 def contests(some: Iterable[Outcome]) -> dict[tuple[str, str, Case], list[Outcome]]:
     """Outcomes by what they are ranked within: a case on a device of a run."""
     groups: dict[tuple[str, str, Case], list[Outcome]] = defaultdict(list)

@@ -149,7 +149,10 @@ def _support(answer: Answer) -> Iterator[str]:
     if how := use(answer):
         yield how
     if answer.basis == "measured":
-        yield f"* fastest, or tied with it; interval: {MEASURED_CONFIDENCE:.0%} of the measurement"
+        yield (
+            f"* fastest, or tied with it; interval: {MEASURED_CONFIDENCE:.0%} of the measurement; "
+            "x best: from rounds at full speed of both, so not the quotient of two times"
+        )
         return
     yield (
         f"* fastest, or not told from it; interval: {CONFIDENCE:.0%}, from how far predictions of the "

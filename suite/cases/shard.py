@@ -9,16 +9,14 @@ from typing import Protocol, TypeVar
 
 from suite.cases.case import Case
 from suite.command import BadRequest
-from suite.units import count, time_of
+from suite.units import count
 
 MOST = 10_000
 LIMIT_S, PASSES = 8.0, 3
-"""What times are predicted for where tables are shared out: in whatever time, the shards are the same."""
+"""Of a case its rounds, and passes, where tables are shared out: in whatever time, shards are the same."""
 BESIDE_S, BYTE_S, TABLE_BYTE_S = 0.35, 25e-9, 3e-9
 """In a pass: of a case beside its rounds, of a byte of its rows, of a byte of its table; for seven backends,
 by when their turns began in results/2026-11-29-amd-epyc-07b45d8."""
-START_S = 8.0
-"""In a pass, of new workers: for every shard the same."""
 
 
 class _Task(Protocol):
@@ -57,24 +55,14 @@ class Shard:
         return f"{self.number}/{self.of}"
 
 
-def predicted_s(tasks: Sequence[_Task], limit_s: float = LIMIT_S, passes: int = PASSES) -> float:
-    """About how long tasks take, beside the start of the workers.
+def weight_s(tasks: Sequence[_Task]) -> float:
+    """What tasks weigh when tables are shared out, about the seconds that they take.
 
-    Args:
-        limit_s: time for the rounds of a task in all passes.
+    By their cases alone, so that every machine cuts a plan alike; how long a run takes is for its forecast.
     """
     tables = {task.case.table: task.case.table_bytes for task in tasks}
     beside_s = sum(BESIDE_S + BYTE_S * task.case.rows_bytes for task in tasks)
-    return limit_s * len(tasks) + passes * (beside_s + TABLE_BYTE_S * sum(tables.values()))
-
-
-def in_words(shard: Shard, tasks: Sequence[_Task], limit_s: float, passes: int) -> str:
-    """What part of a whole plan a shard is, and how much the shards' times differ."""
-    parts = split(tasks, shard.of)
-    times = [START_S * passes + predicted_s(part, limit_s, passes) for part in parts]
-    own = parts[shard.number - 1]
-    span = f"the shards take about {time_of(min(times))} to {time_of(max(times))}"
-    return f"shard {shard}: {len(own)} of {count(len(tasks), 'case')}; {span}"
+    return LIMIT_S * len(tasks) + PASSES * (beside_s + TABLE_BYTE_S * sum(tables.values()))
 
 
 def split(tasks: Sequence[T], of: int) -> list[list[T]]:
@@ -93,9 +81,9 @@ def split(tasks: Sequence[T], of: int) -> list[list[T]]:
         has = f"the plan has {count(len(tables), 'table')}, and a table is not shared out"
         raise BadRequest(f"{count(of, 'shard')}: {has}; give at most {len(tables)}")
     taken, shard_of = [0.0] * of, dict[object, int]()
-    for table, own in sorted(tables.items(), key=lambda item: -predicted_s(item[1])):
+    for table, own in sorted(tables.items(), key=lambda item: -weight_s(item[1])):
         shard_of[table] = taken.index(min(taken))
-        taken[shard_of[table]] += predicted_s(own)
+        taken[shard_of[table]] += weight_s(own)
     shards: list[list[T]] = [[] for _ in range(of)]
     for task in tasks:
         shards[shard_of[task.case.table]].append(task)

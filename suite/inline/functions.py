@@ -21,6 +21,7 @@ from suite.cases.dtypes import INDEX_BYTES
 from suite.command import BadRequest
 from suite.engine import binding
 from suite.engine.check import Tampered
+from suite.engine.contender import DeviceLost
 from suite.records.device import Device
 from suite.records.record import Record
 from suite.run.options import Request, parse
@@ -39,9 +40,10 @@ Named = Function | Mapping[str, Function] | Sequence[Function]
 RUN = "measure"
 """What stands for the name of the run."""
 GIVEN = "given"
+APART = "python -m suite.run --backend FILE"
 ISOLATION = (
     "in the caller's process: a function that crashes, hangs or patches a library takes all with it; "
-    "python -m suite.run --backend FILE keeps it apart"
+    f"{APART} keeps it apart"
 )
 """What such a measurement lacks; in its environment and its table."""
 TRIAL_S = 0.5
@@ -79,7 +81,7 @@ def measure(
         A table as of ``suite.load``, the fastest first; its notes say what is not kept apart.
 
     Raises:
-        BadRequest: there is no such case, backend or device. StoreError: the folder can't be written.
+        BadRequest: no such case, backend, device. StoreError: out is not written. DeviceLost: the GPU failed.
     """
     own, file_ids = _named(functions, view), None if isinstance(ids, Integral) else _flat(ids)
     case = _case(table, int(ids) if file_ids is None else file_ids, axes)
@@ -212,7 +214,11 @@ def _gpu(device: Device) -> CudaDevice | None:
 def _measured(job: Job, ids: Mapping[str, Any]) -> list[Record]:
     """The records of a job in this process, which is left as it was."""
     with _interruptible() as notice, _collector_kept(), binding.kept():
-        return _judged(job, ids, notice)
+        try:
+            return _judged(job, ids, notice)
+        except DeviceLost as error:
+            why = f"lost by {notice.backend}, {error}"
+            raise DeviceLost(f"{job.device}: {why}; begin a new process, or use {APART}") from error
 
 
 @dataclass(slots=True)
@@ -220,8 +226,11 @@ class _Interrupt:
     """Ends a measurement at its next step, as a function may swallow what Ctrl-C raises in it."""
 
     asked: bool = False
+    backend: str | None = None
+    """Whose step it is."""
 
     def __call__(self, backend: str | None, step: str) -> None:
+        self.backend = backend
         if self.asked:
             raise KeyboardInterrupt
 

@@ -58,6 +58,13 @@ def _check_files(given: argparse.Namespace) -> list[str]:
     return paths
 
 
+def _by_call(results: Results, given: argparse.Namespace) -> Results | None:
+    """The same runs by call times, where results are by kernel times and no clock was asked for."""
+    if given.clock or all(one.clock != "kernel" for one in results.outcomes):
+        return None
+    return with_mixture(outcomes.read(given.run, clock="call"))
+
+
 def _write(results: Results, given: argparse.Namespace) -> None:
     if given.csv:
         files.csv(results, given.csv)
@@ -66,7 +73,7 @@ def _write(results: Results, given: argparse.Namespace) -> None:
     if given.html:
         from suite.report.page import html
 
-        files.write(given.html, html.html(results, given.baseline))
+        files.write(given.html, html.html(results, given.baseline, _by_call(results, given)))
     if given.parquet:
         files.parquet(results, given.parquet)
     for format_name, path in given.export:

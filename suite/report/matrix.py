@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suite.analysis import comparison
-from suite.analysis.comparison import noise_floor, rank, ranked
+from suite.analysis.comparison import noise_floor, rank
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
@@ -86,7 +86,7 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
     for outcome in here:
         if outcome.name not in absent:
             groups[outcome.case].append(outcome)
-    ratios = {case: _ratios(group) for case, group in groups.items()}
+    ratios = {case: comparison.times_fastest(group) for case, group in groups.items()}
     names = _columns(ratios.values(), dict.fromkeys(o.name for group in groups.values() for o in group))
     differ = [axis for axis in IDS if len({getattr(case, axis) for case in groups}) > 1]
     rows = [
@@ -106,12 +106,6 @@ def _reading(case: Case) -> tuple[object, ...]:
 def _word(case: Case, axis: str) -> str:
     value = getattr(case, axis)
     return f"offset {value}" if axis == "offset" else str(value)
-
-
-def _ratios(group: Sequence[Outcome]) -> dict[str, float]:
-    """How many times as long as the fastest each takes, from within their rounds."""
-    first, _ = ranked(group)
-    return {o.name: comparison.slowdown(o, first[0]).value if o is not first[0] else 1.0 for o in first}
 
 
 def _columns(ratios: Iterable[dict[str, float]], names: Iterable[str]) -> list[str]:

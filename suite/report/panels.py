@@ -143,7 +143,7 @@ def _marks(
 ) -> ErrorbarContainer:
     value, low, high = (rows[column].to_numpy("float64") for column in panel.y)
     colour, marker = look
-    whiskers = np.array([value - low, high - value])
+    whiskers = np.array([value - low, high - value]).clip(min=0)  # below it where rounded
     x = rows[panel.x].to_numpy("float64") * aside
     alpha = PALE if pale else 1.0
     bars = axes.errorbar(

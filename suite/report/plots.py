@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pandas as pd
 from matplotlib import rcParams
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from suite.cases.case import AXES, Case
 from suite.cases.operations import registry
@@ -48,7 +49,8 @@ def plot(source: Source, kind: str = "bandwidth") -> Figure:
     Returns:
         A figure outside pyplot: ``figure.savefig("a.svg")`` saves it, ``figure.axes`` change it. Whiskers
         are 95 % intervals, hollow marks hot, pale ones not measured at full speed; failures are named below
-        and not drawn.
+        and not drawn, and in the legend what ``bandwidth`` and ``fraction`` leave out beside kernel times, as
+        only the host timed it.
 
     Raises:
         ValueError: no such kind, no table of results, or no record in it that completed.
@@ -87,6 +89,7 @@ def _table(source: Source) -> pd.DataFrame:
 
 
 def _bandwidth(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    table, done, apart = _by_one_clock(table, done)
     y = ("gb_per_s", "gb_low", "gb_high")
     panels = [Panel(title, rows, "payload_bytes", y) for title, rows in _places(done)]
     picture, drawn = figure(
@@ -101,11 +104,12 @@ def _bandwidth(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
         peaks = (panel.rows["gb_per_s"] / panel.rows["fraction_of_peak"]).dropna()
         if len(peaks):
             lines["peak"] = axes.axhline(peaks.median(), color=ink, lw=1, ls="--", label="theoretical peak")
-    legend(picture, table, list(lines.values()))
+    legend(picture, table, [*lines.values(), *apart])
     return picture
 
 
 def _fraction(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
+    table, done, apart = _by_one_clock(table, done)
     y = ("fraction_of_ceiling", "fraction_of_ceiling_low", "fraction_of_ceiling_high")
     panels = [Panel(title, rows, "row_bytes", y) for title, rows in _places(done)]
     ticks = [float(size) for size in done["row_bytes"].unique()]
@@ -119,8 +123,18 @@ def _fraction(table: pd.DataFrame, done: pd.DataFrame) -> Figure:
     for axes in drawn:
         axes.set_ylim(bottom=0)
         line = axes.axhline(1, color=rcParams["text.color"], lw=1, ls="--", label="a copy of the same rows")
-    legend(picture, table, [line])
+    legend(picture, table, [line, *apart])
     return picture
+
+
+def _by_one_clock(table: pd.DataFrame, done: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[Line2D]]:
+    """Both without what only the host timed where a device has kernel times; and that, for the legend."""
+    of_kernels = (done["clock"] == "kernel").groupby([done["run"], done["device"]]).transform("any")
+    by_host = of_kernels & (done["clock"] != "kernel")
+    names = sorted(cut(name, MOST_TITLE) for name in done["backend"][by_host].unique())
+    label = "\n  ".join(["not drawn, timed by the host:", *names])
+    apart = [Line2D([], [], ls="none", label=label)] if names else []
+    return table.drop(done.index[by_host]), done[~by_host], apart
 
 
 def _batch(table: pd.DataFrame, done: pd.DataFrame) -> Figure:

@@ -20,6 +20,7 @@ from suite.records.record import Environment
 from suite.text import cut, plain
 from suite.units import digits
 
+TIMES_FASTEST = "x"
 NUMBERS = ("GB/s", "of copy", "extra MB")
 REASON_LENGTH = 120
 HOST_TIMED = "timed by the host: not ranked"
@@ -28,6 +29,7 @@ WIDE = 0.05
 LEGEND = (
     "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor, "
     "or one was not measured at full speed · "
+    "x: times the fastest's time, from rounds at full speed of both, so not the quotient of two times · "
     "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 %; "
     "of several times in a row it is the first one's, as the speeds are · "
     "GB = 1e9 bytes of payload · "
@@ -95,7 +97,7 @@ def _detail(results: Results) -> Table:
     where, timings = results.environments, _timings(results.outcomes)
     of = [_section(group, several, where[group[0].run], timings) for group in groups.values()]
     named = [f"{timing} µs" for timing in timings] if len(timings) > 1 else ["µs"]
-    return Table(("", "backend", *named, "±", *NUMBERS, ""), tuple(of))
+    return Table(("", "backend", *named, TIMES_FASTEST, "±", *NUMBERS, ""), tuple(of))
 
 
 def _by_operation(some: Sequence[Outcome]) -> list[Outcome]:
@@ -117,12 +119,14 @@ def _section(
     floor, ranks = noise_floor(environment), not checks_only(environment)
     order, best = rank(group, floor)
     best, (_, below) = best if ranks else set(), ranked(group)
+    ratios = comparison.times_fastest(group) if ranks else {}
     # Unavailable backends are so in every case; the sentences below the tables name them once.
     rows = [
         (
             ("*" if o.key in best else ""),
             o.name,
             *_times(o, timings),
+            f"{digits(ratios[o.name])}x" if o.name in ratios else "",
             *_numbers(o),
             _remark(o, o in below, environment),
         )

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from backends import Choice, describe, missing_packages
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
-from suite.cases.shard import START_S, predicted_s
+from suite.cases.shard import split, weight_s
 from suite.records.device import Device
 from suite.run.options import Request
 from suite.run.schedule import LIMITS_S, MOST_S, Task, least_rounds, tasks_of
+from suite.units import count
 from suite.worker.budget import Budget, Cost
 
 REFERENCE_WEIGHT = 1 / 8
@@ -96,9 +97,9 @@ def budget_of(request: Request, tasks: Sequence[Task]) -> Budget:
     preset = request.preset
     as_it_is = request.cases == plan(PRESETS[preset])
     most_s = MOST_S.get(preset, math.inf) if as_it_is and request.gpu is None else math.inf
-    if request.shard:  # its part of it
-        start_s = START_S * request.passes
-        most_s = start_s + (most_s - start_s) * predicted_s(tasks) / predicted_s(tasks_of(request))
+    if request.shard and math.isfinite(most_s):  # its part of it
+        start_s = CPU.start_s * request.passes
+        most_s = start_s + (most_s - start_s) * weight_s(tasks) / weight_s(tasks_of(request))
     costs = costs_of(request, tasks)
     return Budget(request.time_budget_s, costs, LIMITS_S[preset], most_s, passes=request.passes)
 
@@ -165,6 +166,16 @@ def forecast(request: Request, tasks: Sequence[Task]) -> Forecast:
         rounds_s = most_s if request.time_budget_s else min(most_s, limits_s * passes)
     left_out = tuple(task for place, task in enumerate(tasks) if place not in kept)
     return Forecast(len(tasks), passes, start_s * passes, beside_s * passes, once_s, rounds_s, left_out)
+
+
+def shards_in_words(request: Request) -> str:
+    """What part of the whole plan its shard is, and the shortest and the longest forecast of the shards."""
+    whole = tasks_of(request)
+    assert request.shard is not None
+    times = sorted(forecast(request, part).whole_s for part in split(whole, request.shard.of))
+    own = len(request.shard.part(whole))
+    span = " to ".join(dict.fromkeys(map(_minutes, (times[0], times[-1]))))
+    return f"shard {request.shard}: {own} of {count(len(whole), 'case')}; the shards take about {span}"
 
 
 def _installed(tasks: Iterable[Task]) -> set[Choice]:

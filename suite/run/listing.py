@@ -13,10 +13,9 @@ from backends import DTYPES, Choice, Description, choose, describe, names
 from backends import missing_packages as missing_here
 from suite.cases.case import host_bytes, plan
 from suite.cases.presets import MODELS, PRESETS, models_of
-from suite.cases.shard import in_words
 from suite.run.environments import Facts, facts_of, missing_packages
-from suite.run.forecast import forecast
-from suite.run.schedule import LIMITS_S, MOST_S, Task, tasks_of
+from suite.run.forecast import forecast, shards_in_words
+from suite.run.schedule import LIMITS_S, MOST_S, Task
 from suite.text import folded
 from suite.units import count, duration, gigabytes, size_of
 
@@ -157,7 +156,7 @@ def planned(request: Request, tasks: Sequence[Task]) -> Iterator[tuple[str, int]
     yield from ((line, 4) for line in forecast(request, tasks).lines())
     yield _summary(request, tasks, ready), 0
     if request.shard:
-        yield in_words(request.shard, tasks_of(request), LIMITS_S[request.preset], request.passes), 4
+        yield shards_in_words(request), 4
 
 
 def _tables(tasks: Sequence[Task]) -> Iterator[tuple[str, int]]:

@@ -39,6 +39,7 @@ def test_a_measured_case_is_answered_by_its_records(grid: Path, said: Said) -> N
     library = next(line for line in lines if line.startswith("fastest call of a library"))
     assert re.search(r"torch_index_select, 13[1-3] µs, (1\.99|2\.0\d)x \(.* as long as numba_cpu$", library)
     assert "numba_cpu outside the suite: six lines in backends/README.md, Use one" in lines
+    assert lines[-1].endswith("so not the quotient of two times")
     assert max(len(line) for line in lines if "█" in line) <= 80
 
 

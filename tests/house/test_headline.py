@@ -10,12 +10,13 @@ from typing import Any
 import matplotlib
 import pytest
 
-from suite.analysis import columns
+from suite.analysis import columns, outcomes
 from suite.cases.case import Case
 from suite.records.store import Run
 from suite.report.page import html
 from tests.support import fabricate
-from tests.tools import generated, headline
+from tests.support.browser import Browser
+from tests.tools import generated, headline, page_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,6 +116,24 @@ def test_the_page_is_linked_where_it_is_published(root: Path) -> None:
     assert "page.html" not in headline.text(root)
     (root / "results/host/page.html").touch()
     assert "[page](results/host/page.html)" in headline.text(root)
+
+
+def test_the_page_s_picture_is_of_the_run_that_leads_and_small() -> None:
+    """It is taken anew by `python -m tests.tools.generated` where there is a Chromium."""
+    kept, (lead, *_) = ROOT / page_picture.PICTURE, headline.places(ROOT)
+    assert page_picture.run_of(kept) == lead.folder.name
+    assert kept.stat().st_size < page_picture.MOST_BYTES
+
+
+def test_a_picture_of_another_run_s_page_is_not_shown(browser: Browser, root: Path) -> None:
+    page = root / "results/host/page.html"
+    page.write_text(html.html(outcomes.read([page.parent])), encoding="utf-8")
+    kept = root / page_picture.PICTURE
+    kept.write_bytes(page_picture.picture(page))
+    assert page_picture.run_of(kept) == "host" and kept.stat().st_size < page_picture.MOST_BYTES
+    assert f"({page_picture.PICTURE})](results/host/page.html)" in headline.text(root)
+    gpu_run(root)
+    assert page_picture.PICTURE not in headline.text(root)
 
 
 def test_without_a_run_nothing_is_claimed(tmp_path: Path) -> None:

@@ -177,6 +177,32 @@ def test_on_a_gpu_that_the_host_stands_in_for_times_are_kernel_times() -> None:
     assert child.stdout.strip() == "['ok' 'cuda:0' 'kernel'] ['ok' 'cuda:0' 'kernel']", child.stderr
 
 
+LOSES = """
+import suite, torch
+def fault(*_):
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+def loses(table, ids):
+    torch.cuda.synchronize = fault
+    return table[ids]
+given = {"table": (1000, 64), "ids": 17, "device": "cuda:0", "time_s": 0.5}
+try:
+    suite.measure([lambda table, ids: table[ids], loses], **given)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+"""From the function's first call on all that is asked of the device fails."""
+
+
+@pytest.mark.slow
+def test_who_lost_the_gpu_is_said_and_what_to_do() -> None:
+    environment = {**os.environ, "PYTHONPATH": ON_HOST}
+    child = subprocess.run([sys.executable, "-c", LOSES], env=environment, capture_output=True, text=True)
+    assert child.stdout == (
+        "DeviceLost cuda:0: lost by loses, in the lookup: RuntimeError: CUDA error: an illegal memory access "
+        "was encountered; begin a new process, or use python -m suite.run --backend FILE\n"
+    ), child.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

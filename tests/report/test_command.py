@@ -82,6 +82,16 @@ def test_devices_and_machines_stand_side_by_side_in_every_file(
     assert len(table) == len(table.drop_duplicates(keys)) == 9 + 9 + 1
 
 
+def test_a_page_of_kernel_times_has_both_clocks_unless_one_is_asked_for(tmp_path: Path) -> None:
+    run = fabricate.of_two_clocks(tmp_path / "r").path
+    pages = []
+    for more in ([], ["--clock", "call"]):
+        assert main([str(run), "--html", str(tmp_path / "page.html"), *more]) == 0
+        pages.append((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert ["data-clock=" in page for page in pages] == ['"call":{"rows"' in page for page in pages]
+    assert ["data-clock=" in page for page in pages] == [True, False]
+
+
 def test_a_missing_baseline_is_said_once_and_the_report_goes_on(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,6 +121,17 @@ def test_the_peak_of_a_gpu_is_drawn(folder: Path) -> None:
     assert list(peak.get_ydata()) == pytest.approx([3350, 3350])
 
 
+@pytest.mark.parametrize("kind", ["bandwidth", "fraction"])
+def test_what_only_the_host_timed_is_not_drawn_beside_kernel_times(tmp_path: Path, kind: str) -> None:
+    table = suite.load(fabricate.of_two_clocks(tmp_path / "r", CASES).path)
+    figure = suite.plot(table, kind=kind)
+    found, _ = marks(figure.axes[0])
+    assert sorted(name for name, _, _ in found) == sorted(["x", "y"] * len(CASES))
+    assert named(figure) == ["x", "y", "a copy of the same rows", "not drawn, timed by the host:\n  z"]
+    alone = suite.plot(table[table.backend == "z"], kind=kind)
+    assert named(alone) == ["z", "a copy of the same rows"], "nothing stands beside it"
+
+
 def test_the_clocks_stand_apart(folder: Path) -> None:
     figure = suite.plot(folder / "gpu", kind="batch")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [

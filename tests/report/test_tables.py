@@ -48,11 +48,12 @@ def test_a_cpu_reference_beside_a_gpu_is_not_ranked_with_it(tmp_path: Path) -> N
 def test_kernel_times_are_ranked_and_what_only_the_host_timed_stands_below(tmp_path: Path) -> None:
     run = fabricate.of_two_clocks(tmp_path / "r")
     table = tables.table(outcomes.read([run.path]))
-    assert table.headings[2:6] == ("kernel µs", "call µs", "enqueue µs", "±")
+    assert table.headings[2:7] == ("kernel µs", "call µs", "enqueue µs", "x", "±")
     rows = {row[1]: row for row in table.sections[0].rows}
     assert list(rows) == ["x", "y", "z"] and [row[0] for row in rows.values()] == ["*", "", ""]
     assert rows["z"][2] == rows["z"][4] == "" and rows["z"][3], "it has only its call"
     assert rows["z"][-1] == tables.HOST_TIMED
+    assert [row[5] for row in rows.values()] == ["1.00x", "3.00x", ""], "of two clocks there is no ratio"
     first, *_ = sentences.sentences(outcomes.read([run.path]), "z")
     assert first.startswith("fastest of all: x in 1 of 1 case; z takes 0.225x as long as x by call time (")
     by_call = tables.table(outcomes.read([run.path], clock="call"))
@@ -102,7 +103,7 @@ def test_extra_memory_is_in_megabytes_of_a_million(tmp_path: Path) -> None:
     ]
     run = fabricate.run(tmp_path / "r", [])
     run.append(some)
-    assert {row[6] for row in tables.table(outcomes.read([run.path])).sections[0].rows} == {"1.05"}
+    assert {row[7] for row in tables.table(outcomes.read([run.path])).sections[0].rows} == {"1.05"}
 
 
 def test_the_title_tells_the_share_of_the_ids_that_are_distinct(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from suite.cases.shard import START_S, predicted_s, split
+from suite.cases.shard import split, weight_s
 from suite.records.store import Run
 from suite.run.__main__ import main
-from suite.run.forecast import budget_of
+from suite.run.forecast import CPU, budget_of
 from suite.run.options import PASSES, Request, parse
 from suite.run.schedule import MOST_S, Task, tasks_of
 from tests.support.commands import refused
@@ -33,7 +33,7 @@ def test_shards_are_the_plan_each_task_once_and_tables_whole(preset: str, of: in
     assert sum(map(len, where)) == len(set().union(*where)), "no table is in two"
     places = {task: place for place, task in enumerate(tasks)}
     assert all(shard == sorted(shard, key=places.__getitem__) for shard in shards), "in the plan's order"
-    times = [predicted_s(shard) for shard in shards]
+    times = [weight_s(shard) for shard in shards]
     if of == 4:
         assert max(times) / min(times) <= SPREAD[preset]
 
@@ -63,10 +63,15 @@ def test_more_shards_than_tables_are_refused(elsewhere: Path, capsys: pytest.Cap
 
 
 def test_a_dry_run_says_what_part_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--preset", "smoke", "--shard", "4/4", "--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].startswith("4 cases, ")
-    assert lines[-1].startswith("shard 4/4: 4 of 10 cases; the shards take about ")
+    """And of all shards the shortest and the longest of what each says of itself."""
+    said = []
+    for number in range(1, 5):
+        assert main(["--preset", "smoke", "--shard", f"{number}/4", "--dry-run"]) == 0
+        *_, own, cases, span = capsys.readouterr().out.splitlines()
+        said.append(int(own.removeprefix("about ").partition(" s in ")[0]))
+    assert cases.startswith("4 cases, ")
+    ends = f"{min(said)} s to {max(said)} s"
+    assert span == f"shard 4/4: 4 of 10 cases; the shards take about {ends}"
 
 
 def test_shards_together_have_the_time_of_the_whole_and_each_that_of_its_start() -> None:
@@ -76,7 +81,7 @@ def test_shards_together_have_the_time_of_the_whole_and_each_that_of_its_start()
         assert request.shard
         budget = budget_of(request, request.shard.part(tasks))
         ends.append(budget.end - budget.began)
-    assert sum(ends) == pytest.approx(MOST_S["default"] + 3 * START_S * PASSES, abs=0.1)
+    assert sum(ends) == pytest.approx(MOST_S["default"] + 3 * CPU.start_s * PASSES, abs=0.1)
 
 
 def test_a_run_says_which_shard_it_is_and_goes_on_as_no_other(

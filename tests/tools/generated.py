@@ -1,6 +1,6 @@
 """The generated parts of the READMEs.
 
-``python -m tests.tools.generated`` writes them anew.
+``python -m tests.tools.generated`` writes them anew; the picture of the page needs a browser.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 from backends import DTYPES, describe, names
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
-from tests.tools import claimed, headline, schema
+from tests.support.browser import executable
+from tests.tools import claimed, headline, page_picture, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,7 +69,15 @@ def renewed(path: str, text: str) -> str:
     return text
 
 
+def picture_page() -> None:
+    """Take the picture of the newest run's page anew, where there is a browser and a page."""
+    page = headline.places(ROOT)[0].folder / "page.html"
+    if executable() and page.is_file():
+        (ROOT / page_picture.PICTURE).write_bytes(page_picture.picture(page))
+
+
 if __name__ == "__main__":
+    picture_page()
     for page in GENERATED:
         file = ROOT / page
         file.write_text(renewed(page, file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -22,6 +22,7 @@ from suite.report.page import html
 from suite.report.panels import SERIES
 from suite.text import markdown_cell
 from suite.units import count, digits
+from tests.tools import page_picture
 
 PICTURE = "results/headline.svg"
 MODELS = "torch_embedding"
@@ -105,7 +106,7 @@ def text(root: Path) -> str:
     lines += [f"| {' | '.join(row)} |" for row in rows]
     lines += [
         "",
-        f"![{_alt(lead)}]({PICTURE})",
+        f"![{_alt(lead)}]({PICTURE})" + _page(lead, root),
         "",
         MEANING,
         "",
@@ -186,6 +187,14 @@ def _how_known(where: Environment) -> str:
     if where.system.get("commit_given_by"):
         return " as given"
     return " with changes" if where.dirty else ""
+
+
+def _page(lead: Place, root: Path) -> str:
+    """A picture of its page that leads to it; nothing where the picture is of another run's."""
+    if page_picture.run_of(root / page_picture.PICTURE) != lead.folder.name:
+        return ""
+    alt = "The page of that run: which backend is the fastest for a table and a batch, and by how much"
+    return f" [![{alt}]({page_picture.PICTURE})]({lead.folder.relative_to(root).as_posix()}/page.html)"
 
 
 def _alt(place: Place) -> str:

@@ -2,6 +2,13 @@
 /* Data by column, numbers in words, elements without markup, the state of the page. */
 
 const data = JSON.parse(document.getElementById("data").textContent);
+/* By call times, if the address asks for them and the page has both: what differs takes the other's place. */
+const byCall = Boolean(data.call) && new URLSearchParams(location.hash.slice(1)).get("clock") === "call";
+if (byCall) {
+  for (const part of ["rows", "words", "judged"]) Object.assign(data[part], data.call[part]);
+  data.box = data.call.box;
+}
+document.documentElement.classList.toggle("by-call", byCall);
 const rows = {};
 for (const [name, column] of Object.entries(data.rows)) {
   rows[name] = Array.isArray(column) ? column : new Array(data.count).fill(column);
@@ -137,8 +144,8 @@ const named = backend => el("span", {title: aboutBackend(backend), class: suites
 const byLook = (a, b) => looks[a].order - looks[b].order;
 
 /* The choices of the reader; they are in the address after #, so that a link shows the same. */
-const state = {chosen: {}, sort: "", page: 0, theme: "", table: "", limit: "", case: ""};
-const REST = ["sort", "theme", "table", "limit", "case"];
+const state = {chosen: {}, sort: "", page: 0, theme: "", table: "", limit: "", case: "", clock: ""};
+const REST = ["sort", "theme", "table", "limit", "case", "clock"];
 function readState(dimensions) {
   const given = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
   for (const {key} of dimensions) state.chosen[key] = new Set(given.getAll(key));

@@ -5,7 +5,8 @@ const boxOf = {place: 0, table: "", batch: "", ids: ""};
 const LONGEST = 8;  /* times the fastest; a longer bar ends here */
 const spell = microseconds => microseconds < 1e3 ? digits(microseconds) + " µs" : microseconds < 1e6 ? digits(microseconds / 1e3) + " ms" : digits(microseconds / 1e6) + " s";
 
-/* The choices that are left, each the values that have an answer under those before it. */
+/* The choices that are left, each the values that have an answer under those before it, and which have a measured
+   one; where the last choice is none of them, the first measured one is taken. */
 function boxChoices() {
   const {answers, texts} = data.box[boxOf.place];
   let left = answers.map(one => ({...one, table: texts[one.table], ids: texts[one.ids]}));
@@ -13,8 +14,9 @@ function boxChoices() {
   for (const name of ["table", "batch", "ids"]) {
     const values = [...new Set(left.map(one => String(one[name])))];
     if (name === "batch") values.sort((a, b) => a - b);
-    if (!values.includes(boxOf[name])) boxOf[name] = values[0];
-    lists.push([name, values, left]);
+    const measured = new Set(left.filter(one => one.basis === "measured").map(one => String(one[name])));
+    if (!values.includes(boxOf[name])) boxOf[name] = values.find(value => measured.has(value)) ?? values[0];
+    lists.push([name, values, measured]);
     left = left.filter(one => String(one[name]) === boxOf[name]);
   }
   return [lists, left[0]];
@@ -39,12 +41,11 @@ function boxRow(bar, backends, scale) {
 function drawBox() {
   const section = document.getElementById("box");
   if (!data.box.some(place => place.answers.length)) { section.hidden = true; return; }
-  const [lists, answer] = boxChoices(), {backends, answers, texts, operation} = data.box[boxOf.place];
-  const measured = new Set(answers.filter(one => one.basis === "measured").map(one => texts[one.table]));
-  const text = {table: value => value + (measured.has(value) ? "" : " (predicted)"), batch: value => Number(value).toLocaleString("en-US"), ids: value => value};
+  const [lists, answer] = boxChoices(), {backends, texts, operation} = data.box[boxOf.place];
+  const text = (name, value) => name === "batch" ? Number(value).toLocaleString("en-US") : value;
   document.getElementById("box-choice").replaceChildren(
     ...(data.box.length > 1 ? [boxSelect("place", data.box, place => [place.run, place.device, ...(plainly ? [] : [place.operation])].join(" · "))] : []),
-    ...lists.map(([name, values]) => boxSelect(name, values, text[name])));
+    ...lists.map(([name, values, measured]) => boxSelect(name, values, value => text(name, value) + (measured.has(value) ? "" : " (predicted)"))));
   const scale = Math.min(LONGEST, Math.max(...answer.bars.map(bar => bar[4])));
   const heads = ["", "backend", "time", "× best", "interval", "whose", ""];
   const table = el("table", {}, el("thead", {}, el("tr", {}, heads.map((head, k) => el("th", {scope: "col", class: "plain" + (k > 1 && k < 5 ? " number" : "")}, head)))),
@@ -52,7 +53,7 @@ function drawBox() {
   document.getElementById("box-answer").replaceChildren(
     ...answer.verdict.map(line => el("p", {class: "told"}, line)),
     el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Backends ranked for this table"}, table),
-    el("p", {class: "note"}, answer.basis === "measured" ? "Measured; * fastest or tied with it; 95 % intervals."
+    el("p", {class: "note"}, answer.basis === "measured" ? "Measured; * fastest or tied with it; 95 % intervals; × best: from rounds at full speed of both, so not the quotient of two times."
       : ["Predicted, not measured; * fastest or not told from it; the interval holds 10 of 11, by how far predictions of the nearest cases are off when each is left out. Nearest measured: ",
         answer.nearest.map(place => texts[place]).join("; "), ". Settle it: ", el("code", {}, answer.command)]),
     answer.use ? el("p", {class: "note"}, answer.use + ".") : "",

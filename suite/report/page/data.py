@@ -65,16 +65,38 @@ MOST_TEXT = 400
 _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
-def embedded(results: Results, baseline: str | None = None) -> str:
+def embedded(results: Results, baseline: str | None = None, by_call: Results | None = None) -> str:
     """The figures as JSON that can stand in a script element: plain ASCII, without <, > and &.
 
     Args:
         baseline: the backend that others are compared with, where one was asked for.
+        by_call: the same read by call times, of which ``call`` has what differs.
     """
     with outcomes.uncollected():
-        every = {**figures(results), "judged": judged(results, baseline), "box": box(results)}
+        every = _every(results, baseline)
+        if by_call is not None:
+            every["call"] = _differing(every, _every(by_call, baseline))
     text = json.dumps(every, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.translate(_ESCAPED)
+
+
+def _every(results: Results, baseline: str | None) -> dict[str, Any]:
+    return {**figures(results), "judged": judged(results, baseline), "box": box(results)}
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Of another the parts that differ; of texts the places and the texts together."""
+    names = [
+        name
+        for name, column in other["rows"].items()
+        if column != one["rows"][name] or other["words"].get(name) != one["words"].get(name)
+    ]
+    return {
+        "rows": {name: other["rows"][name] for name in names},
+        "words": {name: other["words"][name] for name in names if name in other["words"]},
+        "judged": {name: other["judged"][name] for name in ("ranked", "pairs")},
+        "box": other["box"],
+    }
 
 
 def figures(results: Results) -> dict[str, object]:

@@ -83,6 +83,7 @@ const COLUMNS = {
   offset: {key: "offset", label: "offset", value: i => axis("offset", i), number: true, about: "bytes by which the table lies off its alignment"},
   clock: {key: "clock", label: "clock", value: clockOf, about: "kernel: on the device, without dispatch; call: until the rows are there"},
   time: {key: "time", label: "µs", value: i => timeOf(i), show: i => stressed(digits(timeOf(i)), word("slow", i) && digits(timeOf(i)), word("slow", i)), number: true, rises: true, about: "by the record's own clock"},
+  ratio: {key: "ratio", label: "x", value: ratioOf, show: i => ratioOf(i) === null ? "" : digits(ratioOf(i)) + "x", number: true, rises: true, about: "times the time of the fastest of its case, from rounds at full speed of both, so not the quotient of two times"},
   precision: {key: "precision", label: "±", value: precisionOf, show: i => done(i) ? [wide(i) ? el("b", {}, intervalText(i)) : intervalText(i)] : "", number: true, rises: true, about: "half the 95 % interval, in weight above 5 %; ? where there were too few rounds"},
   speed: {key: "speed", label: "GB/s", value: speedOf, show: i => digits(speedOf(i)), number: true, about: "payload a second: every row read once and written once, and the ids; GB = 1e9 bytes"},
   ceiling: {key: "ceiling", label: "copy GB/s", value: i => rows.ceiling_gb_per_s[i], show: i => digits(rows.ceiling_gb_per_s[i]), number: true},
@@ -102,7 +103,7 @@ const COLUMNS = {
   dramShare: {key: "dramShare", label: "DRAM / declared", value: i => dramOf(i), show: i => dramOf(i) === null ? "" : digits(dramOf(i)) + "x", number: true},
   dramMissing: {key: "dramMissing", label: "DRAM traffic unknown", value: i => word("no_dram", i), long: true},
   status: {key: "status", label: "status", value: i => word("status", i), about: "ok, or the kind of failure"},
-  remark: {key: "remark", label: "remark", about: "fastest of its case or tied with it; allocates: it returns memory of its own; why it failed", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
+  remark: {key: "remark", label: "remark", about: "fastest of its case or tied with it; allocates: it returns memory of its own; or how it failed and why", value: remark, show: i => stressed(remark(i), word("slow", i), null), long: true},
 };
 for (const clock of TIMINGS) {
   COLUMNS[clock] = {
@@ -110,8 +111,12 @@ for (const clock of TIMINGS) {
     show: i => rows[clock + "_us"][i] === null ? "" : digits(rows[clock + "_us"][i]) + (rows[clock + "_below"][i] === null ? "" : ` −${(rows[clock + "_below"][i] / 100).toFixed(1)} +${(rows[clock + "_above"][i] / 100).toFixed(1)}%`),
   };
 }
+/* How many times as long as the fastest of its case it took; null where it is not ranked. */
+function ratioOf(i) {
+  return !done(i) || !ranks(i) || isBelow(i) ? null : ratioTo(i, judged.ranked[spots.get(i).group][0]);
+}
 function remark(i) {
-  if (!done(i)) return word("reason", i);
+  if (!done(i)) return `${word("status", i)}: ${word("reason", i)}`;
   const fastest = !ranks(i) || isBelow(i) ? "" : spots.get(i).rank === 0 ? "fastest" : against(i, judged.ranked[spots.get(i).group][0]).said !== SLOWER ? "tied with the fastest" : "";
   return [...(word("slow", i) ? [word("slow", i)] : [fastest]), isBelow(i) ? judged.host_timed : "", rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");

@@ -30,11 +30,12 @@ SCRIPTS = (
 """In the order in which the page runs them."""
 
 
-def html(results: Results, baseline: str | None = None) -> str:
+def html(results: Results, baseline: str | None = None, by_call: Results | None = None) -> str:
     """The report as one HTML page, the same for the same runs.
 
     Args:
         baseline: the backend that others are compared with in the sentences.
+        by_call: the same runs read by call times, where the reader is to have the choice.
     """
     import jinja2
 
@@ -47,8 +48,9 @@ def html(results: Results, baseline: str | None = None) -> str:
         policy=policy(scripts, part(STYLE)),
         style=part(STYLE),
         scripts=scripts,
-        data=data.embedded(results, baseline),
+        data=data.embedded(results, baseline, by_call),
         places=[_card(results, *place, baselines) for place in tables.places(results).items()],
+        by_call=by_call is not None,
         several=len(tables.places(results)) > 1,
         operations=[one for one in data.counts(results) if one != "lookup"],
         strips=list(filter(None, starmap(strip, results.speeds.items()))),

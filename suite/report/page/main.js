@@ -3,20 +3,18 @@
 
 /* A column with one value everywhere is left out; the reference beside a GPU does not count. */
 const loud = [...Array(data.count).keys()].filter(i => !beside[placeOf[i]]);
-const varies = (name, items = loud) => items.some(i => rows[name][i] !== rows[name][items[0]]);
 const clocksRun = new Set(loud.filter(done).map(clockOf));
-const RECORDS = columns(...CASE, "status", "clock", "time", "precision", "speed", "share", ...TIMINGS, "extra", "energy", "remark")
+const RECORDS = columns(...CASE, "clock", "time", "ratio", "precision", "speed", "share", ...TIMINGS, "extra", "energy", "remark")
   .filter(one => !TIMINGS.includes(one.key) || loud.some(i => timeOf(i, one.key) !== null && clockOf(i) !== one.key))
   .filter(one => one.key !== "index" || new Set(data.cases.index_dtype).size > 1)
   .filter(one => one.key !== "clock" || clocksRun.size > 1)
-  .filter(one => one.key !== "status" || varies("status"))
   .filter(one => one.key !== "energy" || rows.joules_per_gb.some(value => value !== null))
   .map(one => TIMINGS.includes(one.key) ? {...one, show: i => digits(rows[one.key + "_us"][i])} : one)
   .map(one => one.key === "time" && clocksRun.size === 1 && known("kernel_us") ? {...one, label: `${[...clocksRun][0]} µs`} : one);
 
 /* Of each case the fastest first, what failed after it; then the backends that are not there. */
 function inOrder(items) {
-  const last = i => done(i) ? timeOf(i) : Infinity;
+  const last = i => done(i) ? spots.get(i).rank : Infinity;  /* by one clock, then the other */
   return [...items].sort((a, b) => placeOf[a] - placeOf[b] || rows.case[a] - rows.case[b] || last(a) - last(b) || a - b);
 }
 function drawRecords() {
@@ -117,7 +115,16 @@ for (const link of document.querySelectorAll("[data-to]")) {
     document.getElementById(link.dataset.to).scrollIntoView();
   };
 }
-function restore() { readState(DIMENSIONS); showTheme(); drawAll(); }
+for (const button of document.querySelectorAll("[data-clock]")) {
+  button.setAttribute("aria-pressed", String((button.dataset.clock === "call") === byCall));
+  button.onclick = () => { state.clock = button.dataset.clock; writeState(); location.reload(); };
+}
+function restore() {
+  readState(DIMENSIONS);
+  if (data.call && (state.clock === "call") !== byCall) { location.reload(); return; }
+  showTheme();
+  drawAll();
+}
 window.addEventListener("hashchange", restore);
 for (const [when, now] of [["beforeprint", true], ["afterprint", false]]) {
   window.addEventListener(when, () => { printing = now; drawRecords(); });  /* on paper no page can be turned */

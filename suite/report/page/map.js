@@ -20,12 +20,16 @@ function drawScores(contests) {
     const place = Number(card.dataset.place), box = card.querySelector(".score");
     const here = contests.filter(one => placeOf[one.items[0]] === place);
     const items = here.flatMap(one => one.items), scores = new Map();
-    for (const backend of new Set(items.map(i => rows.backend[i]))) scores.set(backend, {backend, won: 0, tied: 0, failed: 0, shares: []});
+    for (const backend of new Set(items.map(i => rows.backend[i]))) scores.set(backend, {backend, won: 0, tied: 0, failed: 0, shares: [], ratios: []});
     for (const i of items) {
       const score = scores.get(rows.backend[i]);
       if (!done(i)) score.failed++;
       else if (shareOf(i) !== null) score.shares.push(shareOf(i));
     }
+    for (const {items, best: [first]} of here) {
+      for (const i of items) if (done(i) && clockOf(i) === clockOf(first)) scores.get(rows.backend[i]).ratios.push(ratioTo(i, first));
+    }
+    const times = (ratios, of, kind = "") => el("td", {class: "number" + kind}, ratios.length ? digits(of(ratios)) + "x" : "");
     const part = inPart(here);
     for (const {best, alone} of here) for (const i of alone ? [] : part ? best.slice(0, 1) : best) scores.get(rows.backend[i])[part || best.length === 1 ? "won" : "tied"]++;
     const share = ({shares}) => shares.length ? median(shares) : 0;
@@ -40,13 +44,13 @@ function drawScores(contests) {
       return bars;
     };
     const line = score => el("tr", {}, el("td", {}, named(score.backend)), el("td", {class: "wide"}, bar(score)), el("td", {class: "number"}, String(score.won)),
-      part ? null : el("td", {class: "number"}, String(score.tied)), el("td", {class: "number"}, score.shares.length ? percent(median(score.shares), 0) : ""),
+      part ? null : el("td", {class: "number"}, String(score.tied)), times(score.ratios, median), times(score.ratios, all => Math.max(...all), " wide"), el("td", {class: "number"}, score.shares.length ? percent(median(score.shares), 0) : ""),
       failed ? el("td", {class: "number" + (score.failed ? " bad" : "")}, String(score.failed)) : null);
-    const head = [["backend"], [`of ${many(all, "case")}`, "wide"], ...(part ? [["fastest shown", "number"]] : [["won", "number"], ["unclear", "number"]]), ["of copy", "number"], ...(failed ? [["failed", "number"]] : [])];
+    const head = [["backend"], [`of ${many(all, "case")}`, "wide"], ...(part ? [["fastest shown", "number"]] : [["won", "number"], ["unclear", "number"]]), ["x", "number"], ["at most", "number wide"], ["of copy", "number"], ...(failed ? [["failed", "number"]] : [])];
     box.replaceChildren(...[distance(here), byBatch(here), forAll(here)].filter(Boolean), el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Score of the backends"}, el("table", {},
       el("thead", {}, el("tr", {}, head.map(([text, kind]) => el("th", {scope: "col", class: ("plain " + (kind || "")).trim()}, text)))),
       el("tbody", {}, few.map(line)))),
-      el("p", {class: "note"}, "of copy: the median of its speeds as shares of a contiguous copy's" + (order.length > few.length ? `; ${order.length - few.length} more backends in the table of all records` : "") + "."));
+      el("p", {class: "note"}, `x: the median over the cases of how many times the ${fastestOf(here)}'s time, and the most in one; of copy: the median of its speeds as shares of a contiguous copy's` + (order.length > few.length ? `; ${order.length - few.length} more backends in the table of all records` : "") + "."));
   }
 }
 
@@ -127,7 +131,7 @@ function forAll(here) {
   for (const {items, best} of some) {
     for (const i of ofOneClock(ranked(items.filter(done)))) {
       const {most, cases} = worst.get(rows.backend[i]) || {most: 1, cases: 0};
-      worst.set(rows.backend[i], {most: Math.max(most, timeOf(i) / timeOf(best[0])), cases: cases + 1});
+      worst.set(rows.backend[i], {most: Math.max(most, ratioTo(i, best[0])), cases: cases + 1});
     }
   }
   const complete = [...worst].filter(([, {cases}]) => cases === some.length).sort((a, b) => a[1].most - b[1].most || byLook(a[0], b[0]));

@@ -53,6 +53,15 @@ const marked = (items, x, y, span, more) => items.filter(i => done(i) && y(i) !=
 });
 const crossed = (items, x) => items.filter(i => !done(i)).map(i => ({i, x: x(i), backend: rows.backend[i], text: () => textOf(i)}));
 
+/* Of one clock, and what only the host timed on a device of which others have kernel times. */
+function byClock(items) {
+  const kernels = new Set(items.filter(i => clockOf(i) === "kernel").map(i => placeOf[i]));
+  const apart = items.filter(i => done(i) && clockOf(i) !== "kernel" && kernels.has(placeOf[i])), left = new Set(apart);
+  const names = [...new Set(apart.map(i => word("backend", i)))].sort();
+  const note = names.length ? el("p", {class: "note apart"}, `Not drawn, timed by the host: ${names.join(", ")}`) : null;
+  return [items.filter(i => !left.has(i)), note];
+}
+
 const ALL = "all tables";
 function drawLimit() {
   const speedSpan = i => spanOf(i) ? spanOf(i).map(time => payloadBytes(i) / time / 1e3).reverse() : null;
@@ -75,8 +84,8 @@ function drawLimit() {
   const select = el("select", {id: "table", onchange: () => { state.limit = select.value; writeState(); drawLimit(); document.getElementById("table").focus(); }},
     [...order, ALL].map(name => el("option", {value: name, selected: name === one}, name)));
   const chooser = order.length < 2 ? null : el("p", {}, el("label", {for: "table"}, "Table: "), select), items = drawn.filter(i => one === ALL || tableName(i) === one);
-  const legend = el("p", {class: "note"}, "▬ ceiling of the case · ● cold ○ hot · × failed · ┄ limits of the machine");
-  show("limit", items, [chooser, key(items), legend, ...panels(items, draw)], "Bandwidth in numbers",
+  const [here, apart] = byClock(items), legend = el("p", {class: "note"}, "▬ ceiling of the case · ● cold ○ hot · × failed · ┄ limits of the machine");
+  show("limit", items, [chooser, key(here), legend, apart, ...panels(here, draw)], "Bandwidth in numbers",
     [...CASE, "payload", "time", "precision", "speed", "ceiling", "share", "shareSpan", "peak", "remark"]);
 }
 
@@ -107,7 +116,8 @@ function drawShare() {
       x: {label: "bytes of one row", log: true, show: bytes, ticks: few([...new Set(xs)]), scale: scale(xs, {log: true, pad: .08})}, y: {label: "of the copy's speed", zero: true, show: v => Math.round(100 * v) + "%"},
     });
   };
-  show("share", drawn, [key(drawn), ...panels(drawn, draw)], "Shares of the ceiling in numbers",
+  const [here, apart] = byClock(drawn);
+  show("share", drawn, [key(here), apart, ...panels(here, draw)], "Shares of the ceiling in numbers",
     [...CASE, "row", "speed", "ceiling", "share", "shareSpan", "distinct", "remark"]);
 }
 

@@ -40,7 +40,7 @@ function contest(items) {
   const tied = part ? [] : others.filter(i => said.get(i).said !== SLOWER);
   const open = part || (others.length ? tied.some(i => said.get(i).said !== SAME) : !decides(first));
   const next = others.find(i => !tied.includes(i));
-  return {items, best: [first, ...tied], alone, part, open, next: next === undefined ? null : timeOf(next) / timeOf(first)};
+  return {items, best: [first, ...tied], alone, part, open, next: next === undefined ? null : ratioTo(next, first)};
 }
 const contestsOf = items => [...grouped(items, i => placeOf[i] + " " + rows.case[i]).values()].map(contest);
 

@@ -49,7 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "environments": ["environments"],
     }
     for name, runs in pages.items():
-        text = html.html(with_mixture(outcomes.read([root / run for run in runs])))
+        here = [root / run for run in runs]
+        results, by_call = (with_mixture(outcomes.read(here, clock=clock)) for clock in (None, "call"))
+        both = any(one.clock == "kernel" for one in results.outcomes)
+        text = html.html(results, by_call=by_call if both else None)
         (root / f"{name}.html").write_bytes(text.encode("utf-8"))
     return root
 

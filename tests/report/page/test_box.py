@@ -96,6 +96,20 @@ def test_the_lists_offer_what_has_an_answer_and_keep_what_was_chosen(opened: Any
     assert opened.run("document.activeElement.id") == "box-table"
 
 
+def test_what_is_predicted_of_a_measured_table_says_so_in_its_list(tmp_path: Path, browser: Any) -> None:
+    """And is not what is shown unasked."""
+    qwen = [Case(151936, 1024, "bfloat16", batch) for batch in (128, 1024, 8192)]  # and not 16
+    made = fabricate.run(tmp_path / "r", [*GRID, *qwen], speed=SPEED).path
+    (tmp_path / "page.html").write_text(html.html(outcomes.read([made])), encoding="utf-8")
+    browser.open((tmp_path / "page.html").as_uri())
+    choose(browser, "table", "151936×1024 bfloat16 · qwen3-0.6b")
+    offered = browser.run("[...document.getElementById('box-batch').options].map(one => one.textContent)")
+    assert offered == ["16 (predicted)", "128", "1,024", "8,192"]
+    browser.run("boxOf.batch = 'none'; drawBox()")
+    assert browser.run("document.getElementById('box-batch').value") == "128"
+    assert said(browser)[2].startswith("Measured; * fastest or tied with it; 95 % intervals; × best: ")
+
+
 def test_devices_and_runs_are_chosen_apart_and_hostile_texts_are_texts(at: Any) -> None:
     assert at("two").run("document.querySelectorAll('#box-place option').length") == 3
     browser = at("evil")

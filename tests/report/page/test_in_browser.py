@@ -13,6 +13,7 @@ import pytest
 
 from suite.analysis import outcomes
 from suite.cases.case import AXES
+from suite.report import sentences, tables
 from tests.support import fabricate
 from tests.support.browser import Browser
 from tests.support.pages import CASES, EVIL, FAILURES
@@ -162,6 +163,39 @@ def test_clocks_stand_apart_and_devices_side_by_side(at: Any) -> None:
     ]
     assert browser.run("document.querySelectorAll('.card').length") == 3
     assert browser.run("document.querySelectorAll('#figure-map .map').length") == 2
+
+
+def test_the_reader_ranks_by_call_times_and_the_address_keeps_it(at: Any, folder: Path) -> None:
+    browser = at("clocks")
+    pressed = "[...document.querySelectorAll('#clock [aria-pressed=true]')].map(b => b.dataset.clock)"
+    assert browser.run(pressed) == [""]
+    assert column(browser, "backend")[:3] == ["x", "y", "z"]
+    press = "document.querySelector('[data-clock=call]').click()"
+    assert browser.run(f"({press}, location.hash)") == "#clock=call"
+    browser.open((folder / "clocks.html").as_uri() + "#clock=call")
+    assert browser.run(pressed) == ["call"]
+    by_call = outcomes.read([folder / "clocks"], clock="call")
+    (first, *_) = tables.table(by_call).sections
+    assert column(browser, "backend")[:3] == [row[1] for row in first.rows] == ["z", "y", "x"]
+    assert column(browser, "x")[:3] == [row[5] for row in first.rows]
+    lines = browser.run("[...document.querySelectorAll('.card .verdict')].map(p => p.textContent)")
+    assert lines[0] == sentences.sentences(by_call, None)[0]
+    assert lines[0].startswith("fastest of all: z in 6 of 6")
+    assert browser.run("document.querySelector('#box .told').textContent").startswith("fastest of all: z")
+    assert at("host").run("document.querySelectorAll('[data-clock]').length") == 0
+
+
+@pytest.mark.parametrize("name", ["limit", "share"])
+def test_what_only_the_host_timed_is_named_and_not_drawn_beside_kernel_times(at: Any, name: str) -> None:
+    browser = at("clocks", "#limit=all tables")
+    key = f"[...document.querySelectorAll('#figure-{name} .key > span')].map(s => s.textContent)"
+    assert browser.run(key) == ["x", "y"]
+    note = f"document.querySelector('#figure-{name} .apart')"
+    assert browser.run(f"{note}.textContent") == "Not drawn, timed by the host: z"
+    k = browser.run("words.backend.indexOf('z')")
+    assert browser.run(f"document.querySelectorAll('#figure-{name} .plot .k{k}').length") == 0
+    browser = at("clocks", "#limit=all tables&backend=z")
+    assert browser.run(f"[{key}, {note}]") == [["z"], None], "nothing stands beside it"
 
 
 def test_the_reference_beside_a_gpu_has_one_line_until_its_device_is_chosen(at: Any) -> None:
@@ -428,11 +462,37 @@ def test_heads_stay_in_sight_and_paper_has_every_record(at: Any) -> None:
 
 
 def test_at_1400_pixels_no_table_is_cut_off(at: Any) -> None:
-    for name in ("host", "counted", "gpu"):
+    for name in ("host", "counted", "gpu", "two", "clocks"):
         boxes = "[...document.querySelectorAll('main .scroll')].filter(b => b.offsetParent)"
         wide = "b => b.scrollWidth > b.clientWidth + 2"
         browser = at(name, width=1400)
         assert browser.run(f"{boxes}.filter({wide}).map(b => b.getAttribute('aria-label'))") == []
+
+
+def test_a_record_says_how_many_times_the_fastest_s_time_it_took(at: Any) -> None:
+    """As the terminal's table does, whatever is hidden; by another clock it does not say."""
+    browser = at("clocks", "#backend=y&backend=z")
+    assert column(browser, "backend") == ["y", "z"] * len(CASES), "by one clock, then by the other"
+    assert column(browser, "x") == ["3.00x", ""] * len(CASES)
+
+
+def test_the_score_says_how_far_each_is_from_the_fastest(at: Any) -> None:
+    """Each of three wins one of three tables; the last lacks one."""
+    lines = at("divided").run(
+        """(() => {
+          const table = document.querySelector('.score table');
+          const heads = [...table.querySelectorAll('th')].map(h => h.textContent);
+          const shown = ['backend', 'x', 'at most'].map(head => heads.indexOf(head));
+          const lines = [...table.querySelectorAll('tbody tr')];
+          return lines.map(tr => shown.map(k => tr.children[k].textContent));
+        })()"""
+    )
+    assert {name: (middle, most) for name, middle, most in lines} == {
+        "a": ("2.00x", "2.00x"),
+        "b": ("2.00x", "3.00x"),
+        "long_name_of_a_backend_x": ("1.20x", "1.40x"),
+        "absent": ("1.10x", "1.10x"),
+    }
 
 
 def test_a_phone_shows_the_batches_that_a_table_has(at: Any) -> None:
