@@ -130,6 +130,33 @@ def test_scales_that_are_no_powers_of_two_are_rounded_once(variant: str) -> None
             assert torch.equal(out, right.to(dtype)[numbers]), (name, dtype)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [name for name in CPU if name != "torchao_dequantised"]
+)  # which would make floats of all of it
+def test_a_row_beyond_31_bits_of_bytes_is_found(name: str) -> None:
+    """The table is 2.15 GB of zeros, which nobody writes and so hardly exist, and its last row."""
+    if missing := missing_packages(describe(name).packages):
+        pytest.skip(f"needs {', '.join(missing)}, not installed")
+    variant = sorted(READS[name][0] & {"int8-end", "int8-start", "int8-apart"})[0]
+    pair = {"int8-end": torch.tensor([2.0, 1.0]), "int8-start": torch.tensor([2.0, 1.0]).half()}.get(variant)
+    last = torch.arange(128, dtype=torch.uint8)
+    if pair is not None:
+        last = torch.cat(
+            [last, pair.view(torch.uint8)] if variant == "int8-end" else [pair.view(torch.uint8), last]
+        )
+    table = torch.zeros((2**31 // len(last) + 9, len(last)), dtype=torch.int8)
+    table[-1], out, given = last.view(torch.int8), torch.zeros((3, 128)), {}
+    right = torch.arange(128) * 2.0 + 1
+    if pair is None:
+        given["scales"], right = torch.zeros((len(table), 1)), (torch.arange(128) - 128) * 2.0
+        given["scales"][-1] = 2.0
+    for dtype in (torch.int32, torch.int64):
+        numbers = torch.tensor([len(table) - 1, 0, len(table) - 1], dtype=dtype)
+        found = load(name)().prepare(table=table, indices=numbers, out=out, variant=variant, **given)()
+        assert torch.equal(found[0], right) and torch.equal(found[2], right) and not found[1].any()
+
+
 def test_results_of_every_size_are_right_on_all_threads_and_past_the_caches() -> None:
     numba = load("numba_dequantised")
     operands = laid_out(case_of("int8-end", "float32", (64, 20_000, "int64")))
