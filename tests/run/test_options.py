@@ -123,7 +123,7 @@ def test_times_have_units(text: str, seconds: float) -> None:
         (["smoke"], "smoke: a preset; write --preset smoke"),
         (["gpt2"], "gpt2: a model; write --model gpt2"),
         (["--gpu", "0", "numpy_take"], "numpy_take: a backend; write --backend numpy_take"),
-        (["--backend", "torch"], "torch: no such backend; there are torch_compile, torch_embedding, torch_i"),
+        (["--backend", "torch"], "torch: no such backend; there are torch_"),
         (["--batch", "1k5"], "no whole number"),
         (["--vocab", "32k"], "no whole number"),
     ],
