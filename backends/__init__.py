@@ -61,8 +61,8 @@ class Choice:
 
     Attributes:
         name: what records call it. source: where it is loaded from: that name, or the path of a file.
-        digest: of its file, and of the modules beside that it imports; null where it has none. No other
-            content is loaded for it.
+        digest: of its file, and of the modules beside that it imports, of an entry point its whole package;
+            null where it has none. No other content is loaded for it.
     """
 
     name: str
@@ -334,7 +334,7 @@ def _digest(name: str, source: str) -> str | None:
     elif file := _files().get(name):
         files = [file]
     else:
-        files = [*filter(None, [_file_of(_entry_points()[name])])]
+        files = _with_its_package(_file_of(_entry_points()[name]))
     try:
         contents = [hashlib.sha256(file.read_bytes()).digest() for file in files]
     except OSError:
@@ -357,6 +357,16 @@ def _with_those_beside(path: Path) -> list[Path]:
             known = [path.parent / f"{name}.py", *inside]
             waiting += [file for file in known if file.is_file() and file not in found]
     return list(found)
+
+
+def _with_its_package(path: Path | None) -> list[Path]:
+    """All modules of the package that an entry point's file lies in, in order; of a lone file itself."""
+    if path is None:
+        return []
+    top = path.parent
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return sorted(top.rglob("*.py")) if (top / "__init__.py").is_file() else [path]
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

@@ -57,6 +57,11 @@ def tell(line: str) -> None:
     )
 
 
+def say_wait(program: str, who: str) -> None:
+    """Say whom a program waits for before it measures, as ``machine.lock`` names it."""
+    tell(f"{program}: waits for {who}, which is measuring on this host")
+
+
 def refuse(error: Exception) -> int:
     """Say on standard error, a line each, why the request can't be carried out; returns the exit code."""
     for line in str(error).splitlines():

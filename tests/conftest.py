@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Begun in the background by a shell: what tests start would inherit it, and not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[measured.LOCKS] = dict(os.environ)
     # Not the machine's own lock: another's tests, or runs, would be waited for.
     os.environ.setdefault(lock.VARIABLE, tempfile.mkdtemp(prefix="suite-locks-"))
     measured.choose(config)

@@ -126,6 +126,7 @@ def test_with_few_processes_it_measures_or_says_one_line(tmp_path: Path, most: i
     if "setpriv" in done.stderr:
         pytest.skip("capabilities can't be handed on here")
     assert_measured_or_said(done, tmp_path / "a")
+    assert "can't start new thread" not in done.stdout, "nor is it a backend's that the suite got none"
 
 
 @pytest.mark.parametrize("words", ["report a", "compare a a", "doctor --no-noise", "claims --only cost"])

@@ -87,8 +87,18 @@ def _make_finite(x: Array, t: Array, mask: int) -> None:
 
 
 def parallel(work: Callable[[slice], Any], rows: int) -> list[Any]:
-    """Call ``work`` on shares of the rows, one thread a processor this process may use; results in order."""
+    """Call ``work`` on shares of the rows, one thread a processor this process may use; results in order.
+
+    Where the system lets no thread start, the calling one does all, some shares perhaps again.
+    """
     workers = len(os.sched_getaffinity(0))
     step = -(-rows // min(rows, 4 * workers))
+    shares = [slice(a, min(a + step, rows)) for a in range(0, rows, step)]
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, (slice(a, min(a + step, rows)) for a in range(0, rows, step))))
+        try:
+            asked = [pool.submit(work, share) for share in shares]
+        except RuntimeError:  # of a thread: what the work itself raises is in its future
+            pool.shutdown(cancel_futures=True)
+        else:
+            return [future.result() for future in asked]
+    return [work(share) for share in shares]

@@ -17,6 +17,11 @@ LIMIT_S, PASSES = 8.0, 3
 BESIDE_S, BYTE_S, TABLE_BYTE_S = 0.35, 25e-9, 3e-9
 """In a pass: of a case beside its rounds, of a byte of its rows, of a byte of its table; for seven backends,
 by when their turns began in results/2026-11-29-amd-epyc-07b45d8."""
+COLD_ROW_S, COLD_BYTE_S = 250e-6, 1e-9
+"""Of a row that is not in the page cache, as one thread waits for it and for what the kernel reads around it;
+of a byte of the table, since no lookup reads more than all of it."""
+COLD_CALLS, CONTENDERS, ROUNDS = 6, 8, 3
+"""In a pass of such a case: lookups beside the rounds; those that take turns in them, and how often."""
 
 
 class _Task(Protocol):
@@ -55,14 +60,23 @@ class Shard:
         return f"{self.number}/{self.of}"
 
 
+def cold_s(case: Case) -> float:
+    """About how long a lookup in a file takes whose pages are not in the page cache; 0 of other cases."""
+    if not case.evicted:
+        return 0.0
+    return min(COLD_ROW_S * case.ids, COLD_BYTE_S * case.table_bytes)
+
+
 def weight_s(tasks: Sequence[_Task]) -> float:
     """What tasks weigh when tables are shared out, about the seconds that they take.
 
     By their cases alone, so that every machine cuts a plan alike; how long a run takes is for its forecast.
     """
     tables = {task.case.table: task.case.table_bytes for task in tasks}
-    beside_s = sum(BESIDE_S + BYTE_S * task.case.rows_bytes for task in tasks)
-    return LIMIT_S * len(tasks) + PASSES * (beside_s + TABLE_BYTE_S * sum(tables.values()))
+    cold = [cold_s(task.case) for task in tasks]
+    rounds_s = sum(max(LIMIT_S, PASSES * ROUNDS * CONTENDERS * one) for one in cold)
+    beside_s = sum(BESIDE_S + BYTE_S * task.case.rows_bytes for task in tasks) + COLD_CALLS * sum(cold)
+    return rounds_s + PASSES * (beside_s + TABLE_BYTE_S * sum(tables.values()))
 
 
 def split(tasks: Sequence[T], of: int) -> list[list[T]]:

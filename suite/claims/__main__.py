@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.claims.finding import CLAIMS, GROUPS
 from suite.claims.options import Request, parse
-from suite.command import DONE, INTERRUPTED, BadRequest, execute, refuse
+from suite.command import DONE, INTERRUPTED, BadRequest, execute, refuse, say_wait
 
 if TYPE_CHECKING:
     from suite.claims.finding import Finding
@@ -42,13 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(request: Request, argv: Sequence[str]) -> None:
     from suite.claims import page, terminal
+    from suite.machine import lock
     from suite.report.page.html import machine
 
     gpu = _gpu(request)
     folder = _folder(request.out)
-    target = _target(request, gpu)
-    environment = _environment(request, argv, target, gpu)
-    findings = _findings(request, target)
+    with lock.held(gpu.uuid if gpu else None, partial(say_wait, "claims")):
+        target = _target(request, gpu)
+        environment = _environment(request, argv, target, gpu)
+        findings = _findings(request, target)
     device = str(target.device)
     _write(folder / "claims.json", _json(findings, device, environment))
     _write(folder / "claims.html", page.html(findings, device, environment))

@@ -1,6 +1,6 @@
 """Find what makes measurements noisy on this machine, and measure its noise floor; one screen.
 
-python -m suite.doctor [--gpu N] [--no-noise]
+python -m suite.doctor [--gpu N] [--tables DIR] [--no-noise]
 """
 
 from __future__ import annotations
@@ -44,15 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         said = (_folded(str(library), _COLUMNS, _INDENT + 2) for library in libraries())
         print("\nlibraries of the GPU's backends:", *said, sep="\n")
+    try:
+        _measure(request)
+    except BadRequest as error:
+        return refuse(error)
+    return DONE
+
+
+def _measure(request: argparse.Namespace) -> None:
+    """Measure and print what takes longer: the disk where it was asked for, the noise floor."""
+    sys.stdout.flush()
+    if request.tables is not None:
+        from suite.doctor import disk
+
+        print(_folded(disk.in_words(request.tables), _COLUMNS, _INDENT))
     if not request.no_noise:
         sys.stdout.flush()
         if sys.stderr.isatty():
             print("measuring the noise floor, some two minutes; --no-noise leaves it out", file=sys.stderr)
-        try:
-            print(in_words(noise_floor(request.gpu)))
-        except BadRequest as error:
-            return refuse(error)
-    return DONE
+        print(in_words(noise_floor(request.gpu)))
 
 
 def in_words(floor: float | None) -> str:
@@ -187,6 +197,11 @@ def _parser() -> Parser:
     parser = Parser("python -m suite.doctor", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--gpu", type=_gpu, metavar="N", help="examine this GPU too: an index, a UUID or a PCI bus id"
+    )
+    parser.add_argument(
+        "--tables",
+        metavar="DIR",
+        help="measure how many threads of reads saturate the disk of this folder, by a table file of 1.1 GB",
     )
     parser.add_argument(
         "--no-noise",

@@ -106,6 +106,22 @@ def held(
         lock.close()
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """A file of a lock, held by this process alone and gone after it; nothing where it can't be made or held.
+
+    Raises:
+        Busy: another process holds it.
+    """
+    file = _taken(path, alone=True, waits=None)
+    try:
+        yield
+    finally:
+        if file is not None:
+            path.unlink(missing_ok=True)  # while it is held, so that nobody else's is removed
+            os.close(file)
+
+
 def _file_name(device: str) -> str:
     return f"embedding-lookup-suite.{device}.lock"
 

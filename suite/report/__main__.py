@@ -38,7 +38,12 @@ def _parser() -> Parser:
     add("--clock", choices=["kernel", "call"], help=clock_help)
     add("--csv", metavar="F", type=path_of, help="also write every record, one row each")
     add("--markdown", metavar="F", type=path_of, help="also write the tables as Markdown")
-    add("--html", metavar="F", type=path_of, help="also write one page with plots, which needs no network")
+    html_help = (
+        "also write one page, which needs no network: of one machine with plots, of several cases by machine"
+    )
+    add("--html", metavar="F", type=path_of, help=html_help)
+    site_help = "also write pages for a static host: one a machine, one of all"
+    add("--site", metavar="FOLDER", type=path_of, help=site_help)
     add("--parquet", metavar="F", type=path_of, help="also write the CSV's columns as Parquet (pyarrow)")
     formats = "; ".join(f"{name}: {what}" for name, what in export.FORMATS.items())
     export_help = f"also write {formats}"
@@ -48,7 +53,14 @@ def _parser() -> Parser:
 
 def _check_files(given: argparse.Namespace) -> list[str]:
     """The files asked for; none of them twice, or one would overwrite the other."""
-    named = [given.csv, given.markdown, given.html, given.parquet, *(path for _, path in given.export)]
+    named = [
+        given.csv,
+        given.markdown,
+        given.html,
+        given.site,
+        given.parquet,
+        *(path for _, path in given.export),
+    ]
     paths = [path for path in named if path]
     for path in paths:
         if paths.count(path) > 1:
@@ -65,15 +77,27 @@ def _by_call(results: Results, given: argparse.Namespace) -> Results | None:
     return with_mixture(outcomes.read(given.run, clock="call"))
 
 
+def _write_pages(results: Results, given: argparse.Namespace) -> None:
+    from suite.report.machines import overview, site
+    from suite.report.page import html
+
+    many = overview.wanted(results)
+    by_call = _by_call(results, given) if given.site or not many else None
+    if given.html and many:
+        files.write(given.html, overview.html(results, given.baseline))
+    elif given.html:
+        files.write(given.html, html.html(results, given.baseline, by_call))
+    if given.site:
+        site.write(results, given.site, given.baseline, by_call)
+
+
 def _write(results: Results, given: argparse.Namespace) -> None:
     if given.csv:
         files.csv(results, given.csv)
     if given.markdown:
         files.write(given.markdown, markdown(results, given.baseline))
-    if given.html:
-        from suite.report.page import html
-
-        files.write(given.html, html.html(results, given.baseline, _by_call(results, given)))
+    if given.html or given.site:
+        _write_pages(results, given)
     if given.parquet:
         files.parquet(results, given.parquet)
     for format_name, path in given.export:

@@ -90,20 +90,22 @@ def _matrix(title: str, here: Sequence[Outcome], floor: float) -> Matrix:
     names = _columns(ratios.values(), dict.fromkeys(o.name for group in groups.values() for o in group))
     differ = [axis for axis in IDS if len({getattr(case, axis) for case in groups}) > 1]
     rows = [
-        _row(case, groups[case], ratios[case], names, differ, floor) for case in sorted(groups, key=_reading)
+        _row(case, groups[case], ratios[case], names, differ, floor)
+        for case in sorted(groups, key=reading_order)
     ]
     first = next(iter(groups), None)
     same = [axis for axis in IDS if axis not in differ and first and getattr(first, axis) != USUAL.get(axis)]
-    common = " ".join(_word(first, axis) for axis in same) if first else ""
+    common = " ".join(word_of(first, axis) for axis in same) if first else ""
     return Matrix(title, plain(common), tuple(map(plain, names)), tuple(rows))
 
 
-def _reading(case: Case) -> tuple[object, ...]:
+def reading_order(case: Case) -> tuple[object, ...]:
     """Small tables before large ones, of each table batches in order, of each batch the ids."""
     return case.table_bytes, case.table, case.table_text, case.batch, case.ids_text
 
 
-def _word(case: Case, axis: str) -> str:
+def word_of(case: Case, axis: str) -> str:
+    """What the ids of a case are on one of IDS."""
     value = getattr(case, axis)
     return f"offset {value}" if axis == "offset" else str(value)
 
@@ -129,7 +131,7 @@ def _row(
     return Row(
         plain(table_of(case)),
         case.batch,
-        plain(" ".join(_word(case, axis) for axis in differ)),
+        plain(" ".join(word_of(case, axis) for axis in differ)),
         time_of(comparison.median(best).value) if best.completed else "",
         tuple(map(ratios.get, names)),
         tuple("" if name in ratios else missing.get(name, "") for name in names),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -105,21 +104,32 @@ def _is_cold_prefill(case: Case) -> bool:
 
 def _overstated(here: Sequence[Outcome]) -> list[str]:
     """By how much uniform ids overstate the rows that n-grams of text look up, at the largest batch."""
-    shares: dict[str, dict[int, float]] = defaultdict(dict)
+    shares: dict[int, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for outcome in here:
-        if outcome.traffic is not None and outcome.case.batch >= PREFILL:
-            share_of = outcome.traffic.distinct / outcome.case.ids
-            known = shares[outcome.case.distribution]
-            known[outcome.case.batch] = max(known.get(outcome.case.batch, 0.0), share_of)
-    batches = set(shares["uniform"]) & set(shares["ngram"])
+        case = outcome.case
+        if outcome.traffic is not None and case.batch >= PREFILL:
+            known = shares[case.batch][case.distribution]  # tables of as many rows have the same ids
+            known[case.vocab] = max(known.get(case.vocab, 0.0), outcome.traffic.distinct / case.ids)
+    batches = [batch for batch, of in shares.items() if set(of["uniform"]) & set(of["ngram"])]
     if not batches:
         return []
     batch = max(batches)
-    uniform, ngram = shares["uniform"][batch], shares["ngram"][batch]
-    line = f"uniform ids overstate the rows of a prefill {digits(uniform / ngram)}x: of {batch:,} ids "
-    line += f"{share(uniform)} are distinct, of the text's n-grams {share(ngram)}"
-    shuffled = shares["ngram-shuffled"].get(batch)
-    return [line + (f", of the shuffled text's {share(shuffled)}" if shuffled else "")]
+    uniform, ngram = shares[batch]["uniform"], shares[batch]["ngram"]
+    ratio = stats.over_cases([uniform[vocab] / ngram[vocab] for vocab in sorted(set(uniform) & set(ngram))])
+    line = f"uniform ids overstate the rows of a prefill {_figure(ratio)}: of {batch:,} ids "
+    line += f"{_mean(uniform)} are distinct, of the text's n-grams {_mean(ngram)}"
+    shuffled = shares[batch]["ngram-shuffled"]
+    return [line + (f", of the shuffled text's {_mean(shuffled)}" if shuffled else "")]
+
+
+def _mean(shares: dict[int, float]) -> str:
+    return share(stats.geometric_mean(list(shares.values())))
+
+
+def _figure(ratio: Estimate) -> str:
+    """A ratio over cases and its interval; without one of a single case."""
+    within = f" ({digits(ratio.low)}x to {digits(ratio.high)}x)" if ratio.bounded else ""
+    return f"{digits(ratio.value)}x{within}"
 
 
 def _way(outcome: Outcome) -> str:
@@ -127,20 +137,21 @@ def _way(outcome: Outcome) -> str:
 
 
 def _over_read(here: Sequence[Outcome]) -> list[str]:
-    """How many times the bytes of its rows a cold lookup has read, by row and way to read."""
-    read: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """How many times the bytes of its rows a cold lookup has read, by row and way to read, over cases."""
+    read: dict[int, dict[str, dict[Case, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for outcome in here:
         amount = outcome.telemetry.get("file_over_read")
         if outcome.completed and outcome.case.evicted and isinstance(amount, float) and amount > 0:
-            read[outcome.case.row_bytes][_way(outcome)].append(amount)
+            of_way = read[outcome.case.row_bytes][_way(outcome)]
+            of_way.setdefault(outcome.case, []).append(amount)
     parts = []
     for size, ways in sorted(read.items()):
-        each = [
-            f"{digits(statistics.median(ways[way]))}x {way}"
-            for way in (MAPPING, *WAYS.values())
-            if way in ways
-        ]
-        parts.append(f"{bytes_of(size)} rows {', '.join(dict.fromkeys(each))}")
+        found = {
+            way: stats.over_cases([stats.geometric_mean(of) for of in ways[way].values()]) for way in ways
+        }
+        order = [way for way in dict.fromkeys([MAPPING, *WAYS.values()]) if way in found]
+        each = ", ".join(f"{_figure(found[way])} {way}" for way in order)
+        parts.append(f"{bytes_of(size)} rows {each}")
     return [f"cold, bytes read from the device over those of the rows: {'; '.join(parts)}"] if parts else []
 
 

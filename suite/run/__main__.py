@@ -9,10 +9,11 @@ import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse, tell
+from suite.command import CHECK_FAILED, DONE, INTERRUPTED, BadRequest, execute, refuse, say_wait, tell
 from suite.run.files.tables import table_files
 from suite.run.forecast import budget_of, forecast, within_budget
 from suite.run.inputs import with_ids
@@ -111,17 +112,13 @@ def _carry_out(request: Request, tasks: list[Task], argv: Sequence[str]) -> int:
 
     if gone := taken_away(os.environ):
         tell(f"run: measured without {', '.join(gone)}; suite.doctor says why")
-    gpu = _gpu(request)
+    gpu, waits = _gpu(request), partial(say_wait, "run") if request.wait else None
     try:
-        with lock.held(gpu.uuid if gpu else None, _say_wait if request.wait else None) as held:
+        with lock.held(gpu.uuid if gpu else None, waits) as held:
             return _measure(request, tasks, gpu, held, argv)
     except lock.Busy as busy:
         advice = "wait for its end, or leave out --no-wait"
         raise BadRequest(f"host: busy, measuring for {busy}; {advice}") from None
-
-
-def _say_wait(who: str) -> None:
-    tell(f"run: waits for {who}, which is measuring on this host")
 
 
 def _measure(

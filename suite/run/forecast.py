@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from backends import Choice, describe, missing_packages
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
-from suite.cases.shard import split, weight_s
-from suite.records.device import Device
+from suite.cases.shard import COLD_CALLS, cold_s, split, weight_s
 from suite.run.options import Request
 from suite.run.schedule import LIMITS_S, MOST_S, Task, least_rounds, tasks_of
 from suite.units import count
@@ -44,7 +43,9 @@ class Pace:
 
 CPU = Pace(start_s=2.0, contender_s=0.06, build_per_s=1e9, move_per_s=8e9, turn_s=0.005)
 GPU = Pace(start_s=10.0, contender_s=0.3, build_per_s=20e9, move_per_s=400e9, turn_s=0.03)
-"""The CPU's as the published runs took it; the GPU's are a guess, on the safe side."""
+FILE = replace(CPU, build_per_s=0.5e9)
+"""The CPU's as the published runs took it; the GPU's are a guess, on the safe side. A table in a file is
+written to a disk, or read from it."""
 CALLS = 8
 """Lookups of a contender beside its turns: checks make the right rows anew, which costs as much as some."""
 CALLS_OF_A_TURN = 4
@@ -111,12 +112,13 @@ def costs_of(request: Request, tasks: Sequence[Task]) -> list[Cost]:
     """
     costs, before, there = [], None, _installed(tasks)
     for task in tasks:
-        pace, contenders = pace_of(task.device), sum(b in there for b in task.backends) + 1
-        payload_s = task.case.payload_bytes / pace.move_per_s
-        beside_s = contenders * (pace.contender_s + CALLS * payload_s)
+        pace, contenders = pace_of(task), sum(b in there for b in task.backends) + 1
+        payload_s, missing_s = task.case.payload_bytes / pace.move_per_s, cold_s(task.case)
+        beside_s = contenders * (pace.contender_s + CALLS * payload_s) + COLD_CALLS * missing_s
         if before is None or (before.case.table, before.device) != (task.case.table, task.device):
             beside_s += _to_build(task) / pace.build_per_s
-        least_s = least_rounds(request.passes) * contenders * max(pace.turn_s, CALLS_OF_A_TURN * payload_s)
+        turn_s = max(pace.turn_s, CALLS_OF_A_TURN * payload_s, missing_s)
+        least_s = least_rounds(request.passes) * contenders * turn_s
         reference = request.gpu is not None and not task.device.is_gpu
         # Whether a host has counters of energy is found out as the run goes.
         once_s = request.sustain_s * contenders if task.device.is_gpu else 0.0
@@ -140,9 +142,11 @@ def within_budget(request: Request, tasks: Sequence[Task]) -> Request:
     return replace(request, sustain_s=min(request.sustain_s, share_s) if share_s >= LEAST_SUSTAIN_S else 0.0)
 
 
-def pace_of(device: Device) -> Pace:
-    """How fast a device is expected to be."""
-    return GPU if device.is_gpu else CPU
+def pace_of(task: Task) -> Pace:
+    """How fast its device is expected to be, and what its table lies in."""
+    if task.device.is_gpu:
+        return GPU
+    return FILE if task.case.placement == "file" else CPU
 
 
 def forecast(request: Request, tasks: Sequence[Task]) -> Forecast:
@@ -152,7 +156,7 @@ def forecast(request: Request, tasks: Sequence[Task]) -> Forecast:
     budget.end += began - budget.now()
     budget.now = lambda: began
     kept = budget.affordable(range(len(tasks)))
-    start_s = pace_of(tasks[0].device).start_s if tasks else 0.0
+    start_s = pace_of(tasks[0]).start_s if tasks else 0.0
     costs = [budget.costs[place] for place in kept]
     once_s, beside_s, least_s = (
         sum(getattr(cost, name) for cost in costs) for name in ("once_s", "beside_s", "least_s")

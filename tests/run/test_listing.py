@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from backends import choose
+from backends import choose, distributions
 from suite.run import listing
 from tests.support import ROOT
 
@@ -62,9 +64,24 @@ def test_presets_and_models_are_listed_and_what_is_missing_is_a_command(
     assert "  default  22 cases, at most 5 min" in text and "dlrm-mlperf" in text
 
 
-def test_the_extras_are_those_of_the_project() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+def test_what_an_extra_brings_is_installed_by_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    plain, extras = named(project["dependencies"]), project["optional-dependencies"]
     assert set(listing.EXTRAS.values()) <= set(extras)
+    needed = {words for backend in listing.described(()) for words in backend.packages}
+    first = {words: distributions([words])[0] for words in needed}
+    brought = {
+        name: {extra for extra, those in extras.items() if named(those) & set(distributions([words]))}
+        for words, name in first.items()
+        if name not in plain
+    }
+    assert brought["uring-api"] == {"uring"}
+    assert [name for name, by in brought.items() if by and listing.EXTRAS.get(name) not in by] == []
+
+
+def named(requirements: Sequence[str]) -> set[str]:
+    """Distributions, without their versions and where they are for."""
+    return {re.split(r"[^A-Za-z0-9._-]", words)[0] for words in requirements}
 
 
 def test_each_environment_says_for_itself_what_it_lacks() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from backends import describe, missing_packages, names
+from suite.cases.shard import weight_s
 from suite.run.forecast import GPU, Forecast, costs_of, forecast, within_budget
 from suite.run.options import SUSTAIN_S, parse
 from suite.run.schedule import tasks_of
@@ -220,3 +221,23 @@ def test_the_battery_s_time_is_enough_for_two_passes_of_every_case() -> None:
     budget = Budget(270.0, costs, 8.0, now=Hand(), passes=3)
     assert budget.affordable(range(44)) == list(range(44))
     assert 2 * (budget.least_s(range(44)) + GPU.start_s) < 270.0
+
+
+def test_a_cold_lookup_in_a_file_is_given_the_time_that_a_disk_takes() -> None:
+    """A row at a time, up to the whole file; its shards too, and nothing of what lies in memory."""
+    words = ("--vocab", "10000000", "--dim", "64", "--batch", "16,4096,65536", "--backend", "numpy_take")
+    request = parse([*words, "--placement", "memory,file", "--cache", "cold,hot"])
+    tasks, turns = tasks_of(request), 3 * 2
+    costs = dict(zip((task.case for task in tasks), costs_of(request, tasks), strict=True))
+
+    def least_s(placement: str, cache: str, batch: int) -> float:
+        (case,) = (c for c in costs if (c.placement, c.cache, c.batch) == (placement, cache, batch))
+        return costs[case].least_s
+
+    assert least_s("file", "cold", 4096) == pytest.approx(turns * 4096 * 250e-6)
+    assert least_s("file", "cold", 65536) == pytest.approx(turns * 2.56), "no more than all of it"
+    assert least_s("file", "cold", 16) == least_s("memory", "cold", 16)
+    for batch in (4096, 65536):
+        assert least_s("file", "hot", batch) == least_s("memory", "cold", batch) < 0.2
+    cold, memory = ([task for task in tasks if task.case.placement == where] for where in ("file", "memory"))
+    assert weight_s(cold) > weight_s(memory) + 3 * (1.024 + 2.56)

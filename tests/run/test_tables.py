@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.cases.case import Case
@@ -17,6 +21,7 @@ from suite.records.store import Run
 from suite.run.files import tables
 from suite.run.options import parse
 from suite.run.schedule import tasks_of
+from tests.support import ROOT
 from tests.support.commands import NUMPY_ALONE, command, refused
 
 TABLE = ("--vocab", "3000", "--dim", "64", "--batch", "17", "--threads", "1")
@@ -93,6 +98,21 @@ def test_a_file_that_is_to_be_kept_is_used_again_and_not_removed(elsewhere: Path
 
 
 @pytest.mark.slow
+def test_a_file_found_with_other_rows_is_built_anew_and_nobodys_fault(elsewhere: Path) -> None:
+    """As one that changed since an earlier pass, in all rows but those that its name has a digest of."""
+    table = table_file.mapped("tables", SMALL, protected=False)
+    path, rows = table_file.path_of("tables", SMALL), np.arange(SMALL.vocab)
+    right, known = path.read_bytes(), np.unique(np.linspace(0, SMALL.vocab - 1, 256).astype(int))
+    table[np.setdiff1d(rows, known)] ^= -1
+    assert table_file.fits(path, SMALL) and path.read_bytes() != right
+    words = (*BRIEF, "--cache", "hot", "--backend", "numpy_take")
+    done = command(*words, cwd=elsewhere, **NUMPY_ALONE)
+    (record,) = records_of(elsewhere / "run")["numpy_take"]
+    assert (record.status, done.returncode) == ("ok", 0), record.reason
+    assert path.read_bytes() == right
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "status", "says"),
     [(TRUNCATES, "crashed", "SIGBUS"), (CHANGES, "wrong", "the operands are not what they were")],
@@ -163,6 +183,42 @@ def test_files_are_removed_where_the_run_ends_early(elsewhere: Path) -> None:
         table_file.mapped("tables", SMALL)
         raise KeyboardInterrupt
     assert not list(elsewhere.iterdir())
+
+
+HOLD = """
+import sys
+from suite.run.files import tables
+from tests.run.test_tables import SMALL
+with tables.table_files("tables", False, [SMALL]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_runs_that_share_a_folder_do_not_share_a_file(elsewhere: Path) -> None:
+    """As on two machines that share a disk: one's check inverts rows of it, and its end removes it."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        stdin=-1,
+        stdout=-1,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with child:
+        assert child.stdout and child.stdin and child.stdout.readline() == "held\n"
+        busy = (
+            f"^{table_file.path_of('tables', SMALL)}: in use by process {child.pid} of .*; wait for its end"
+        )
+        with pytest.raises(BadRequest, match=busy), tables.table_files("tables", False, [SMALL]):
+            pass
+        other = replace(SMALL, vocab=SMALL.vocab + 1)
+        with tables.table_files("tables", False, [other]):
+            table_file.mapped("tables", other)
+        assert [path.suffix for path in (elsewhere / "tables").iterdir()] == [".lock"], "the other run's"
+        child.stdin.close()
+    assert not list(elsewhere.iterdir())
+    with tables.table_files("tables", False, [SMALL]) as said:
+        assert said
 
 
 def test_a_placement_that_only_a_gpu_has_needs_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from suite.cases.case import Case, Sweep, plan
-from suite.command import BadRequest
+from suite.command import BadRequest, say_wait
 from suite.run.options import Request, parse
 from suite.run.schedule import LIMITS_S, Task, tasks_of
 
@@ -25,6 +25,8 @@ REQUEST = pytest.StashKey[Request]()
 TASKS = pytest.StashKey[dict[tuple[str, str], Task]]()
 """By device and case, both in words."""
 REPLAY = pytest.StashKey["Replay"]()
+LOCKS = pytest.StashKey[dict[str, str]]()
+"""The variables by which the machine's own lock is found; the tests have another."""
 
 SWEEPS = (
     # A language model's token table, at decoding and at a prompt, and a smaller model's.
@@ -135,7 +137,8 @@ def open_replay(config: pytest.Config) -> Replay:
 
         request = config.stash[REQUEST]
         limit_s = LIMITS_S.get(request.preset, LIMIT_S)
-        replay = Replay(request, tuple(config.stash[TASKS].values()), limit_s, _gpu(request))
+        tasks, locks = tuple(config.stash[TASKS].values()), config.stash[LOCKS]
+        replay = Replay(request, tasks, limit_s, _gpu(request), _teller(config), locks)
         if request.environments:
             try:
                 replay.environment  # noqa: B018 - asks the interpreters, once
@@ -143,6 +146,17 @@ def open_replay(config: pytest.Config) -> Replay:
                 raise pytest.UsageError(str(error)) from None
         config.stash[REPLAY] = replay
     return config.stash[REPLAY]
+
+
+def _teller(config: pytest.Config) -> Callable[[str], None]:
+    """Says at once, whatever pytest captures, for whom the measurements wait."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def say(who: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            say_wait("pytest", who)
+
+    return say
 
 
 def _gpu(request: Request) -> Any:

@@ -241,7 +241,8 @@ class Inputs:
             format_name = draw.choice(EXPORTS)
             return report, [run, "--export", f"{format_name}={self.folder / 'export'}-{format_name}"]
         if kind == 2:
-            return report, [run, good, "--html", str(self.folder / "page.html")]
+            pages = draw.choice([("--html", "page.html"), ("--site", "site")])
+            return report, [run, good, pages[0], str(self.folder / pages[1])]
         if kind == 3:
             shutil.rmtree(self.folder / "merged", ignore_errors=True)
             return merge, [run, *draw.choice([[], [good]]), "--out", str(self.folder / "merged")]

@@ -19,6 +19,7 @@ from suite.cases import formula
 from suite.cases.case import Case
 from suite.cases.dtypes import BITS, DTYPE_BYTES
 from suite.engine.placement import pages
+from suite.machine import lock
 
 Host = npt.NDArray[Any]
 
@@ -34,6 +35,15 @@ def path_of(folder: str | os.PathLike[str], case: Case) -> Path:
     """Where the table of a case lies: named by its shape and a digest of what the formula says of it."""
     shape = f"{case.vocab}x{case.dim}-{case.dtype}" + (f"-{case.offset}" if case.offset else "")
     return Path(folder) / f"{shape}-{_digest(_sample(case)[1])}.table"
+
+
+def alone(path: Path) -> contextlib.AbstractContextManager[None]:
+    """While it lasts, no other process that asks builds the file, inverts its rows or removes it.
+
+    Raises:
+        Busy: another process has asked before; its message says which.
+    """
+    return lock.alone(path.with_name(f"{path.name}.lock"))
 
 
 def size_bytes(case: Case) -> int:

@@ -66,7 +66,7 @@ _ESCAPED = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 
 def embedded(results: Results, baseline: str | None = None, by_call: Results | None = None) -> str:
-    """The figures as JSON that can stand in a script element: plain ASCII, without <, > and &.
+    """The figures as JSON that can stand in a script element.
 
     Args:
         baseline: the backend that others are compared with, where one was asked for.
@@ -76,7 +76,12 @@ def embedded(results: Results, baseline: str | None = None, by_call: Results | N
         every = _every(results, baseline)
         if by_call is not None:
             every["call"] = _differing(every, _every(by_call, baseline))
-    text = json.dumps(every, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return as_json(every)
+
+
+def as_json(tree: object) -> str:
+    """JSON that can stand in a script element: plain ASCII, without <, > and &."""
+    text = json.dumps(tree, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return text.translate(_ESCAPED)
 
 

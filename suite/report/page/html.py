@@ -24,18 +24,21 @@ from suite.units import count, time_of
 _HERE = Path(__file__).parent
 STYLE = "style.css"
 SCRIPTS = (
-    *("base.js", "filters.js", "grid.js", "chart.js", "plots.js", "verdict.js", "map.js", "matrix.js"),
-    *("box.js", "main.js"),
+    *("elements.js", "base.js", "filters.js", "grid.js", "chart.js", "plots.js", "verdict.js", "map.js"),
+    *("matrix.js", "box.js", "theme.js", "main.js"),
 )
 """In the order in which the page runs them."""
 
 
-def html(results: Results, baseline: str | None = None, by_call: Results | None = None) -> str:
+def html(
+    results: Results, baseline: str | None = None, by_call: Results | None = None, home: str | None = None
+) -> str:
     """The report as one HTML page, the same for the same runs.
 
     Args:
         baseline: the backend that others are compared with in the sentences.
         by_call: the same runs read by call times, where the reader is to have the choice.
+        home: where the page of all machines is, if this one is of a site.
     """
     import jinja2
 
@@ -49,6 +52,7 @@ def html(results: Results, baseline: str | None = None, by_call: Results | None 
         style=part(STYLE),
         scripts=scripts,
         data=data.embedded(results, baseline, by_call),
+        home=home,
         places=[_card(results, *place, baselines) for place in tables.places(results).items()],
         by_call=by_call is not None,
         several=len(tables.places(results)) > 1,
@@ -102,7 +106,7 @@ def _card(
         "device": plain(device),
         "operation": plain(operation),
         "machine": machine(device, environment),
-        "created": plain(f"{environment.created[:10]} · {_version(environment)}"),
+        "created": plain(f"{environment.created[:10]} · {version(environment)}"),
         "facts": _facts(here, environment),
         "verdict": lines[:first],
         "lines": lines[first:],
@@ -112,7 +116,8 @@ def _card(
     }
 
 
-def _version(environment: Environment) -> str:
+def version(environment: Environment) -> str:
+    """The commit and the method of a run in words."""
     edited = {True: " and changes", False: "", None: " (changes unknown)"}[environment.dirty]
     return f"commit {environment.commit[:8]}{edited} · method {environment.method}"
 

@@ -95,20 +95,6 @@ document.getElementById("csv-shown").onclick = () => save("records-shown.csv", "
 document.getElementById("csv-all").onclick = () => save("records.csv", "text/csv", csv(all()));
 document.getElementById("json-all").onclick = () => save("records.json", "application/json", JSON.stringify(all().map(whole)) + "\n");
 
-/* Themes in turn: the system's, light, dark. */
-const THEMES = ["", "light", "dark"];
-const theme = document.getElementById("theme");
-function showTheme() {
-  if (!THEMES.includes(state.theme)) state.theme = "";
-  if (state.theme) document.documentElement.dataset.theme = state.theme; else delete document.documentElement.dataset.theme;
-  theme.textContent = "Theme: " + (state.theme || "auto");
-}
-theme.onclick = () => {
-  state.theme = THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length];
-  writeState();
-  showTheme();
-};
-
 for (const link of document.querySelectorAll("[data-to]")) {
   link.onclick = event => {  /* the address keeps what was chosen */
     event.preventDefault();
