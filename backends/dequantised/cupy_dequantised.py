@@ -90,7 +90,7 @@ dequantise(const unsigned char* __restrict__ table, const Index* __restrict__ id
            const unsigned char* __restrict__ scales, void* __restrict__ out, long long batch, long long dim,
            long long row, long long block) {
   const int width = SCALE == FLOAT32 ? 4 : SCALE == E8M0 ? 1 : 2, fours = (int)(dim / 4), lanes = blockDim.x;
-  const long long blocks = dim / block;
+  const int each = (int)block, blocks = (int)dim / each;  // inside a row 32 bits are enough
   for (long long token = (long long)blockIdx.y * blockDim.y + threadIdx.y; token < batch;
        token += (long long)gridDim.y * blockDim.y) {
     const long long id = __ldg(ids + token);
@@ -105,7 +105,7 @@ dequantise(const unsigned char* __restrict__ table, const Index* __restrict__ id
         const int four = start + p * lanes < fours ? start + p * lanes : start;
         held[p] = packed<CODE>(from + CODES + (CODE == INT4 ? 2 : 4) * four);
         if (INSIDE == APART) {
-          scale[p] = number<SCALE>(scales + (id * blocks + 4ll * four / block) * width);
+          scale[p] = number<SCALE>(scales + (id * blocks + 4 * four / each) * width);
           bias[p] = 0;
         } else {
           const unsigned char* pair = from + INSIDE + (INSIDE < 0 ? row : 0);
