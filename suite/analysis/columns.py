@@ -138,6 +138,7 @@ def _columns(results: Results) -> dict[str, Column]:
         **_bytes(some),
         **_counted(some),
         **_files(some),
+        "accumulates_in": [_text(o.telemetry.get("accumulates_in")) for o in some],
         **_origin(some, results.environments),
     }
 
@@ -243,9 +244,12 @@ def _files(some: Sequence[Outcome]) -> dict[str, Column]:
         name: [_number(o.telemetry.get(name)) if o.completed else NAN for o in some] for name in FILE_FIGURES
     }
     return figures | {
-        name: [fact if isinstance(fact := o.telemetry.get(name), str) else None for o in some]
-        for name in ("file_system", "file_device")
+        name: [_text(o.telemetry.get(name)) for o in some] for name in ("file_system", "file_device")
     }
+
+
+def _text(fact: Fact) -> str | None:
+    return fact if isinstance(fact, str) else None
 
 
 def _origin(some: Sequence[Outcome], environments: Mapping[str, Environment]) -> dict[str, Column]:

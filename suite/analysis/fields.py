@@ -122,6 +122,11 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("file_over_read", _NUMBER, "the same, over the bytes of the distinct rows that were looked up"),
     ("file_system", _TEXT, "kind of the file system that a table file lies on"),
     ("file_device", _TEXT, "block device under it"),
+    (
+        "accumulates_in",
+        _TEXT,
+        "type that bags are added up in, by a trial: float32 or wider, or the table's own",
+    ),
     ("measurement", _TEXT, "name of the rounds it took part in, shared by the backends that took turns"),
     ("environment", _TEXT, "name of its Python environment, where several took turns"),
     ("whose", _TEXT, "whose code it is: `library`, `kernel of this suite`, or another's"),

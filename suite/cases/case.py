@@ -18,7 +18,7 @@ Cache = Literal["cold", "hot"]
 CACHES: tuple[str, ...] = get_args(Cache)
 NGRAMS = {"ngram": 4, "ngram-3": 3, "ngram-shuffled": 4, "ngram-3-shuffled": 3}
 """Distributions of the rows of n-grams, with the length of the longest."""
-DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "sorted", "equal", *NGRAMS)
+DISTRIBUTIONS = ("uniform", "zipf", "text", "text-shuffled", "meta-2022", "sorted", "equal", *NGRAMS)
 PLACEMENTS = {"cpu": ("memory", "small-pages", "file"), "cuda": ("memory", "pinned", "managed")}
 """Where a table may lie, by kind of device; ``memory`` is the device's own."""
 PLACES = tuple(dict.fromkeys(itertools.chain(*PLACEMENTS.values())))

@@ -21,6 +21,22 @@ TEXT = Path(__file__).with_name("text_ids.npz")
 TEXT_DIGEST = "b1e9876a"
 """Of the ids shipped: what a distribution of that name has looked up."""
 MAX_FILE_BYTES = 2**31
+META_2022 = (
+    *((1, 0.027, 0.342), (2, 0.023, 0.144), (4, 0.040, 0.149), (8, 0.068, 0.138), (16, 0.105, 0.112)),
+    *((32, 0.120, 0.068), (64, 0.099, 0.029), (128, 0.070, None), (256, 0.059, None), (512, 0.054, None)),
+    *((1024, 0.040, None), (2048, 0.072, None), (4096, 0.064, None), (8192, 0.047, None)),
+    *((16384, 0.021, None), (32768, 0.017, None), (2 * 65536, 0.076, None)),
+)
+"""Rows by how often a batch looks them up: up to how often, their share of the ids, their share of the rows.
+
+Published of 788 tables in batches of 131,072 samples, 1.405e9 ids of 1.103e8 rows, 12.7 a row:
+locality_stats.txt of facebookresearch/dlrm_datasets, embedding_bag/2022 (MIT licence). Above 64 times the
+shares of rows have too few digits there, so these are interpolated: as many as have the ids if each is
+looked up as often as the geometric middle of its class; of the last, over 32,768 times, 65,536 times.
+Interpolated too: within a class all rows are alike. Each id is drawn by itself, so that a batch of fewer ids
+than 12.7 a row has fewer repeats.
+"""
+META_IDS_A_ROW = 1_405_163_864 / 110_259_238
 
 
 def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.NDArray[Any]:
@@ -29,7 +45,8 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
     Distributions: ``uniform``; ``zipf-S`` exactly p(rank) ∝ rank^-S over the vocab, ranks scattered over the
     table (``zipf`` is S = 1); ``text`` consecutive tokens of real text, folded modulo a smaller vocab;
     ``text-shuffled`` the same tokens in random order, so without their locality; ``sorted`` uniform, then
-    sorted; ``equal`` one id repeated; ``ngram`` the rows of the text's 2- to 4-grams, 24 a token
+    sorted; ``equal`` one id repeated; ``meta-2022`` some rows far oftener than others, as a recommender's
+    (``META_2022``), strewn over the table; ``ngram`` the rows of the text's 2- to 4-grams, 24 a token
     (``suite.cases.ngram``), ``ngram-3`` those of its 2- and 3-grams, 16 a token, ``ngram-shuffled`` and
     ``ngram-3-shuffled`` the same of the shuffled text; ``file:NAME@DIGEST`` the user's own, in order.
     """
@@ -45,6 +62,8 @@ def draw(case: Case, turn: int, seed: int, file_ids: Ids | None = None) -> npt.N
         ids = np.full(case.ids, rng.integers(0, case.vocab))
     elif name == "zipf":
         ids = _zipf(case.vocab, float(exponent or 1), case.ids, rng)
+    elif name == "meta":
+        ids = _meta(case.vocab, case.ids, rng)
     elif name == "ngram":
         stream, longest = _text(case.distribution.endswith("shuffled")), NGRAMS[case.distribution]
         ids = ngram.rows(stream, case.vocab, case.ids, turn, longest)
@@ -167,6 +186,28 @@ def _text(shuffled: bool) -> Ids:
 def _zipf(vocab: int, exponent: float, batch: int, rng: np.random.Generator) -> Ids:
     ranks = np.searchsorted(_zipf_cumulative(vocab, exponent), rng.random(batch), side="right")
     return ranks * _coprime(vocab, 0.3819660113) % vocab
+
+
+def _meta(vocab: int, batch: int, rng: np.random.Generator) -> Ids:
+    of_ids, of_rows = _meta_shares()
+    ends = np.cumsum(of_rows[::-1]) * vocab  # the rows looked up most come first
+    starts = np.minimum(np.concatenate([[0], ends[:-1]]), vocab - 1).astype(np.int64)
+    counts = np.maximum(1, np.minimum(ends, vocab).astype(np.int64) - starts)
+    which = np.searchsorted(np.cumsum(of_ids[::-1]), rng.random(batch), side="right")
+    rank = starts[which] + (rng.random(batch) * counts[which]).astype(np.int64)
+    exact = rank.astype(object) if vocab > 2**31 else rank  # a product over 64 bits
+    return np.asarray(exact * _coprime(vocab, 0.3819660113) % vocab, np.int64)
+
+
+def _meta_shares() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Of the ids and of the rows, by class; each comes to 1."""
+    of_ids, of_rows, least = [], [], 1
+    for most, ids, rows in META_2022:
+        middle = math.sqrt(least * most)
+        of_ids.append(ids)
+        of_rows.append(ids * META_IDS_A_ROW / middle if rows is None else rows)
+        least = most
+    return np.array(of_ids) / sum(of_ids), np.array(of_rows) / sum(of_rows)
 
 
 def _coprime(vocab: int, share: float) -> int:

@@ -16,6 +16,25 @@ def _placed(*sweeps: Sweep) -> tuple[Sweep, ...]:
     return (*cold, *cached)
 
 
+_DLRM = (
+    *((40_000_000, 3), (39_060, 2), (17_295, 1), (7424, 2), (20_265, 6), (3, 1), (7122, 1), (1543, 1)),
+    *((63, 1), (40_000_000, 7), (3_067_956, 3), (405_282, 8), (10, 1), (2209, 6), (11_938, 9), (155, 5)),
+    *((4, 1), (976, 1), (14, 1), (40_000_000, 12), (40_000_000, 100), (40_000_000, 27), (590_152, 10)),
+    *((12_973, 3), (108, 1), (36, 1)),
+)
+"""Rows and ids a bag of the 26 tables of DLRM-DCNv2, as MLCommons trains it on Criteo's data made multi-hot:
+``num_embeddings_per_feature`` and ``multi_hot_sizes`` of its reference."""
+
+
+def _bags(vocab: int, batch: int, *variants: str, dtypes: tuple[str, ...] = ("float32",), ids: str) -> Sweep:
+    return Sweep(
+        *((vocab,), (128,), dtypes, (batch,)),
+        distribution=(ids,),
+        operation=("bag",),
+        variant=variants,
+    )
+
+
 PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": (
         Sweep((1000,), (7, 64), ("float32", "bfloat16"), (1, 17)),
@@ -89,6 +108,14 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
             for dim in (64, 256, 4096)
         )
     ),
+    "bags": (
+        # One device's share of 65,536 samples over eight; ids uniform, as the reference makes them.
+        *(_bags(rows, 8192, f"sum-{hotness}", ids="uniform") for rows, hotness in _DLRM),
+        # One table of FBGEMM's own benchmark at its defaults, and other kinds of bags of as many ids.
+        _bags(100_000, 512, "sum-20", dtypes=("float32", "float16", "bfloat16"), ids="uniform"),
+        _bags(100_000, 512, "weighted-20", "mean-16", "ragged-20", ids="uniform"),
+        _bags(100_000, 512, "sum-20", ids="meta-2022"),
+    ),
     # Rows stored quantised. DeepSeek-V4.1-Flash's Engram table as it is published: fp8 with a byte of scale
     # for each 32, looked up as bfloat16. GPT-2's and Llama 3's token tables, published as floats, in 8 and 4
     # bits, as FBGEMM, PyTorch and ONNX Runtime store them.
@@ -110,7 +137,7 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
         ),
     ),
 }
-SCALED = ("engram", "ple", "placements", "quantised")
+SCALED = ("engram", "ple", "placements", "bags", "quantised")
 """Presets whose tables have rows left out where they would fill more of the memory than MOST_OF_MEMORY."""
 MOST_OF_MEMORY = 0.4
 

@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from time import perf_counter  # bound before any backend could put another in its place
+from typing import cast
 
 import numpy as np
 
 from backends import Backend, BackendUnavailable, Choice, Lookup, Unsupported, load, missing_packages, needs
 from suite import stats
+from suite.cases.case import Case
+from suite.cases.operations.base import Batch
+from suite.cases.operations.base import Case as OfOperation
 from suite.engine import ceiling, check
+from suite.engine.arrays import Host
 from suite.engine.clocks.choice import clock_of, graphs_on
 from suite.engine.clocks.cuda import MOST_IN_A_GRAPH, NO_FLUSHES, Flushes
 from suite.engine.clocks.graph import Check, Graph, Graphs
@@ -73,6 +78,7 @@ class Contender:
         declared_clock: ``device``, or ``host`` of a library with streams of its own.
         spot_check_s: how long its last spot check took.
         memory, telemetry: what was seen of its own; a record adds what it shares with the others.
+        instance: of the backend that prepared its lookups; null of the ceiling.
         failure: how it failed, and why. trace: the whole of what was raised then; empty where nothing was.
         watch: what its turns do to the pages of a table in a file; null of one in memory.
     """
@@ -90,6 +96,7 @@ class Contender:
     failure: tuple[Status, str] | None = None
     trace: str = ""
     watch: Watch | None = None
+    instance: Backend | None = None
 
     @property
     def name(self) -> str:
@@ -153,7 +160,7 @@ class Contender:
         with self.failures_of("prepare"):
             backend = load(self.choice)
             _require(backend, operands)
-            instance = backend()
+            instance = self.instance = backend()
 
             def prepared(slot: int) -> Lookup:
                 return operands.prepared(instance, operands.slots[slot])
@@ -218,7 +225,7 @@ class Contender:
         """Nothing but lookups for a while, for counters that need one."""
         assert self.turns is not None
         with self.failures_of("the sustained phase"):
-            self.telemetry = observer.sustained(self._work(seconds), seconds)
+            self.telemetry |= observer.sustained(self._work(seconds), seconds)
 
     def _work(self, seconds: float) -> Work:
         """What fills a phase of so many seconds: a CUDA graph of the lookups where there can be one."""
@@ -244,6 +251,20 @@ class Contender:
             self.memory = replace(self.memory, allocates=allocates)
             if reason:
                 self.fail("wrong", reason)
+
+    def find_out(self) -> None:
+        """What its operation asks of one whose results are right."""
+        assert self.instance is not None
+        operands, instance = self.operands, self.instance
+
+        def call(case: OfOperation, given: Batch) -> Host | None:
+            try:
+                return operands.aside(instance, cast(Case, case), given)
+            except Unsupported:
+                return None
+
+        with self.failures_of("the lookup"):
+            self.telemetry |= operands.case.kind.facts(operands.case, call)
 
     def warm_up(self, turn_s: float = TURN_S) -> None:
         """Call it until its time is known well enough to size its turns, which are to last so long."""

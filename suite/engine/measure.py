@@ -200,6 +200,8 @@ def _prepare_and_check(backends: Sequence[Contender], observer: Observer, seed: 
         if backend.running:
             notice(backend.name, "check")
             backend.check(0, seed)
+        if backend.running:
+            backend.find_out()
 
 
 def _warm_up(backends: Sequence[Contender], turn_s: float, notice: Notice) -> dict[str, Fact]:

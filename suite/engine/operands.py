@@ -72,7 +72,9 @@ class Operands:
 
     def of(self, slot: Slot, view: str) -> dict[str, Array]:
         """The operands of a slot by name, the table first and the output last, in the view asked for."""
-        bits = {"table": self.table, **slot.given, **self.beside, "out": slot.out}
+        return self._viewed({"table": self.table, **slot.given, **self.beside, "out": slot.out}, view)
+
+    def _viewed(self, bits: dict[str, Array], view: str) -> dict[str, Array]:
         if view == "bits":
             return bits
         dtypes, values = self.case.kind.dtypes(self.case), self.arrays.values
@@ -80,10 +82,25 @@ class Operands:
 
     def prepared(self, backend: Backend, slot: Slot) -> Lookup:
         """What a backend prepares for a slot."""
-        given = self.of(slot, backend.view)
+        return self._prepared(backend, self.of(slot, backend.view))
+
+    def _prepared(self, backend: Backend, given: dict[str, Array]) -> Lookup:
         if self.case.kind.by_position:
             return backend.prepare(*given.values())
         return backend.prepare(**given, **self.case.kind.settings(self.case))
+
+    def aside(self, backend: Backend, case: Case, given: Batch) -> Host:
+        """The bits that a backend makes of a table and a batch of their own, of a case that is like this one.
+
+        Args:
+            given: bits on the host, by name.
+        """
+        arrays = self.arrays
+        bits = {name: _laid_out(arrays, [host])[0] for name, host in given.items()}
+        (out, _), *_ = _outputs(case, arrays, 1)
+        result = self._prepared(backend, self._viewed({**bits, "out": out}, backend.view))()
+        arrays.synchronize()
+        return arrays.on_host(case.kind.snapshot(case, arrays, result))
 
     def put(self, slot: Slot, batch: Batch) -> None:
         """Give a slot the operands of a batch."""

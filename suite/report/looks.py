@@ -38,6 +38,15 @@ KNOWN = {
     "numpy_dequantised": 30,
     "triton_dequantised": 31,
     "cupy_dequantised": 23,
+    "numba_bag": 32,
+    "torch_bag": 33,
+    "fbgemm_bag": 34,
+    "torch_bag_padding": 35,
+    "scipy_bag": 36,
+    "triton_bag": 37,
+    "numpy_bag": 38,
+    "jax_bag": 39,
+    "cupy_bag": 40,
 }
 """A number for each backend of this tree; a new one is given a free number."""
 

@@ -29,6 +29,7 @@ EXTRAS = {
     "jaxlib": "jax",
     "onnxruntime": "onnx",
     "pyarrow": "arrow",
+    "scipy": "scipy",
     "torchao": "torchao",
     "uring-api": "uring",
     "warp-lang": "warp",

@@ -74,6 +74,26 @@ def test_distinct_fractions_at_the_size_of_a_language_model_are_these(
     assert 100 * found == pytest.approx(percent, abs=1)
 
 
+def test_meta_2022_has_the_published_shares() -> None:
+    """Of a batch with as many ids a row as the published: rows by how often the law looks them up."""
+    vocab = 300_000
+    batch = round(ids.META_IDS_A_ROW * vocab)
+    counts = np.bincount(drawn("meta-2022", batch, vocab), minlength=vocab)
+    by_rank = counts[np.arange(vocab) * ids._coprime(vocab, 0.3819660113) % vocab][::-1]
+    start = 0.0
+    for most, of_ids, of_rows in ids.META_2022[:7]:
+        assert of_rows is not None
+        some = by_rank[round(start * vocab) : round((start + of_rows) * vocab)]
+        start += of_rows
+        assert some.sum() / batch == pytest.approx(of_ids, rel=0.03)
+        assert most / 2 - 0.1 < some.mean() <= most + 0.1, "as often as its class says"
+    rest = 1 - sum(of_ids for _, of_ids, _ in ids.META_2022[:7])
+    assert by_rank[round(start * vocab) :].sum() / batch == pytest.approx(rest, abs=0.005)
+    assert counts.max() > 32_768 and np.sort(counts)[-4:].sum() / batch == pytest.approx(0.076, abs=0.005)
+    one = np.bincount(drawn("meta-2022", 1000, 1)), drawn("meta-2022", 1000, 5)
+    assert one[0][0] == 1000 and set(one[1]) <= set(range(5))
+
+
 def test_uniform_is_uniform() -> None:
     counts = np.bincount(drawn("uniform", 300_000, 1000), minlength=1000)
     chi_square = float(((counts - 300) ** 2 / 300).sum())

@@ -133,8 +133,8 @@ def test_every_library_of_a_gpu_is_listed_with_what_it_needs_and_whether_it_fits
     assert {name for one in found for name in one.backends} == {
         name for name in names() if "cuda" in describe(name).devices
     }
-    said = dict(str(one).rsplit(": ", 1) for one in found)
-    assert "cupy_bulk, " in said["too old    cupy-cuda13x 13.6.0, needs 14 or later"]
-    assert said["ok         cupy-cuda13x 13.6.0"] == "cupy_take"
-    assert said["ok         numba-cuda 0.30.4, needs 0.30.4 or later"] == "numba_cuda"
-    assert "triton_gather" in said["not there  triton"]
+    said = [str(one) for one in found]
+    assert any(line.startswith("too old    cupy-cuda13x 13.6.0, needs 14 or later: ") for line in said)
+    assert "ok         cupy-cuda13x 13.6.0: cupy_take" in said
+    assert "ok         numba-cuda 0.30.4, needs 0.30.4 or later: numba_cuda" in said
+    assert any(line.startswith("not there  triton: ") for line in said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -35,6 +35,14 @@ class Case(Protocol):
     def batch(self) -> int: ...
     @property
     def index_dtype(self) -> str: ...
+
+
+Call = Callable[[Case, Batch], Host | None]
+"""Takes a case and bits of a table and a batch of its own, by name; the bits that a backend makes of them.
+
+It has them prepared anew and called once; null where the backend refuses them.
+"""
+Facts = dict[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +209,10 @@ class Operation(ABC):
             TypeError: it is no such result; the message says what it is.
         """
         return arrays.snapshot(result, case, picked)
+
+    def facts(self, case: Case, call: Call) -> Facts:
+        """What is found out of a backend whose results are right, beside its checks; its telemetry has it."""
+        return {}
 
     def wrong(self, case: Case, batch: Batch, row: int) -> str:
         """What a wrong row of the result is not, in words."""

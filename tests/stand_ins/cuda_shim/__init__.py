@@ -29,6 +29,8 @@ class Watch(ctypes.Structure):
         ("table", _Range),
         ("ids", _Range),
         ("out", _Range),
+        ("offsets", _Range),
+        ("weights", _Range),
         ("misaligned", ctypes.c_longlong),
         ("outside", ctypes.c_longlong),
         ("stored_bytes", ctypes.c_longlong),

@@ -13,7 +13,7 @@
 #include <vector>
 
 #define __global__
-#define __device__
+#define __device__ static
 #define __launch_bounds__(...)
 #define __shared__
 #define __align__(...)
@@ -41,7 +41,7 @@ struct Range {
 
 // Set by the caller before a launch; counted during it.
 struct Watch {
-  Range table, ids, out;
+  Range table, ids, out, offsets, weights;
   long long misaligned, outside, stored_bytes;
   Range beside;
 };
@@ -51,7 +51,10 @@ template <typename T>
 static T __ldg(const T* p) {
   const auto at = reinterpret_cast<std::uintptr_t>(p);
   watch.misaligned += at % sizeof(T) != 0;
-  if (!watch.table.holds(at, sizeof(T)) && !watch.ids.holds(at, sizeof(T)) && !watch.beside.holds(at, sizeof(T))) {
+  bool held = false;
+  for (const Range* one : {&watch.table, &watch.ids, &watch.offsets, &watch.weights, &watch.beside})
+    held |= one->holds(at, sizeof(T));
+  if (!held) {
     ++watch.outside;
     return T();
   }
@@ -70,6 +73,19 @@ static void __stcs(T* p, T value) {
   }
   watch.stored_bytes += sizeof(T);
   __builtin_memcpy(p, &value, sizeof(T));
+}
+
+// What PTX converts.
+inline float of_half(unsigned short bits) {
+  _Float16 value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+inline unsigned short to_half(float value) {
+  const _Float16 half = static_cast<_Float16>(value);
+  unsigned short bits;
+  std::memcpy(&bits, &half, sizeof(bits));
+  return bits;
 }
 
 // The shared memory of a block, and which of its threads filled each 16 bytes of it.

@@ -1,0 +1,1 @@
+"""Bags of rows, summed: one way each, as ``suite/cases/operations/bag.py`` says."""

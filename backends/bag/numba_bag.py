@@ -1,0 +1,218 @@
+"""Numba on the CPU, on torch's threads: a bag is added up in registers while later rows are prefetched."""
+
+from functools import cache
+from typing import Any, ClassVar
+
+from backends.base import Array, Backend, Lookup
+from backends.numba_cpu import (
+    AHEAD,
+    BATCH,
+    CHUNK,
+    COPY,
+    COUNTERS,
+    ID_BYTES,
+    IDS,
+    KERNEL,
+    KERNEL_TYPE,
+    OUT,
+    ROW_BYTES,
+    RUN,
+    SHARE,
+    SHARES,
+    TABLE,
+    THREAD,
+    _at,
+    _compiled,
+    _memory,
+    _openmp,
+    _operation,
+)
+
+OFFSETS, WEIGHTS, MEAN = 17, 18, 19  # further fields of a job, as numba_cpu has it
+WIDEST, LINE = 128, 64  # columns whose sums fit the registers, and bytes of a line
+
+
+def _pieces(columns: int) -> tuple[tuple[int, int], ...]:
+    """Where the vectors begin that so many columns are, and how wide they are: powers of two."""
+    found, start = [], 0
+    while start < columns:
+        width = min(WIDEST, 1 << (columns - start).bit_length() - 1)
+        found.append((start, width))
+        start += width
+    return tuple(found)
+
+
+def _wide(b: Any, bits: Any, dtype: str) -> Any:
+    """Numbers of a type, one or a vector, as float32."""
+    from llvmlite import ir
+
+    count = getattr(bits.type, "count", 0)
+    single, word = ir.FloatType(), ir.IntType(32)
+    floats, words = (ir.VectorType(t, count) if count else t for t in (single, word))
+    if dtype == "float32":
+        return bits
+    if dtype == "float16":
+        return b.fpext(bits, floats)
+    upper = ir.Constant(words, [16] * count if count else 16)
+    return b.bitcast(b.shl(b.zext(bits, words), upper), floats)
+
+
+def _narrow(b: Any, sums: Any, dtype: str) -> Any:
+    """A vector of float32 as numbers of a type: the nearest, an even one of two."""
+    from llvmlite import ir
+
+    count = sums.type.count
+    if dtype == "float32":
+        return sums
+    if dtype == "float16":
+        return b.fptrunc(sums, ir.VectorType(ir.HalfType(), count))
+    words = ir.VectorType(ir.IntType(32), count)
+
+    def all_of(value: int) -> Any:
+        return ir.Constant(words, [value] * count)
+
+    bits = b.bitcast(sums, words)
+    odd = b.and_(b.lshr(bits, all_of(16)), all_of(1))
+    rounded = b.lshr(b.add(b.add(bits, all_of(0x7FFF)), odd), all_of(16))
+    return b.trunc(rounded, ir.VectorType(ir.IntType(16), count))
+
+
+def _prefetch(b: Any, address: Any) -> None:
+    from llvmlite import ir
+
+    i8, i32 = ir.IntType(8), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [i8.as_pointer(), i32, i32, i32])
+    function = b.module.declare_intrinsic("llvm.prefetch", [i8.as_pointer()], kind)
+    b.call(function, [_at(b, address, i8), i32(0), i32(2), i32(1)])  # for reading, second level, as data
+
+
+@cache
+def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
+    """``add(table, ids, weights, first, last, ahead, limit, size, out, divisor)`` of some columns of a bag.
+
+    It adds up the rows of ids first to last, prefetches the row ``ahead`` ids later, or that of ``limit``,
+    and writes the sum over ``divisor``.
+    """
+    from llvmlite import ir
+    from numba.core import cgutils
+
+    i64, single = ir.IntType(64), ir.FloatType()
+    item = {"float32": 4, "float16": 2, "bfloat16": 2}[dtype]
+    element = {"float32": single, "float16": ir.HalfType(), "bfloat16": ir.IntType(16)}[dtype]
+    index, pieces = ir.IntType(8 * id_bytes), _pieces(columns)
+
+    def splat(b: Any, one: Any, width: int) -> Any:
+        kind = ir.VectorType(single, width)
+        first = b.insert_element(ir.Constant(kind, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
+        return b.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width))
+
+    def add(  # type: ignore[no-untyped-def]  # an operand each, since Numba reads their number off it
+        b, table, ids, weights, first, last, ahead, limit, size, out, divisor
+    ):
+        sums = [cgutils.alloca_once(b, ir.VectorType(single, width)) for _, width in pieces]
+        for place, (_, width) in zip(sums, pieces, strict=True):
+            b.store(ir.Constant(ir.VectorType(single, width), [0.0] * width), place)
+
+        def row(i: Any) -> Any:
+            number = b.load(_at(b, b.add(ids, b.mul(i, i64(id_bytes))), index), align=1)
+            return b.add(table, b.mul(size, b.sext(number, i64) if id_bytes < 8 else number))
+
+        with cgutils.for_range_slice(b, first, last, i64(1), i64) as (i, _):
+            later = b.add(i, ahead)
+            beyond = row(b.select(b.icmp_signed("<", later, limit), later, limit))
+            for line in range(0, columns * item, LINE):
+                _prefetch(b, b.add(beyond, i64(line)))
+            here = row(i)
+            factor = None
+            if weighted:
+                word = b.load(_at(b, b.add(weights, b.mul(i, i64(item))), element), align=1)
+                factor = _wide(b, word, dtype)
+            for place, (start, width) in zip(sums, pieces, strict=True):
+                kind = ir.VectorType(element, width)
+                values = _wide(b, b.load(_at(b, b.add(here, i64(start * item)), kind), align=1), dtype)
+                values = values if factor is None else b.fmul(values, splat(b, factor, width))
+                b.store(b.fadd(b.load(place), values), place)
+        for place, (start, width) in zip(sums, pieces, strict=True):
+            over = splat(b, b.sitofp(divisor, single), width)
+            result = _narrow(b, b.fdiv(b.load(place), over), dtype)
+            b.store(result, _at(b, b.add(out, i64(start * item)), result.type), align=1)
+
+    return _operation(add, returns=False)
+
+
+@cache
+def _kernel(dim: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
+    """The kernel: adds up bags first to last of a job; prefetches rows up to those of bag ``end``."""
+    from numba import cfunc
+
+    load4, load8, _, _ = _memory()
+    item = 4 if dtype == "float32" else 2
+    full, rest, step = dim // WIDEST, dim % WIDEST, WIDEST * item
+    add_full = _adder(WIDEST, dtype, id_bytes, weighted)
+    add_rest = _adder(rest, dtype, id_bytes, weighted) if rest else add_full
+    load = load8 if id_bytes == 8 else load4
+
+    def add_bags(job: int, first: int, last: int, end: int, warm: int) -> None:
+        table, ids, out = load8(job + 8 * TABLE), load8(job + 8 * IDS), load8(job + 8 * OUT)
+        offsets, weights = load8(job + 8 * OFFSETS), load8(job + 8 * WEIGHTS)
+        size, ahead, mean = load8(job + 8 * ROW_BYTES), load8(job + 8 * AHEAD), load8(job + 8 * MEAN)
+        limit = load(offsets + id_bytes * end) - 1
+        start = load(offsets + id_bytes * first)
+        for bag in range(first, last):
+            stop = load(offsets + id_bytes * (bag + 1))
+            divisor = max(1, stop - start) if mean else 1
+            to = out + bag * size
+            for k in range(full):
+                at = k * step
+                add_full(table + at, ids, weights, start, stop, ahead, limit, size, to + at, divisor)
+            if rest:
+                at = full * step
+                add_rest(table + at, ids, weights, start, stop, ahead, limit, size, to + at, divisor)
+            start = stop
+
+    return cfunc(KERNEL_TYPE)(add_bags)
+
+
+class NumbaBag(Backend):
+    devices = ("cpu",)
+    view = "values"
+    dtypes = ("float32", "float16", "bfloat16")
+    packages = ("numba", "torch")
+    whose = "suite"
+    operation = "bag"
+
+    ahead_bytes: ClassVar[int] = 8192  # as far ahead as numba_cpu prefetches, and as many rows at most
+    ahead_rows: ClassVar[int] = 32
+    row_cost_bytes: ClassVar[int] = 256  # a row costs its bytes and, to find it, as much as these
+    parallel_bytes: ClassVar[int] = 1 << 16
+    chunks_per_thread: ClassVar[int] = 16
+
+    def prepare(
+        self, table: Array, indices: Array, offsets: Array, out: Array, mode: str, weights: Array = None
+    ) -> Lookup:
+        import numpy as np
+
+        one, every, part, _ = _compiled()
+        parallel, thread, threads = _openmp()
+        dtype, id_bytes = str(table.dtype).removeprefix("torch."), indices.element_size()
+        bags, size = len(out), table.shape[1] * table.element_size()
+        cost = len(indices) * (size + self.row_cost_bytes)
+        chunk = max(1, -(-bags // (self.chunks_per_thread * threads)))
+        job = np.zeros(COUNTERS + 8 * threads, np.int64)
+        job[[TABLE, IDS, OUT, OFFSETS]] = [array.data_ptr() for array in (table, indices, out, offsets)]
+        job[[WEIGHTS, MEAN]] = 0 if weights is None else weights.data_ptr(), mode == "mean"
+        job[[ROW_BYTES, ID_BYTES, BATCH]] = size, id_bytes, bags
+        job[[CHUNK, SHARE, SHARES]] = chunk, -(-bags // (chunk * threads)) * chunk, threads
+        kernel = _kernel(table.shape[1], dtype, id_bytes, weights is not None)
+        job[[KERNEL, COPY, RUN, THREAD]] = kernel.address, part, parallel, thread
+        job[AHEAD] = max(4, min(self.ahead_rows, self.ahead_bytes // size))
+        run = every if threads > 1 and cost >= self.parallel_bytes else one
+        address = int(job.ctypes.data)
+
+        def lookup(
+            _held: Array = (table, indices, offsets, weights, job),
+        ) -> Array:  # the job points into them
+            run(address)
+            return out
+
+        return lookup
