@@ -131,8 +131,28 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
         _bags(100_000, 512, "weighted-20", "mean-16", "ragged-20", ids="uniform"),
         _bags(100_000, 512, "sum-20", ids="meta-2022"),
     ),
+    # Rows stored quantised. DeepSeek-V4.1-Flash's Engram table as it is published: fp8 with a byte of scale
+    # for each 32, looked up as bfloat16. GPT-2's and Llama 3's token tables, published as floats, in 8 and 4
+    # bits, as FBGEMM, PyTorch and ONNX Runtime store them.
+    "quantised": (
+        Sweep(
+            *((384_006_168,), (256,), ("bfloat16",), (24, 384, 6144, 98_304)),
+            distribution=("ngram", "uniform"),
+            operation=("dequantised",),
+            variant=("fp8-apart",),
+        ),
+        *(
+            Sweep(
+                *((vocab,), (dim,), (dtype,), (16, 512, 8192)),
+                distribution=("uniform", "text"),
+                operation=("dequantised",),
+                variant=("int8-end", "int8-start", "int8-apart", "int4-start", "int4-apart"),
+            )
+            for vocab, dim, dtype in ((50257, 768, "float32"), (128256, 4096, "float16"))
+        ),
+    ),
 }
-SCALED = ("engram", "ple", "placements", "bags", "training")
+SCALED = ("engram", "ple", "placements", "bags", "quantised", "training")
 """Presets whose tables have rows left out where they would fill more of the memory than MOST_OF_MEMORY."""
 MOST_OF_MEMORY = 0.4
 FEW = 5

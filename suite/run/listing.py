@@ -30,6 +30,7 @@ EXTRAS = {
     "onnxruntime": "onnx",
     "pyarrow": "arrow",
     "scipy": "scipy",
+    "torchao": "torchao",
     "uring-api": "uring",
     "warp-lang": "warp",
     "fbgemm-gpu": "fbgemm",

@@ -267,4 +267,4 @@ def test_the_oldest_version_that_works_is_the_extras_floor(name: str) -> None:
 def test_peers_are_the_extras_that_need_no_gpu() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (line,) = project["optional-dependencies"]["peers"]
-    assert line == "embedding-lookup-suite[arrow,fbgemm,jax,onnx,scipy,uring,warp]"
+    assert line == "embedding-lookup-suite[arrow,fbgemm,jax,onnx,scipy,torchao,uring,warp]"

@@ -134,7 +134,8 @@ def test_every_library_of_a_gpu_is_listed_with_what_it_needs_and_whether_it_fits
         name for name in names() if "cuda" in describe(name).devices
     }
     said = [str(one) for one in found]
-    assert "too old    cupy-cuda13x 13.6.0, needs 14 or later: cupy_bag, cupy_bulk, cupy_rawkernel" in said
+    assert any(line.startswith("too old    cupy-cuda13x 13.6.0, needs 14 or later: ") for line in said)
     assert "ok         cupy-cuda13x 13.6.0: cupy_take" in said
     assert "ok         numba-cuda 0.30.4, needs 0.30.4 or later: numba_cuda" in said
     assert "not there  cuda-tile>=1.7: cutile_gather" in said
+    assert any(line.startswith("not there  triton: ") for line in said)

@@ -202,9 +202,7 @@ def speeds(name: str, row_bytes: int, batch: int, place: tuple[Device, int], sec
         backend = load(name)()
         try:
             with launched(BACKENDS[name][0], geometry):
-                lookups[label] = [
-                    laid_out.prepared(backend, slot) for slot in laid_out.slots
-                ]
+                lookups[label] = [laid_out.prepared(backend, slot) for slot in laid_out.slots]
             reason = check.check(laid_out, laid_out.slots[0], lookups[label][0], backend.clock, 0)[0]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -9,7 +9,7 @@ from importlib import metadata
 
 from suite.cases.operations.base import Operation
 
-NAMES = ("lookup", "bag", "gradient", "update")
+NAMES = ("lookup", "dequantised", "bag", "gradient", "update")
 """The operations of this tree, each in the file of its name."""
 ENTRY_POINTS = "embedding_lookup.operations"
 """Where an installed package names others."""

@@ -34,6 +34,7 @@ class Watch(ctypes.Structure):
         ("misaligned", ctypes.c_longlong),
         ("outside", ctypes.c_longlong),
         ("stored_bytes", ctypes.c_longlong),
+        ("beside", _Range),
     )
 
 

@@ -8,6 +8,8 @@
 // let pass (an access outside the operands).
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #define __global__
@@ -18,6 +20,13 @@
 
 struct alignas(16) int4 {
   int x, y, z, w;
+};
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) ushort4 {
+  unsigned short x, y, z, w;
 };
 
 struct Extent {
@@ -34,6 +43,7 @@ struct Range {
 struct Watch {
   Range table, ids, out, offsets, weights;
   long long misaligned, outside, stored_bytes;
+  Range beside;
 };
 static Watch watch;
 
@@ -42,7 +52,8 @@ static T __ldg(const T* p) {
   const auto at = reinterpret_cast<std::uintptr_t>(p);
   watch.misaligned += at % sizeof(T) != 0;
   bool held = false;
-  for (const Range* one : {&watch.table, &watch.ids, &watch.offsets, &watch.weights}) held |= one->holds(at, sizeof(T));
+  for (const Range* one : {&watch.table, &watch.ids, &watch.offsets, &watch.weights, &watch.beside})
+    held |= one->holds(at, sizeof(T));
   if (!held) {
     ++watch.outside;
     return T();
@@ -161,26 +172,22 @@ static void each_thread(Extent grid, Extent block, Body body) {
 
 // KERNELS
 
-template <typename Vector, typename Index>
-static void run(void (*kernel)(const Vector*, const Index*, Vector*, long long, long long),
-                const unsigned* shape, const long long* arguments) {
-  shared_bytes = shape[4];
-  each_thread({shape[0], shape[1]}, {shape[2], shape[3]}, [&] {
-    kernel(reinterpret_cast<const Vector*>(arguments[0]), reinterpret_cast<const Index*>(arguments[1]),
-           reinterpret_cast<Vector*>(arguments[2]), arguments[3], arguments[4]);
-  });
+template <typename T>
+static T argument(long long value) {
+  if constexpr (std::is_pointer_v<T>) return reinterpret_cast<T>(value);
+  else return static_cast<T>(value);
 }
 
-template <typename Vector, typename Element, typename Index>
-static void run(void (*kernel)(const Vector*, const Index*, const Index*, const Element*, Vector*, long long,
-                               long long, long long),
-                const unsigned* shape, const long long* arguments) {
+template <typename... T, std::size_t... I>
+static void call(void (*kernel)(T...), const long long* arguments, std::index_sequence<I...>) {
+  kernel(argument<T>(arguments[I])...);
+}
+
+template <typename... T>
+static void run(void (*kernel)(T...), const unsigned* shape, const long long* arguments) {
   shared_bytes = shape[4];
-  each_thread({shape[0], shape[1]}, {shape[2], shape[3]}, [&] {
-    kernel(reinterpret_cast<const Vector*>(arguments[0]), reinterpret_cast<const Index*>(arguments[1]),
-           reinterpret_cast<const Index*>(arguments[2]), reinterpret_cast<const Element*>(arguments[3]),
-           reinterpret_cast<Vector*>(arguments[4]), arguments[5], arguments[6], arguments[7]);
-  });
+  each_thread({shape[0], shape[1]}, {shape[2], shape[3]},
+              [&] { call(kernel, arguments, std::index_sequence_for<T...>()); });
 }
 
 extern "C" Watch* watched() { return &watch; }
