@@ -34,6 +34,7 @@ EXTRAS = {
     "uring-api": "uring",
     "warp-lang": "warp",
     "fbgemm-gpu": "fbgemm",
+    "fbgemm-gpu-cpu": "fbgemm",
     "fbgemm-gpu-genai": "fbgemm-genai",
     "cuda-tile": "cutile",
     "cupy-cuda13x": "cuda13",

