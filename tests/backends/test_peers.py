@@ -162,7 +162,7 @@ exit 1
     ],
     ids=lambda value: " ".join(value) or "none" if isinstance(value, dict) else "",
 )
-@pytest.mark.slow
+@pytest.mark.long
 def test_torch_compile_without_compiling_is_unavailable(
     tmp_path: Path, variables: dict[str, str], reason: str
 ) -> None:

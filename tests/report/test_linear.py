@@ -38,9 +38,9 @@ def many_runs_and_twice_as_many(tmp_path_factory: pytest.TempPathFactory) -> Any
     root, shape = tmp_path_factory.mktemp("many"), {"count": 6, "each": 1}
     speed = {"a": 1.0, "b": 2.0}
     runs = [
-        fabricate.run(root / str(k), [fabricate.CASE], speed=speed, seed=k, shape=shape) for k in range(160)
+        fabricate.run(root / str(k), [fabricate.CASE], speed=speed, seed=k, shape=shape) for k in range(60)
     ]
-    return [run.path for run in runs[:80]], [run.path for run in runs]
+    return [run.path for run in runs[:30]], [run.path for run in runs]
 
 
 LINEAR = {

@@ -168,7 +168,7 @@ def session(result_of: Callable[[str], Any]) -> Session:
     return result_of("measured")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_environments_take_turns_in_one_group(result_of: Callable[[str], Any]) -> None:
     saved = result_of("two")
     assert set(saved) == {"base", "head"}
@@ -500,7 +500,7 @@ def test_a_plain_run_of_the_tests_measures_nothing(result_of: Callable[[str], An
     assert "deselected in" in done.stdout and "passed" not in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_fresh_run_finds_the_same_median(tmp_path: Path) -> None:
     found = []
     for number in range(

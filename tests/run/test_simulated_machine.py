@@ -74,7 +74,7 @@ def off_and_on(kind: str, processors: Sequence[int]) -> Iterator[list[hogs.Hog]]
 
 
 @pytest.mark.parametrize("kind", ["spin", "stream"])
-@pytest.mark.parametrize("where", ["sibling", "everywhere"])
+@pytest.mark.parametrize("where", ["sibling", pytest.param("everywhere", marks=pytest.mark.long)])
 def test_a_hog_off_and_on_changes_no_time_at_full_speed(
     kind: str, where: str, runs: Path, alone: Outcome
 ) -> None:

@@ -180,6 +180,7 @@ def test_a_killed_run_leaves_no_worker_and_is_resumed_where_it_was(tmp_path: Pat
     assert (run / "records.jsonl").read_bytes() == after
 
 
+@pytest.mark.long
 def test_a_run_killed_in_its_second_pass_goes_on_there(tmp_path: Path) -> None:
     run = tmp_path / "run"
     plan = (*TABLE, "--batch", "1,2,3", "--passes", "2", "--precision", "50%", "--backend", "numpy_take")
@@ -328,7 +329,7 @@ def test_the_same_seed_gives_the_same_rounds(monkeypatch: pytest.MonkeyPatch) ->
     assert first[:count] != third[:count]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_ends_within_its_time(tmp_path: Path) -> None:
     began = time.monotonic()
     plan = (*TABLE, "--batch", "1,17,512,4096", "--time-budget", "20s", "--backend", "numpy_take")

@@ -42,7 +42,7 @@ if __name__ == "__main__":
     load(sys.argv[1]).devices = ("cpu",)
     for variant in KERNELS[sys.argv[1]]:
         for dtype in load(sys.argv[1]).dtypes:
-            for vocab, dim, ids, index_dtype in SHAPES:
+            for vocab, dim, ids, index_dtype in SHAPES if dtype == "float32" else SHAPES[:2]:
                 few = [*ids[:40], *ids[-40:]]
                 found = verdict(sys.argv[1], variant, (vocab, dim, dtype, index_dtype), few)
                 if found:
