@@ -30,6 +30,7 @@ TOOLS = ("bash", "dirname", "env", "realpath", "timeout")
 PLUGINS = ("-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=")
 
 
+@pytest.mark.long
 def test_each_test_of_a_gpu_is_of_exactly_one_process() -> None:
     """By the names of tests: those of the libraries' dtypes are among them."""
     words = [sys.executable, "-m", "pytest", *PLUGINS, "--collect-only", "-q", "-m", "gpu"]

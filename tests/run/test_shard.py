@@ -84,6 +84,7 @@ def test_shards_together_have_the_time_of_the_whole_and_each_that_of_its_start()
     assert sum(ends) == pytest.approx(MOST_S["default"] + 3 * CPU.start_s * PASSES, abs=0.1)
 
 
+@pytest.mark.long
 def test_a_run_says_which_shard_it_is_and_goes_on_as_no_other(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

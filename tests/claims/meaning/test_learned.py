@@ -34,6 +34,7 @@ def test_like_pairs_are_those_between_the_same_words() -> None:
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.long
 def test_a_table_learns_from_text_and_not_from_its_words_shuffled() -> None:
     text = sentences(12, 4000, 0)
     pairs = [(4 * k, 4 * k + 1) for k in range(12)]
