@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "embedding_lookup.backends"
-APART = ("ranks", "__pycache__")
+APART = ("compiled", "ranks", "__pycache__")
 """Folders here that hold no backends of a run."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 T = TypeVar("T")

@@ -4,32 +4,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 from backends.base import Array, Backend, Lookup
-from backends.numba_cpu import (
-    AHEAD,
-    BATCH,
-    CHUNK,
-    COPY,
-    COUNTERS,
-    ID_BYTES,
-    IDS,
-    KERNEL,
-    KERNEL_TYPE,
-    OUT,
-    ROW_BYTES,
-    RUN,
-    SHARE,
-    SHARES,
-    TABLE,
-    THREAD,
-    _at,
-    _compiled,
-    _memory,
-    _openmp,
-    _operation,
-)
+from backends.compiled.instructions import LINE, at, memory, operation, prefetch_line
+from backends.compiled.job import AHEAD, ID_BYTES, IDS, KERNEL_TYPE, OUT, OWN, ROW_BYTES, TABLE, made, runner
 
-OFFSETS, WEIGHTS, MEAN = 17, 18, 19  # further fields of a job, as numba_cpu has it
-WIDEST, LINE = 128, 64  # columns whose sums fit the registers, and bytes of a line
+OFFSETS, WEIGHTS, MEAN = range(OWN, OWN + 3)
+WIDEST = 128  # columns whose sums fit the registers
+NEAR = 2  # rows to come are asked for into the second level of cache
 
 
 def _pieces(columns: int) -> tuple[tuple[int, int], ...]:
@@ -77,15 +57,6 @@ def _narrow(b: Any, sums: Any, dtype: str) -> Any:
     return b.trunc(rounded, ir.VectorType(ir.IntType(16), count))
 
 
-def _prefetch(b: Any, address: Any) -> None:
-    from llvmlite import ir
-
-    i8, i32 = ir.IntType(8), ir.IntType(32)
-    kind = ir.FunctionType(ir.VoidType(), [i8.as_pointer(), i32, i32, i32])
-    function = b.module.declare_intrinsic("llvm.prefetch", [i8.as_pointer()], kind)
-    b.call(function, [_at(b, address, i8), i32(0), i32(2), i32(1)])  # for reading, second level, as data
-
-
 @cache
 def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
     """``add(table, ids, weights, first, last, ahead, limit, size, out, divisor)`` of some columns of a bag.
@@ -114,30 +85,30 @@ def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
             b.store(ir.Constant(ir.VectorType(single, width), [0.0] * width), place)
 
         def row(i: Any) -> Any:
-            number = b.load(_at(b, b.add(ids, b.mul(i, i64(id_bytes))), index), align=1)
+            number = b.load(at(b, b.add(ids, b.mul(i, i64(id_bytes))), index), align=1)
             return b.add(table, b.mul(size, b.sext(number, i64) if id_bytes < 8 else number))
 
         with cgutils.for_range_slice(b, first, last, i64(1), i64) as (i, _):
             later = b.add(i, ahead)
             beyond = row(b.select(b.icmp_signed("<", later, limit), later, limit))
             for line in range(0, columns * item, LINE):
-                _prefetch(b, b.add(beyond, i64(line)))
+                prefetch_line(b, b.add(beyond, i64(line)), NEAR)
             here = row(i)
             factor = None
             if weighted:
-                word = b.load(_at(b, b.add(weights, b.mul(i, i64(item))), element), align=1)
+                word = b.load(at(b, b.add(weights, b.mul(i, i64(item))), element), align=1)
                 factor = _wide(b, word, dtype)
             for place, (start, width) in zip(sums, pieces, strict=True):
                 kind = ir.VectorType(element, width)
-                values = _wide(b, b.load(_at(b, b.add(here, i64(start * item)), kind), align=1), dtype)
+                values = _wide(b, b.load(at(b, b.add(here, i64(start * item)), kind), align=1), dtype)
                 values = values if factor is None else b.fmul(values, splat(b, factor, width))
                 b.store(b.fadd(b.load(place), values), place)
         for place, (start, width) in zip(sums, pieces, strict=True):
             over = splat(b, b.sitofp(divisor, single), width)
             result = _narrow(b, b.fdiv(b.load(place), over), dtype)
-            b.store(result, _at(b, b.add(out, i64(start * item)), result.type), align=1)
+            b.store(result, at(b, b.add(out, i64(start * item)), result.type), align=1)
 
-    return _operation(add, returns=False)
+    return operation(add, returns=False)
 
 
 @cache
@@ -145,7 +116,7 @@ def _kernel(dim: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
     """The kernel: adds up bags first to last of a job; prefetches rows up to those of bag ``end``."""
     from numba import cfunc
 
-    load4, load8, _, _ = _memory()
+    load4, load8, _, _ = memory()
     item = 4 if dtype == "float32" else 2
     full, rest, step = dim // WIDEST, dim % WIDEST, WIDEST * item
     add_full = _adder(WIDEST, dtype, id_bytes, weighted)
@@ -185,33 +156,29 @@ class NumbaBag(Backend):
     ahead_rows: ClassVar[int] = 32
     row_cost_bytes: ClassVar[int] = 256  # a row costs its bytes and, to find it, as much as these
     parallel_bytes: ClassVar[int] = 1 << 16
-    chunks_per_thread: ClassVar[int] = 16
 
     def prepare(
         self, table: Array, indices: Array, offsets: Array, out: Array, mode: str, weights: Array = None
     ) -> Lookup:
-        import numpy as np
-
-        one, every, part, _ = _compiled()
-        parallel, thread, threads = _openmp()
         dtype, id_bytes = str(table.dtype).removeprefix("torch."), indices.element_size()
-        bags, size = len(out), table.shape[1] * table.element_size()
+        size = table.shape[1] * table.element_size()
         cost = len(indices) * (size + self.row_cost_bytes)
-        chunk = max(1, -(-bags // (self.chunks_per_thread * threads)))
-        job = np.zeros(COUNTERS + 8 * threads, np.int64)
-        job[[TABLE, IDS, OUT, OFFSETS]] = [array.data_ptr() for array in (table, indices, out, offsets)]
-        job[[WEIGHTS, MEAN]] = 0 if weights is None else weights.data_ptr(), mode == "mean"
-        job[[ROW_BYTES, ID_BYTES, BATCH]] = size, id_bytes, bags
-        job[[CHUNK, SHARE, SHARES]] = chunk, -(-bags // (chunk * threads)) * chunk, threads
-        kernel = _kernel(table.shape[1], dtype, id_bytes, weights is not None)
-        job[[KERNEL, COPY, RUN, THREAD]] = kernel.address, part, parallel, thread
-        job[AHEAD] = max(4, min(self.ahead_rows, self.ahead_bytes // size))
-        run = every if threads > 1 and cost >= self.parallel_bytes else one
-        address = int(job.ctypes.data)
+        fields = {
+            TABLE: table.data_ptr(),
+            IDS: indices.data_ptr(),
+            OUT: out.data_ptr(),
+            OFFSETS: offsets.data_ptr(),
+            WEIGHTS: 0 if weights is None else weights.data_ptr(),
+            MEAN: mode == "mean",
+            ROW_BYTES: size,
+            ID_BYTES: id_bytes,
+            AHEAD: max(4, min(self.ahead_rows, self.ahead_bytes // size)),
+        }
+        job = made(_kernel(table.shape[1], dtype, id_bytes, weights is not None), len(out), fields)
+        run, address = runner(job, threaded=cost >= self.parallel_bytes), int(job.ctypes.data)
+        held = table, indices, offsets, weights, job  # which points into them
 
-        def lookup(
-            _held: Array = (table, indices, offsets, weights, job),
-        ) -> Array:  # the job points into them
+        def lookup(_held: Array = held) -> Array:
             run(address)
             return out
 

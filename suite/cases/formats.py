@@ -65,6 +65,17 @@ def read(path: str) -> Array:
     return _text(path)
 
 
+def named(path: str, name: str) -> Array | None:
+    """The array of that name in a file that holds several; None where there is none.
+
+    Raises:
+        ValueError, OSError: as of ``read``.
+    """
+    if name not in beside(path):
+        return None
+    return _npz(path, name) if Path(path).suffix.lower() == ".npz" else _safetensors(path, name)
+
+
 def beside(path: str) -> list[str]:
     """The other arrays of a file that holds more than ids, such as a trace's offsets; they are not read."""
     if Path(path).suffix.lower() == ".npz":
@@ -92,11 +103,11 @@ def _npy(path: str) -> Array:
     return loaded
 
 
-def _npz(path: str) -> Array:
+def _npz(path: str, name: str | None = None) -> Array:
     try:
         with zipfile.ZipFile(path) as file:
             names = {name.removesuffix(".npy"): file.getinfo(name) for name in file.namelist()}
-        which = _ids_of(path, list(names))
+        which = name or _ids_of(path, list(names))
         _check_size(path, names[which].file_size // 8)
         with np.load(path, allow_pickle=False) as archive:
             loaded: Array = archive[which]
@@ -111,14 +122,14 @@ def _npz(path: str) -> Array:
     return loaded
 
 
-def _safetensors(path: str) -> Array:
+def _safetensors(path: str, name: str | None = None) -> Array:
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
         raise ValueError(f"{path}: needs safetensors, not installed; pip install safetensors") from None
     try:
         with safe_open(path, framework="numpy") as tensors:
-            which = _ids_of(path, list(tensors.keys()))
+            which = name or _ids_of(path, list(tensors.keys()))
             tensor = tensors.get_slice(which)
             if tensor.get_dtype() not in _BYTES:
                 raise ValueError(f"{path}: {which} is {tensor.get_dtype()}, not integers; give whole numbers")

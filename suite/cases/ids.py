@@ -122,13 +122,41 @@ def read_file(path: str) -> Ids:
     return np.array(loaded, np.int64).reshape(-1)
 
 
-def digest(ids: Ids) -> str:
-    """Eight hexadecimal digits that tell these ids from others, whatever the file they were in."""
-    return hashlib.sha256(np.ascontiguousarray(ids, "<i8").data).hexdigest()[:8]
+def read_lengths(path: str, count: int) -> Ids:
+    """How many ids each bag of a file has, by its array ``offsets``: where in the ids each begins, from 0 on.
+
+    The last bag ends where the last offset says, or with the ids where that is where it begins.
+
+    Args:
+        count: ids in the file.
+
+    Raises:
+        ValueError: one line; it has no offsets, or none that cut its ids into bags.
+    """
+    offsets = formats.named(path, "offsets")
+    if offsets is None:
+        raise ValueError(f"{path}: has no offsets; give an .npz or .safetensors of indices and offsets")
+    if offsets.dtype.kind not in "iu" or offsets.ndim != 1 or not len(offsets) or offsets[0] != 0:
+        raise ValueError(f"{path}: offsets do not begin with 0 in one row of integers; give where bags begin")
+    ends = offsets.astype(np.int64)
+    lengths = np.diff(ends if ends[-1] == count else np.append(ends, count))
+    if (lengths < 0).any():
+        raise ValueError(f"{path}: offsets fall, or pass the last of {count:,} ids; give where bags begin")
+    return lengths
 
 
-def of_file(case: Case, path: str) -> Ids:
+def digest(ids: Ids, lengths: Ids | None = None) -> str:
+    """Eight hexadecimal digits that tell these ids, in bags if any, from others, in whatever file."""
+    found = hashlib.sha256(np.ascontiguousarray(ids, "<i8").data)
+    if lengths is not None:
+        found.update(np.ascontiguousarray(lengths, "<i8").data)
+    return found.hexdigest()[:8]
+
+
+def of_file(case: Case, path: str) -> tuple[Ids, Ids | None]:
     """The ids in a file, if they are those that the case's distribution names: ``file:NAME@DIGEST``.
+
+    With them the lengths of their bags, where the case is of those.
 
     Raises:
         ValueError: one line; they are others, or none.
@@ -136,11 +164,12 @@ def of_file(case: Case, path: str) -> Ids:
     name, _, named = case.distribution.removeprefix("file:").rpartition("@")
     try:
         ids = read_file(path)
+        lengths = read_lengths(path, len(ids)) if case.kind.cuts(case) else None
     except ValueError as error:  # records name no folder
         raise ValueError(str(error).replace(path, name or named)) from None
-    if name and digest(ids) != named:
+    if name and digest(ids, lengths) != named:
         raise ValueError(f"{name}: holds other ids than when the run began; start a new run with it")
-    return ids
+    return ids, lengths
 
 
 def check_text() -> None:

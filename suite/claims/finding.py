@@ -167,6 +167,7 @@ COST = {
     "instant": "A lookup is nearly instantaneous.",
     "cheapest": "The lookup is never a bottleneck: it is the cheapest step of the pipeline.",
     "training": "Training touches only the rows looked up, so it costs no more than the lookup does.",
+    "int8-rows": "Rows stored as int8 halve the time of a lookup.",
     "out-of-range": "An id that is not in the table is refused.",
 }
 MEANING = {

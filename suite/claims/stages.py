@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from suite.claims.cost import bandwidth, cheapest, out_of_range, size, training
+from suite.claims.cost import bandwidth, cheapest, int8_rows, out_of_range, size, training
 from suite.claims.finding import Finding, Group, group_of, unmeasured
 from suite.claims.meaning import contextual, geometry, learned
 from suite.claims.meaning.stage import in_own_process
@@ -39,6 +39,7 @@ STAGES = (
     Stage(("index", "bandwidth"), bandwidth.SECONDS, bandwidth.findings),
     Stage(("instant", "cheapest"), cheapest.SECONDS, cheapest.findings),
     Stage(("training",), training.SECONDS, training.findings),
+    Stage(("int8-rows",), int8_rows.SECONDS, int8_rows.findings),
     Stage(("out-of-range",), out_of_range.SECONDS, out_of_range.findings),
     Stage(("near-means-similar", "king-queen", "same-rows"), geometry.SECONDS, in_own_process("geometry")),
     Stage(("learned-from-noise",), learned.SECONDS, in_own_process("learned", threads=1)),

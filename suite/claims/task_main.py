@@ -20,13 +20,12 @@ EXIT_FAILED = 1
 
 def task_of(name: str) -> Task:
     """The task of that name."""
-    from suite.claims.cost import out_of_range, size, steps, training
+    from suite.claims.cost import out_of_range, size, steps
     from suite.claims.meaning import contextual, geometry, learned, stage
 
     tasks: dict[str, Task] = {
         "size": size.allocate,
         "steps": steps.measure,
-        "training": training.measure,
         "probe": out_of_range.probe,
         "geometry": partial(stage.answers, geometry.findings),
         "learned": partial(stage.answers, learned.findings),

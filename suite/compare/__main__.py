@@ -13,6 +13,7 @@ from suite.compare.markdown import markdown
 from suite.compare.pairs import Basis
 from suite.compare.sides import Side
 from suite.compare.terminal import show
+from suite.compare.unchanged import NAME as UNCHANGED
 from suite.records.store import StoreError
 from suite.report import files
 from suite.text import plain
@@ -60,7 +61,8 @@ def _options() -> Parser:
     against.add_argument(
         "--relative-to",
         metavar="BACKEND",
-        help="read each backend against this one in its run, which is assumed not to have changed",
+        help="read each backend against this one in its run, which is assumed not to have changed; "
+        "unchanged: against all that have the same file and packages in both runs, and the copy",
     )
     parser.add_argument("--noise-floor", type=_share, metavar="X%", help="differences below it do not count")
     return parser
@@ -82,6 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hindrance = sides.obstacle(a.where, b.where, given.normalized)
         if hindrance:
             raise BadRequest(f"{a} and {b}: {hindrance}")
+        if given.relative_to == UNCHANGED and a.run == b.run:
+            raise BadRequest(
+                "--relative-to unchanged: both sides are of one run, in turns as they are; leave it out"
+            )
         basis = _basis(a, b, given)
         listed = pairs.pairs(a, b, results, basis)
         if not any(p.ratio for p in listed) and not any(p.broken for p in listed):

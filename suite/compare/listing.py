@@ -14,6 +14,7 @@ from suite.analysis.outcomes import Results
 from suite.analysis.passes import common_clock
 from suite.compare.pairs import BETWEEN_PROCESSES, BETWEEN_RUNS, Basis, Pair
 from suite.compare.sides import Side
+from suite.compare.unchanged import NAME
 from suite.report.tables import REASON_LENGTH, WIDE, only_lookups
 from suite.report.verdict import Standing
 from suite.stats import Verdict
@@ -98,10 +99,15 @@ def _rests_on(a: Side, b: Side, results: Results, listed: Sequence[Pair], basis:
     if BETWEEN_PROCESSES in floors - {basis.floor}:
         yield (
             f"noise floor {BETWEEN_PROCESSES:.1%} where a side has one pass: its interval is over the rounds "
-            "of one process, and processes differ"
+            "of some seconds, and the memory's speed drifts"
         )
     if basis.relative_to:
-        yield f"read against {basis.relative_to} on each side, which is assumed not to have changed"
+        if basis.relative_to == NAME:
+            yield (
+                "read against what is beside each one with the same file and packages in both, the copy too"
+            )
+        else:
+            yield f"read against {basis.relative_to} on each side, which is assumed not to have changed"
     yield from _slower_machine(a, b, results)
     if a.run != b.run:
         yield from _known_by_name(listed)
@@ -196,7 +202,8 @@ def _of_operation(a: Side, b: Side, listed: Sequence[Pair], basis: Basis) -> str
     fast = [(p, p.ratio) for p in listed if p.ratio and not p.slow_notes]
     if not fast:
         return "nothing that both completed at full speed"
-    against = f"relative to {basis.relative_to}, " if basis.relative_to else ""
+    base = "what is unchanged" if basis.relative_to == NAME else basis.relative_to
+    against = f"relative to {base}, " if base else ""
     by = "relative to each one's ceiling, " if basis.normalized else against
     values = tuple(ratio.value for _, ratio in fast)
     ratio = fast[0][1] if len(fast) == 1 else stats.over_cases(values)

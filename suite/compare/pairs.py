@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from suite import stats
@@ -11,17 +11,20 @@ from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.compare.sides import Side
+from suite.compare.unchanged import NAME, Unchanged
 from suite.records.record import Environment
 from suite.stats import ASSUMED_NOISE_FLOOR, Estimate, Verdict
 
 BETWEEN_PROCESSES = 0.05
-"""The least noise floor between two processes of one pass each: on one machine at one speed, processes differ
-by up to 4 %, of which an interval over the rounds of one knows nothing."""
+"""The least noise floor between two runs of one pass each: at one speed of the processor the memory's drifts
+by up to 4 % between them, of which an interval over the rounds of one pass knows nothing."""
 BETWEEN_RUNS = 0.02
 """The least between two runs of several passes: of 1,080 pairs of equal results in ten runs intervals alone
 called 5.6 % different, with 1 % 2.2 %, with this 0.8 % (python -m tests.tools.between_runs)."""
 
 Key = tuple[object, ...]
+RatioOf = Callable[[Outcome, Outcome], Estimate | str]
+"""The time of B over that of A; in words why there is none."""
 Base = Mapping[tuple[str, object, str | None], Outcome]
 """Outcomes of the backend that all are read against, by device, case and environment."""
 
@@ -33,7 +36,8 @@ class Basis:
     Attributes:
         floor: the noise floor. origin: where it is from. asked: whether it was given, and holds everywhere.
         normalized: whether shares of each one's ceiling are compared.
-        relative_to: the backend against which the others are read, on both sides; null for none.
+        relative_to: the backend against which the others are read, on both sides; ``unchanged``: all that are
+            the same there; null for none.
     """
 
     floor: float
@@ -103,7 +107,19 @@ def pairs(a: Side, b: Side, results: Results, basis: Basis) -> list[Pair]:
     """Every case of either side; with a verdict where both completed it."""
     of_a, of_b = (_by_key(side, results, basis) for side in (a, b))
     base_a, base_b = (_base(side, results, basis.relative_to) for side in (a, b))
-    found = [_pair(of_a.get(key), of_b.get(key), base_a, base_b, basis) for key in {**of_a, **of_b}]
+    both = [(o, of_b[key]) for key, o in of_a.items() if key in of_b and o.completed and of_b[key].completed]
+    reader = Unchanged.of(a, b, both, results.outcomes) if basis.relative_to == NAME else None
+
+    def ratio_of(one: Outcome, other: Outcome) -> Estimate | str:
+        if reader:
+            return reader.ratio(one, other)
+        if basis.normalized:
+            return _of_ceilings(one, other)
+        if basis.relative_to:
+            return _of_ratios(one, other, base_a, base_b, basis.relative_to)
+        return comparison.slowdown(other, one)
+
+    found = [_pair(of_a.get(key), of_b.get(key), ratio_of, basis) for key in {**of_a, **of_b}]
     if _other_text(a.where, b.where):
         found = [
             replace(p, ratio=None, verdict=None, left_out="other ids") if p.of_text else p for p in found
@@ -142,18 +158,13 @@ def _base(side: Side, results: Results, backend: str | None) -> Base:
     return {(o.device, o.case, o.environment): o for o in own if o.backend == backend and o.completed}
 
 
-def _pair(a: Outcome | None, b: Outcome | None, base_a: Base, base_b: Base, basis: Basis) -> Pair:
+def _pair(a: Outcome | None, b: Outcome | None, ratio_of: RatioOf, basis: Basis) -> Pair:
     if a is None or b is None:
         return Pair(a, b, left_out="only in A" if a else "only in B")
     for name, outcome in (("A", a), ("B", b)):
         if not outcome.completed:
             return Pair(a, b, left_out=f"failed in {name}")
-    if basis.normalized:
-        ratio = _of_ceilings(a, b)
-    elif basis.relative_to:
-        ratio = _of_ratios(a, b, base_a, base_b, basis.relative_to)
-    else:
-        ratio = comparison.slowdown(b, a)
+    ratio = ratio_of(a, b)
     if isinstance(ratio, str):
         return Pair(a, b, left_out=ratio)
     floor = basis.floor_of(a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,7 @@ Copy = Callable[[Array, Array], Lookup]
 
 _IN_ORDER = "numba_cpu"
 """A gather of consecutive rows is a copy, and this one streams past the caches from every processor."""
-_PAGE = 4096
+_PAGE, _LINE = 4096, 64
 
 
 def copies(operands: Operands) -> dict[str, list[Lookup]]:
@@ -64,10 +65,10 @@ def _plain_copies(device: Device) -> dict[str, Copy]:
         return copies_here
 
     def by_rows(source: Array, target: Array) -> Lookup:
-        rows, rest = divmod(len(source), _PAGE)
-        shape = (rows, _PAGE) if rows and not rest else (1, len(source))
-        a, b = (memory.view(np.int8).reshape(shape) for memory in (source, target))
-        return in_order.prepare(a, np.arange(shape[0]), b)
+        row = math.gcd(len(source), _PAGE)  # threads share rows, and short ones are slow
+        row = row if row >= _LINE else len(source)
+        a, b = (memory.view(np.int8).reshape(-1, row) for memory in (source, target))
+        return in_order.prepare(a, np.arange(len(a)), b)
 
     copies_here["copy_rows"] = by_rows
     return copies_here

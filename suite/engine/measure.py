@@ -74,7 +74,7 @@ class Setup:
         table_memory: bytes it took as allocated.
         observer: reads the device's counters between the phases.
         telemetry: facts of the device from before the case.
-        file_ids: the user's own ids, where the case's distribution is a file.
+        file_ids: the user's own ids, where the case's distribution is a file. file_lengths: of their bags.
     """
 
     case: Case
@@ -85,6 +85,7 @@ class Setup:
     settings: Settings
     telemetry: dict[str, Fact] = field(default_factory=dict)
     file_ids: ids.Ids | None = None
+    file_lengths: ids.Ids | None = None
 
 
 def measure(
@@ -139,7 +140,8 @@ def _rotation(setup: Setup) -> tuple[int, Rotation]:
 def operands_of(setup: Setup, rotation: Rotation | None = None) -> Operands:
     """Table, batches of ids and outputs of a case."""
     batches = _batches(setup, rotation or _rotation(setup)[1])
-    return lay_out(setup.case, setup.arrays, setup.table, batches, setup.settings.seed)
+    case, seed = setup.case, setup.settings.seed
+    return lay_out(case, setup.arrays, setup.table, batches, seed, setup.file_lengths)
 
 
 def _contenders(

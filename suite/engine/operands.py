@@ -142,14 +142,20 @@ class Operands:
                 self.arrays.put(self.beside[name], host)
 
 
-def lay_out(case: Case, arrays: Arrays, table: Array, batches: list[Host], seed: int = 0) -> Operands:
+def lay_out(
+    case: Case, arrays: Arrays, table: Array, batches: list[Host], seed: int = 0, lengths: Host | None = None
+) -> Operands:
     """Make the slots of a case.
 
     Args:
         batches: the ids of each. seed: of whatever else a call of the operation is given.
+        lengths: of the bags of the file that the ids are from, where the case is of those.
     """
     kind = case.kind
-    drawn = [kind.draw(case, ids, seed + number) for number, ids in enumerate(batches)]
+    drawn = [
+        kind.draw(case, ids, seed + number) if lengths is None else kind.of_trace(case, ids, lengths, number)
+        for number, ids in enumerate(batches)
+    ]
     given = {name: _laid_out(arrays, [batch[name] for batch in drawn]) for name in drawn[0]}
     outs = [(table, ())] * len(drawn) if kind.in_place else _outputs(case, arrays, len(drawn))
     slots = [

@@ -285,7 +285,7 @@ def _tampers(job: Job, one: Own, ids: Mapping[str, Any], notice: _Interrupt) -> 
 def _tampered(job: Job, ids: Mapping[str, Any], notice: _Interrupt) -> list[Record] | str:
     """The records of a job, or that its operands were changed, by whom it can't tell."""
     performer = Performer(protected=False)  # a write to the table is found later, as a fault would end us all
-    performer.ids = dict(ids)
+    performer.ids = {(name, False): (given, None) for name, given in ids.items()}
     try:
         return performer.perform(job, notice)
     except Tampered as error:

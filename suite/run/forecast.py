@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from backends import Choice, describe, missing_packages
-from suite.cases.case import plan
+from suite.cases.case import Case, plan
+from suite.cases.dtypes import width_of
 from suite.cases.presets import PRESETS
 from suite.cases.shard import COLD_CALLS, cold_s, split, weight_s
 from suite.run.options import Request
@@ -48,6 +49,9 @@ FILE = replace(CPU, build_per_s=0.5e9)
 written to a disk, or read from it."""
 CALLS = 8
 """Lookups of a contender beside its turns: checks make the right rows anew, which costs as much as some."""
+UNTOUCHED_PER_S = 0.2e9
+"""Bytes of rows that no call touches and that checks go over all the same: of a table that is updated, or of
+a dense gradient."""
 CALLS_OF_A_TURN = 4
 """No turn is shorter than so many lookups."""
 
@@ -114,7 +118,8 @@ def costs_of(request: Request, tasks: Sequence[Task]) -> list[Cost]:
     for task in tasks:
         pace, contenders = pace_of(task), sum(b in there for b in task.backends) + 1
         payload_s, missing_s = task.case.payload_bytes / pace.move_per_s, cold_s(task.case)
-        beside_s = contenders * (pace.contender_s + CALLS * payload_s) + COLD_CALLS * missing_s
+        each_s = pace.contender_s + CALLS * payload_s + _untouched_bytes(task.case) / UNTOUCHED_PER_S
+        beside_s = contenders * each_s + COLD_CALLS * missing_s
         if before is None or (before.case.table, before.device) != (task.case.table, task.device):
             beside_s += _to_build(task) / pace.build_per_s
         turn_s = max(pace.turn_s, CALLS_OF_A_TURN * payload_s, missing_s)
@@ -189,9 +194,16 @@ def _installed(tasks: Iterable[Task]) -> set[Choice]:
 
 
 def _to_build(task: Task) -> int:
-    """Bytes of its table; none of one that is refused, as it is larger than the host's memory."""
+    """Bytes of its table; none where there is no table, or one larger than the host's memory, so refused."""
+    if not task.case.kind.has_table:
+        return 0
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return 0 if not task.device.is_gpu and task.case.table_bytes > memory_bytes else task.case.table_bytes
+
+
+def _untouched_bytes(case: Case) -> int:
+    rows, columns = case.kind.result(case)
+    return max(0, rows - case.ids) * columns * width_of(case.dtype)
 
 
 def _minutes(seconds: float) -> str:

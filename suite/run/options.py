@@ -328,7 +328,7 @@ def _add_cases(group: Group) -> None:
     add("--placement", type=list_of(_placement), metavar="P,…", help=places)
     offset = "bytes by which the table lies off its alignment (default: 0)"
     add("--offset", type=list_of(whole_of("offset", 0, MAX_OFFSET)), metavar="B,…", help=offset)
-    indices = "ids of your own: whole numbers in text, .npy, .npz or .safetensors"
+    indices = "ids of your own: whole numbers in text, .npy, .npz or .safetensors; of bags with offsets"
     add("--indices", dest="ids_file", type=path_of, metavar="FILE", help=indices)
 
 

@@ -32,7 +32,7 @@ class Performer:
     def __init__(self, protected: bool = True) -> None:
         self.tables = Tables(protected)
         self.asked = threads.asked()
-        self.ids: dict[str, ids.Ids] = {}
+        self.ids: dict[tuple[str, bool], tuple[ids.Ids, ids.Ids | None]] = {}
 
     def perform(self, job: Job, notice: Notice, **how: Any) -> list[Record]:
         """The records of a job; out_of_memory for all of it where its table does not fit.
@@ -57,7 +57,7 @@ class Performer:
         """
         notice(None, "read the ids")
         try:
-            file_ids = self._ids_of(job)
+            file_ids, lengths = self._ids_of(job)
         except ValueError as error:
             raise Unready("error", str(error)) from None
         notice(None, f"build the table {job.case.table}")
@@ -83,14 +83,20 @@ class Performer:
             settings=job.settings,
             telemetry={**opened.facts(), **self.asked},
             file_ids=file_ids,
+            file_lengths=lengths,
         )
 
-    def _ids_of(self, job: Job) -> ids.Ids | None:
-        """The user's ids, where the case has such, read once; ValueError where they are not the case's."""
+    def _ids_of(self, job: Job) -> tuple[ids.Ids | None, ids.Ids | None]:
+        """The user's ids and lengths of bags, where the case has such, read once.
+
+        Raises:
+            ValueError: they are not the case's.
+        """
         if job.ids_file is None:
             if job.case.of_text:
                 ids.check_text()
-            return None
-        if job.ids_file not in self.ids:
-            self.ids = {job.ids_file: ids.of_file(job.case, job.ids_file)}
-        return self.ids[job.ids_file]
+            return None, None
+        key = job.ids_file, job.case.kind.cuts(job.case)
+        if key not in self.ids:
+            self.ids = {key: ids.of_file(job.case, job.ids_file)}
+        return self.ids[key]

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.base import Backend
-from backends.numba_cpu import STREAM, TRUSTED, X86, NumbaCpu
+from backends.compiled.instructions import X86
+from backends.compiled.job import STREAM, TRUSTED
+from backends.numba_cpu import NumbaCpu
 
 pytest.importorskip("numba")
 pytest.importorskip("torch")

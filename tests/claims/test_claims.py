@@ -258,7 +258,7 @@ def test_ctrl_c_ends_it_with_130_and_leaves_no_process(tmp_path: Path) -> None:
         "-m",
         "suite.claims",
         "--only",
-        "training",
+        "cheapest",
         "--model",
         "qwen3-0.6b",
         "--threads",
@@ -267,7 +267,7 @@ def test_ctrl_c_ends_it_with_130_and_leaves_no_process(tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        assert running.stderr.readline().endswith("training\n")
+        assert running.stderr.readline().endswith("cheapest\n")
         working = _soon(
             lambda: [pid for pid in _children(running.pid) if "suite.claims.task_main" in _command(pid)]
         )

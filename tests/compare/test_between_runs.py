@@ -266,6 +266,50 @@ def test_a_base_that_was_not_at_full_speed_decides_nothing(tmp_path: Path, said:
     assert "1 base not at full speed" in out
 
 
+SPEED = {"x": 1.0, "y": 2.0, "z": 0.5}
+DIGESTS = {f"backend {name}": name * 8 for name in SPEED}
+KNOWN = replace(fabricate.ENVIRONMENT, digests=DIGESTS)
+WILD = [(1.0, 1.15, 0.87), (0.87, 1.0, 1.15), (1.15, 0.87, 1.0)]
+
+
+def test_relative_to_what_is_unchanged_the_machine_s_drift_is_no_change(tmp_path: Path, said: Any) -> None:
+    """Passes scatter by 15 %, all that took turns alike; that of x which took a tenth longer shows."""
+    a = run(tmp_path / "a", passes=WILD, speed=SPEED, environment=KNOWN)
+    other = replace(KNOWN, digests=DIGESTS | {"backend x": "another"})
+    b = run(tmp_path / "b", 1.2, WILD, SPEED | {"x": 1.1}, other)
+    assert "18 UNCLEAR" in said(a, b)[1]
+    _, out, _ = said(a, b, "--relative-to", "unchanged")
+    assert "6 SLOWER" in out and "12 SAME" in out and "1.100x" in out
+    assert "read against what is beside each one with the same file and packages in both, the copy too" in out
+    assert "overall: relative to what is unchanged, b: no clear difference from a" in out
+    c = run(tmp_path / "c", passes=WILD, speed=SPEED | {"x": 1.1}, environment=KNOWN)
+    _, out, _ = said(a, c, "--relative-to", "unchanged")
+    assert "12 FASTER" in out, "a change that the files do not show is taken for the machine's"
+
+
+def test_what_has_nothing_unchanged_beside_it_is_left_out(tmp_path: Path, said: Any) -> None:
+    a = run(tmp_path / "a", speed=SPEED, environment=KNOWN)
+    for name, where in {
+        "unknown": fabricate.ENVIRONMENT,
+        "another": replace(KNOWN, digests=dict.fromkeys(DIGESTS, "new")),
+        "newer": replace(KNOWN, packages={"numpy": "9"}, requires=dict.fromkeys(SPEED, "numpy")),
+    }.items():
+        code, _, err = said(
+            a, run(tmp_path / name, speed=SPEED, environment=where), "--relative-to", "unchanged"
+        )
+        assert code == 2 and "no case that both completed beside unchanged" in err, name
+    code, _, err = said(f"{a}:x", f"{a}:y", "--relative-to", "unchanged")
+    assert code == 2 and "both sides are of one run, in turns as they are; leave it out" in err
+
+
+def test_copies_of_one_kind_are_unchanged(tmp_path: Path, said: Any) -> None:
+    a, b = (run(tmp_path / name, speed={"x": 1.0}, environment=KNOWN) for name in "ab")
+    for path in (a, b):
+        records = (path / "records.jsonl").read_text()
+        (path / "records.jsonl").write_text(records.replace("contiguous_copy", "copy_rows"))
+    assert "6 SAME" in said(a, b, "--relative-to", "unchanged")[1]
+
+
 def test_other_versions_of_packages_are_no_obstacle(tmp_path: Path, said: Any) -> None:
     newer = replace(fabricate.ENVIRONMENT, packages={"numpy": "3.0"})
     a, b = run(tmp_path / "a"), run(tmp_path / "b", environment=newer)

@@ -75,7 +75,6 @@ TORCH = {
     "ranks.worker": "joins the group of ranks",
     "claims.cost.size": "asks how much device memory is free",
     "claims.cost.steps": "the other steps of a forward pass are torch's",
-    "claims.cost.training": "backward and update are torch's",
     "claims.cost.out_of_range": "asks whether the device still answers",
     "claims.meaning.learned": "trains a table",
     "claims.meaning.encoder": "runs a trained model's layers",

@@ -261,11 +261,50 @@ def test_of_a_trace_the_indices_are_taken_and_the_rest_is_named(
     np.savez(path, **TRACE)
     assert ids.read_file(str(path)).tolist() == [3, 1, 4]
     _, said = with_ids(parse([*SMALL, "--batch", "2,4,8", "--indices", str(path)]))
-    assert (
-        f"{path}: offsets, weights not used; its ids are looked up one by one, as no bags are measured"
-        in said
-    )
+    assert f"{path}: offsets, weights not used; --operation bag --variant trace takes offsets" in said
     assert f"{path}: holds 3 ids; a batch of 4, 8 repeats them" in said
+
+
+BAGS = ["--operation", "bag", "--vocab", "10", "--dim", "4", "--batch", "2", "--variant", "trace"]
+
+
+def test_of_a_trace_bags_are_as_long_as_its_offsets_say(tmp_path: Path) -> None:
+    path = tmp_path / "trace.npz"
+    np.savez(path, **TRACE)
+    assert ids.read_lengths(str(path), 3).tolist() == [2, 1]
+    request, said = with_ids(parse([*BAGS, "--indices", str(path)]))
+    assert [case.variant for case in request.cases] == ["trace-2"], "3 ids in 2 bags"
+    assert f"{path}: weights not used; --operation bag --variant trace takes offsets" in said
+    given, lengths = ids.of_file(request.cases[0], str(path))
+    assert (given.tolist(), lengths.tolist()) == ([3, 1, 4], [2, 1])
+    np.savez(path, indices=TRACE["indices"], offsets=[0, 1])
+    with pytest.raises(ValueError, match="holds other ids than when the run began"):
+        ids.of_file(request.cases[0], str(path))
+    assert with_ids(parse([*SMALL, "--indices", str(path)]))[0].cases[0].variant == "", (
+        "ids alone are the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("offsets", "says"),
+    [
+        (None, "has no offsets; give an .npz"),
+        ([1, 2], "offsets do not begin with 0"),
+        ([0.0, 2.0], "offsets do not begin with 0"),
+        ([[0, 2]], "offsets do not begin with 0"),
+        (np.zeros(0, np.int64), "offsets do not begin with 0"),
+        ([0, 2, 1], "offsets fall, or pass the last of 3 ids"),
+        ([0, 4], "offsets fall, or pass the last of 3 ids"),
+    ],
+)
+def test_offsets_that_cut_nothing_are_refused(offsets: Any, says: str, tmp_path: Path, capsys: Any) -> None:
+    arrays = {"indices": np.array([3, 1, 4])} | ({} if offsets is None else {"offsets": offsets})
+    np.savez(tmp_path / "trace.npz", **arrays)
+    assert says in refused(capsys, [*BAGS, "--indices", str(tmp_path / "trace.npz")])
+
+
+def test_bags_of_a_file_want_one(capsys: Any) -> None:
+    assert "--variant trace: has the bags of a file; give --indices FILE" in refused(capsys, BAGS)
 
 
 def test_ids_enough_for_every_batch_are_no_news(tmp_path: Path) -> None:
@@ -318,6 +357,7 @@ def test_tensors_are_read(tmp_path: Path, capsys: Any, monkeypatch: pytest.Monke
     save_file(TRACE, path)
     assert ids.read_file(str(path)).tolist() == [3, 1, 4]
     assert set(formats.beside(str(path))) == {"offsets", "weights"}
+    assert ids.read_lengths(str(path), 3).tolist() == [2, 1]
     monkeypatch.setattr(formats, "MAX_IDS", 1)
     save_file({"ids": np.zeros(2000, np.int64)}, path)
     assert "more than 1 ids" in refused(capsys, [*SMALL, "--indices", str(path)])

@@ -223,6 +223,28 @@ def test_the_battery_s_time_is_enough_for_two_passes_of_every_case() -> None:
     assert 2 * (budget.least_s(range(44)) + GPU.start_s) < 270.0
 
 
+def test_rows_that_no_call_touches_are_checked_all_the_same() -> None:
+    """Of an update and of a dense gradient: 256 MB a contender, numpy_update and the copy, and as few ids."""
+    shape = ["--vocab", "1000000", "--dim", "64", "--batch", "16", "--cache", "cold"]
+
+    def beside_s(operation: str, *variant: str) -> float:
+        words = [
+            "--operation",
+            operation,
+            "--backend",
+            f"numpy_{operation}",
+            *(["--variant", *variant] if variant else []),
+        ]
+        (cost,) = costs_of(request := parse([*shape, *words]), tasks_of(request))
+        return cost.beside_s
+
+    few = beside_s("gradient", "sparse")
+    assert beside_s("update", "sgd") == pytest.approx(few + 0.256 + 2 * 1.28, rel=0.05), (
+        "the table is built, too"
+    )
+    assert beside_s("gradient", "dense") - few > 2 * 1.28
+
+
 def test_a_cold_lookup_in_a_file_is_given_the_time_that_a_disk_takes() -> None:
     """A row at a time, up to the whole file; its shards too, and nothing of what lies in memory."""
     words = ("--vocab", "10000000", "--dim", "64", "--batch", "16,4096,65536", "--backend", "numpy_take")

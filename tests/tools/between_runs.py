@@ -81,6 +81,8 @@ def read(out: Path) -> Iterator[str]:
         yield trials.verdicts("  one of them with a hog", mixed)
     against = [one for a, b in pairs for one in trials.seen(a, b, relative_to=BASE)]
     yield trials.verdicts(f"  relative to {BASE}", against)
+    beside = [one for a, b in pairs for one in trials.seen(a, b, relative_to="unchanged")]
+    yield trials.verdicts("  relative to what is unchanged", beside)
     wrong = sorted((s for s in found if s.different), key=lambda s: -abs(s.ratio.value - 1))
     yield from (f"    {one}" for one in wrong[:MOST_LISTED])
     for floor in FLOORS:
@@ -88,6 +90,7 @@ def read(out: Path) -> Iterator[str]:
         yield f"  with a noise floor of {floor:.1%}: {trials.share(len(called), found)} called different"
     yield trials.spread("at full speed", [s.ratio.value for s in found if s.full_speed])
     yield trials.spread("all results", [s.ratio.value for s in found])
+    yield trials.spread("relative to what is unchanged", [s.ratio.value for s in beside if s.full_speed])
     yield ""
     plain = [_plain(one) for one in found]
     yield trials.verdicts("over all rounds, at whatever speed", plain)

@@ -24,6 +24,8 @@ from suite.cases.case import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 LITTLE = 1.05
+APART = ("-placements", "-operations")
+"""Runs of other operations, and of tables that lie in other places: too few cases of each are alike."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class LeftOut:
 
 
 def stored() -> list[list[str]]:
-    """The runs of results/, those of a folder of runs together."""
-    folders = sorted(path for path in (ROOT / "results").iterdir() if path.is_dir())
+    """The runs of lookups in results/, those of a folder of runs together."""
+    every = sorted(path for path in (ROOT / "results").iterdir() if path.is_dir())
+    folders = [path for path in every if not path.name.endswith(APART)]
     return [
         [str(f)] for f in folders if list(f.glob("environment.json")) + list(f.glob("*/environment.json"))
     ]

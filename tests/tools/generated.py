@@ -11,7 +11,7 @@ from backends import DTYPES, describe, names
 from suite.cases.case import plan
 from suite.cases.presets import PRESETS
 from tests.support.browser import executable
-from tests.tools import claimed, headline, page_picture, schema
+from tests.tools import claimed, headline, page_picture, placed, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +52,7 @@ GENERATED = {
     "README.md": {
         "headline": lambda: headline.text(ROOT),
         "claims": lambda: claimed.text(ROOT),
+        "placements": lambda: placed.text(ROOT),
         "presets": presets,
     },
     "backends/README.md": {"backends": backends},

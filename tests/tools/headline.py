@@ -37,10 +37,7 @@ STYLE = {
     "font.size": 9,
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
 }
-MEANING = (
-    "Medians over tables, types, ids, cold and hot, with the range where values differ. A case counts for\n"
-    "its fastest backend and for each that is tied with it."
-)
+MEANING = "Medians, with the range where values differ. A case counts for its fastest backend and all tied."
 NOTHING = "No run is published yet."
 
 
@@ -66,12 +63,15 @@ class Place:
 def places(root: Path) -> list[Place]:
     """The newest run of each device of each machine: GPUs first, then the newest first.
 
-    A CPU beside a GPU in one run is its reference, not a place of its own.
+    A CPU beside a GPU in one run is its reference, not a place of its own. Runs of tables that lie elsewhere
+    than in memory have sentences of their own (``placed``), and runs of other operations none.
     """
     found: dict[tuple[str, str], Place] = {}
     folders = [path.parent for path in root.glob("results/*/environment.json")]
     runs = [(folder, outcomes.read([folder])) for folder in folders]
     for folder, results in sorted(runs, key=lambda run: _environment(run[1]).created):
+        if any(one.case.placement != "memory" for one in results.outcomes):
+            continue
         where = _environment(results)
         devices = dict.fromkeys(one.device for one in results.outcomes if one.completed)
         gpus = [device for device in devices if not device.startswith("cpu")]
@@ -79,7 +79,8 @@ def places(root: Path) -> list[Place]:
             here = tuple(
                 one for one in results.outcomes if one.device == device and one.case.operation == "lookup"
             )
-            found[where.machine, device] = Place(folder, device, where, here)
+            if here:
+                found[where.machine, device] = Place(folder, device, where, here)
     newest = sorted(found.values(), key=lambda place: place.environment.created, reverse=True)
     return sorted(newest, key=lambda place: place.device.startswith("cpu"))
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from suite.records.record import Fact, Record, Samples
 from suite.records.store import Run
 from tests.support import fabricate
-from tests.tools import agreement, between_runs, changes, cost, full_speed, trials
+from tests.tools import agreement, between_runs, changes, cost, full_speed, layouts, trials
 
 pytestmark = pytest.mark.long
 
@@ -188,3 +189,17 @@ def test_repeats_have_a_reading_on_both_sides(monkeypatch: pytest.MonkeyPatch) -
     taken = agreement.repeated(lambda: 7.0, lambda: next(readings))
     assert taken[:2] == [[7.0, 0, 1], [7.0, 2, 3]]
     assert agreement.repeated(lambda: 7.0, None)[0] == [7.0]
+
+
+def test_what_scatters_is_told_level_by_level() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for process, of_process in enumerate(rng.normal(0, 0.04, 200)):
+        for table, of_table in enumerate(rng.normal(0, 0.02, 3)):
+            for number in range(2):
+                for noise in rng.normal(0, 0.1, 40):
+                    rows.append([process, table, number, np.exp(of_process + of_table + noise), 1.0])
+    found = layouts.deviations(np.array(rows))
+    assert found["rounds"] == pytest.approx(0.1, rel=0.05) and found["slots"] < 0.006
+    assert found["tables"] == pytest.approx(0.02, rel=0.2) and found["processes"] == pytest.approx(
+        0.04, rel=0.2
+    )

@@ -32,7 +32,9 @@ import numpy as np
 import torch
 
 from backends.base import Lookup
-from backends.numba_cpu import LINE, NumbaCpu, _last_level_cache_bytes, _rows
+from backends.compiled.instructions import LINE
+from backends.compiled.job import last_level_cache_bytes
+from backends.numba_cpu import NumbaCpu, _rows
 from suite.engine import binding
 from tests.tools.tuning import Section, report_of, write
 
@@ -377,7 +379,7 @@ def report_path() -> Path:
 
 
 def _facts(load: float) -> str:
-    cache = f"{_last_level_cache_bytes() >> 20} MB of last-level cache"
+    cache = f"{last_level_cache_bytes() >> 20} MB of last-level cache"
     versions = f"numba {numba.__version__}, torch {torch.__version__}, NumPy {np.__version__}"
     machine = f"{torch.get_num_threads()} threads, {cache}, load {load:.1f}"
     return f"{datetime.now(UTC):%Y-%m-%d}, {machine}, {versions}"

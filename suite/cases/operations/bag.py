@@ -22,7 +22,9 @@ WEIGHTS = (0.5, 1.0, 2.0)
 """Powers of two, so that a product is exact."""
 ASIDE = 16
 """Bags, and ids of each, by which the accumulator is found out."""
-_VARIANT = re.compile(r"(sum|weighted|mean|ragged)-([1-9]\d{0,3})")
+TRACE = "trace"
+"""Of a file whose ids a bag are not counted yet."""
+_VARIANT = re.compile(r"(sum|weighted|mean|ragged|trace)-([1-9]\d{0,3})")
 
 
 class Kind(NamedTuple):
@@ -34,7 +36,7 @@ class Kind(NamedTuple):
     @property
     def most(self) -> int:
         """Ids of the largest bag."""
-        return 2 * self.hotness if self.name == "ragged" else self.hotness
+        return {"ragged": 2 * self.hotness, "trace": MOST}.get(self.name, self.hotness)
 
     @property
     def per_unit(self) -> float:
@@ -53,9 +55,11 @@ def kind_of(case: Case) -> Kind:
     Raises:
         ValueError: its variant is none; the message is one line.
     """
+    if case.variant == TRACE:
+        return Kind(TRACE, 1)
     found = _VARIANT.fullmatch(case.variant)
     if not found or int(found[2]) > MOST:
-        kinds = "sum-N, weighted-N, mean-N or ragged-N"
+        kinds = "sum-N, weighted-N, mean-N, ragged-N or, of --indices with offsets, trace"
         raise ValueError(
             f"variant {case.variant or '(none)'}: unknown; give {kinds}, N ids a bag, 1 to {MOST}"
         )
@@ -71,7 +75,8 @@ class Bag(Operation):
 
     Variants, of N ids a bag: ``sum-N``; ``weighted-N``, each row times a weight first; ``mean-N``, N a power
     of two; ``ragged-N``, sums over bags of 0 to 2N ids, N on average, as many in all in every batch; the
-    first is a full one and the last is empty.
+    first is a full one and the last is empty; ``trace-N``, sums over the bags of the user's file, N ids on
+    average, with some ids more or less in some so that every batch has as many.
 
     A table's elements are whole numbers, none of them 0, times a power of two, so small that every sum of a
     bag is exact in the table's own type: whatever adds them up in whatever order comes to the same bits. What
@@ -90,6 +95,10 @@ class Bag(Operation):
         if kind.name == "mean" and kind.hotness & (kind.hotness - 1):
             what = "a mean is exact of a power of two"
             raise ValueError(f"variant {case.variant}: {what}; give mean-{1 << kind.hotness.bit_length()}")
+        if kind.name == "trace" and kind.most > 1 << SIGNIFICANT[case.dtype]:
+            raise ValueError(
+                f"variant {case.variant}: sums of {MOST} are not exact in {case.dtype}; give float32"
+            )
         if kind.most * kind.spread > 1 << SIGNIFICANT[case.dtype]:
             most = (1 << SIGNIFICANT[case.dtype]) // (kind.spread * kind.most // kind.hotness)
             what = f"sums of so many are not exact in {case.dtype}"
@@ -119,12 +128,22 @@ class Bag(Operation):
         """Negated, as inverted bits would be no whole numbers."""
         return bits ^ bits.dtype.type(-1 << (8 * bits.itemsize - 1))
 
+    def cuts(self, case: Case) -> bool:
+        return kind_of(case).name == "trace"
+
+    def of_trace(self, case: Case, ids: Host, lengths: Host, turn: int) -> Batch:
+        import numpy as np
+
+        some = np.take(lengths, np.arange(turn * case.batch, (turn + 1) * case.batch), mode="wrap")
+        fitted = _fitted(np.minimum(some, MOST), len(ids))
+        return {"indices": ids, "offsets": np.concatenate([[0], np.cumsum(fitted)]).astype(case.index_dtype)}
+
     def draw(self, case: Case, ids: Host, seed: int) -> Batch:
         import numpy as np
 
         kind, rng = kind_of(case), np.random.default_rng([seed, case.batch])
         lengths = np.full(case.batch, kind.hotness)
-        if kind.name == "ragged":
+        if kind.name in ("ragged", "trace"):
             lengths = _ragged(case.batch, kind.hotness, rng)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(case.index_dtype)
         batch = {"indices": ids, "offsets": offsets}
@@ -237,6 +256,24 @@ def _ragged(batch: int, mean: int, rng: Any) -> Host:
     if pairs:
         inner = rng.permutation(np.delete(lengths, [0, pairs]))
         lengths = np.concatenate([[2 * mean], inner, [0]])
+    return lengths
+
+
+def traced(lengths: Host) -> str:
+    """The variant of a file with bags of these lengths."""
+    return f"{TRACE}-{min(MOST, max(1, round(float(lengths.mean()))))}"
+
+
+def _fitted(lengths: Host, total: int) -> Host:
+    """Lengths of bags, some of them one longer or shorter, and again, until they come to so many."""
+    import numpy as np
+
+    lengths = lengths.astype(np.int64)
+    while missing := total - int(lengths.sum()):
+        step = 1 if missing > 0 else -1
+        free = np.flatnonzero(lengths < MOST if step > 0 else lengths > 0)
+        some = min(abs(missing), len(free))
+        lengths[free[np.arange(some) * len(free) // some]] += step
     return lengths
 
 

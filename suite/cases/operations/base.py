@@ -198,6 +198,14 @@ class Operation(ABC):
         """The operands of one call, from its ids; of any ids of the same shapes."""
         return {"indices": ids}
 
+    def cuts(self, case: Case) -> bool:
+        """Whether the user's ids are cut into bags by lengths of their own, for ``of_trace``."""
+        return False
+
+    def of_trace(self, case: Case, ids: Host, lengths: Host, turn: int) -> Batch:
+        """The operands of a call from ids and the lengths of all bags of their file."""
+        return self.draw(case, ids, turn)
+
     def altered(self, case: Case, batch: Batch, place: int, row: int) -> Batch:
         """A batch with another id at one place: of the operands as few as can be are others then."""
         ids = batch["indices"].copy()

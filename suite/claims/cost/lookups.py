@@ -1,24 +1,16 @@
-"""Lookups by batch, measured as ``suite.run`` does: by a worker, in turns with a copy of the same rows."""
+"""Lookups by batch, of uniform ids and of text."""
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backends import choose
 from suite.analysis import comparison
 from suite.analysis.outcome import Outcome
-from suite.analysis.outcomes import outcomes_of
 from suite.cases.case import Case
+from suite.claims.cost import measured
 from suite.claims.target import Target
-from suite.engine.measure import Settings
-from suite.records.record import Record
 from suite.stats import Estimate
-from suite.worker.budget import Budget
-from suite.worker.messages import Job
-from suite.worker.supervisor import Supervisor
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 8192, 65536)
 TEXT_BATCHES = (256, 8192)
@@ -29,7 +21,6 @@ BACKENDS = {
     "cuda": ("cupy_rawkernel", "torch_embedding"),
 }
 """By kind of device: the fastest of the suite's own kernels, and what a model calls."""
-_TIMEOUT_S = 60.0
 _SHARE = 1 / 16
 """Largest part of the time that the rounds of one case may take, so that every batch gets its turn."""
 
@@ -60,53 +51,30 @@ class Lookups:
 def measure(target: Target, seconds: float) -> Lookups:
     """Measure uniform ids at every batch, text at some; what time or memory does not allow is missing."""
     backends = BACKENDS[target.device.kind]
-    plan = [("uniform", n) for n in BATCHES] + [("text", n) for n in TEXT_BATCHES]
-    plan.sort(key=lambda case: case[1])
-    supervisor = Supervisor.of_this_machine(_TIMEOUT_S, target.threads)
-    budget, end = Budget(seconds, len(plan), _SHARE * seconds), time.monotonic() + seconds
-    outcomes: dict[tuple[str, int, str], Outcome] = {}
-    distinct: dict[tuple[str, int], float] = {}
-    missing: dict[tuple[str, int, str], str] = {}
-    longest_s = 0.0
-    try:
-        for distribution, batch in plan:
-            began = time.monotonic()
-            if began + longest_s > end:
-                missing |= {(distribution, batch, name): "no time was left" for name in backends}
-                continue
-            case = Case(target.vocab, target.model.dim, target.model.dtype, batch, distribution=distribution)
-            limit_s = min(_SHARE * seconds, budget.next_limit_s())
-            settings = Settings(limit_s=limit_s, seed=target.seed, cache_bytes=target.cache_bytes)
-            asked = backends if batch < LARGE else backends[:1]
-            missing |= {
-                (distribution, batch, name): "left out, for time" for name in backends if name not in asked
-            }
-            chosen = tuple(choose(name) for name in asked)
-            job = Job(case, target.device, chosen, uuid.uuid4().hex[:12], settings)
-            records = supervisor.measure(job)
-            budget.finished()
-            _keep(records, distribution, batch, outcomes, distinct, missing)
-            longest_s = time.monotonic() - began
-    finally:
-        supervisor.close()
-    return Lookups(outcomes, distinct, missing)
+    cases = [case_of(target, batch) for batch in BATCHES]
+    cases += [case_of(target, batch, "text") for batch in TEXT_BATCHES]
+    cases.sort(key=lambda case: case.batch)
+    plan = [(case, backends if case.batch < LARGE else backends[:1]) for case in cases]
+    found = measured.measure(target, plan, seconds, _SHARE)
+    late = {(case, name): "left out, for time" for case, asked in plan for name in backends[len(asked) :]}
+    distinct = {}
+    for (case, _), outcome in found.outcomes.items():
+        assert outcome.traffic is not None
+        distinct[case.distribution, case.batch] = outcome.traffic.distinct / case.batch
+    return Lookups(
+        {(case.distribution, case.batch, name): o for (case, name), o in found.outcomes.items()},
+        distinct,
+        {
+            (case.distribution, case.batch, name): why
+            for (case, name), why in {**found.missing, **late}.items()
+        },
+    )
 
 
-def _keep(
-    records: list[Record],
-    distribution: str,
-    batch: int,
-    outcomes: dict[tuple[str, int, str], Outcome],
-    distinct: dict[tuple[str, int], float],
-    missing: dict[tuple[str, int, str], str],
-) -> None:
-    for name, outcome in outcomes_of(records).items():
-        if outcome.completed:
-            outcomes[distribution, batch, name] = outcome
-            assert outcome.traffic is not None
-            distinct[distribution, batch] = outcome.traffic.distinct / batch
-        else:
-            missing[distribution, batch, name] = f"{outcome.status}: {outcome.reason}"
+def case_of(target: Target, batch: int, distribution: str = "uniform") -> Case:
+    """The plain lookup of so many ids in the target's table."""
+    model = target.model
+    return Case(target.vocab, model.dim, model.dtype, batch, distribution=distribution)
 
 
 def slower(outcome: Outcome) -> Estimate | None:

@@ -16,6 +16,7 @@ HALF = 0.5
 INSTANT_S = 1e-3
 SMALL_SHARE = 0.01
 IN_PROPORTION = 4.0
+HALVED = 0.55
 
 CALLED = "torch_embedding"
 """The backend that is what people call: claims of what people do are judged by it."""
@@ -48,10 +49,15 @@ CHEAPEST = (
     "intervals apart. TRUE if both hold, FALSE if neither does, IT DEPENDS if one does."
 )
 TRAINING = (
-    f"In proportion: the backward pass and the plain SGD update together take at most {IN_PROPORTION:g} "
+    f"In proportion: the gradient and the plain SGD update together take at most {IN_PROPORTION:g} "
     "times as long as the forward lookup; by bytes it is twice. TRUE if that holds at every batch for the "
     "dense gradient, which is the default; FALSE if it holds at no batch for the dense nor for the sparse "
     "one; IT DEPENDS otherwise."
+)
+INT8_ROWS = (
+    f"Halved: the fastest lookup of int8 rows takes at most {HALVED:g} times as long as the fastest of rows "
+    "stored in the type that both give. TRUE if that holds at every batch measured, FALSE if at none, "
+    "IT DEPENDS otherwise."
 )
 OUT_OF_RANGE = (
     "TRUE if every backend installed raises an error for each of the ids -1, vocab and vocab + 5; FALSE if "
@@ -202,14 +208,14 @@ def _cheaper_words(less: Mapping[int, Sequence[str]]) -> str:
 
 
 def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Ruling:
-    """Judge by (backward + update) / forward for each batch, with the dense and with the sparse gradient."""
+    """Judge by (gradient + update) / forward for each batch, with the dense and with the sparse gradient."""
     most = max(dense, key=lambda n: dense[n])
     number = f"{CALLED}: up to {factor(dense[most])} × the forward (dense)"
     ends = f"dense {_ends(dense)}, sparse {_ends(sparse)}"
     if all(ratio <= IN_PROPORTION for ratio in dense.values()):
-        return Ruling("TRUE", number, f"backward and update stay in proportion to the lookup: {ends}")
+        return Ruling("TRUE", number, f"gradient and update stay in proportion to the lookup: {ends}")
     if all(ratio > IN_PROPORTION for ratio in [*dense.values(), *sparse.values()]):
-        return Ruling("FALSE", number, f"backward and update cost far more than the lookup: {ends}")
+        return Ruling("FALSE", number, f"gradient and update cost far more than the lookup: {ends}")
     why = f"the dense gradient costs the whole table whatever the batch, the sparse one its rows: {ends}"
     return Ruling("IT DEPENDS", number, why)
 
@@ -217,6 +223,20 @@ def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Ruling:
 def _ends(ratios: Mapping[int, float]) -> str:
     few, many = min(ratios), max(ratios)
     return f"{factor(ratios[few])} × at batch {few:,} and {factor(ratios[many])} × at {many:,}"
+
+
+def int8_rows(ratios: Mapping[int, float]) -> Ruling:
+    """Judge by the time of int8 rows over that of plain ones, for each batch."""
+    least, most = min(ratios.values()), max(ratios.values())
+    number = f"{factor(least)} to {factor(most)} × the plain lookup"
+    halved = [batch for batch, ratio in sorted(ratios.items()) if ratio <= HALVED]
+    if len(halved) == len(ratios):
+        return Ruling("TRUE", number, "int8 rows take half the time at every batch")
+    if not halved:
+        return Ruling(
+            "FALSE", number, "the result is written in full, so fewer bytes read save less than half"
+        )
+    return Ruling("IT DEPENDS", number, f"half the time at batch {_some(halved)}, more at others")
 
 
 def out_of_range(behaviours: Mapping[tuple[str, str], str]) -> Ruling:

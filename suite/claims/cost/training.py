@@ -1,27 +1,38 @@
-"""Claim ``training``: the backward pass and the update of a table, against the forward lookup."""
+"""Claim ``training``: gradient and update of a table, as torch makes them, against the forward lookup."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from time import perf_counter
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from suite import stats
-from suite.claims.cost import rules
-from suite.claims.finding import Finding, Plot, Series, Table, finding, point
-from suite.claims.target import Target, Unmeasured, target_of
-from suite.claims.task import Spec, ask
-from suite.claims.timed import Call, Timed, in_turns
-from suite.stats import Estimate, round_medians
+from suite.analysis import comparison
+from suite.cases.case import Case
+from suite.claims.cost import measured, rules
+from suite.claims.cost.lookups import case_of
+from suite.claims.cost.measured import Measured
+from suite.claims.finding import Finding, Plot, Series, Table, finding, plotted, point
+from suite.claims.target import Target, Unmeasured
+from suite.stats import Estimate
 from suite.units import factor, size_of, spread, time_of
 
-SECONDS = 35.0
-SPARE_S = 60.0
-"""Time beyond its own, for building the table."""
-PAIRS = {
-    "dense": ("dense backward", "dense SGD update"),
-    "sparse": ("sparse backward", "sparse SGD update"),
+SECONDS = 60.0
+BATCHES = (1, 512, 8192)
+MOST_BYTES = 2**28
+"""Of the table that is trained: a dense step goes over all of it, and is checked, in each batch."""
+STEPS = {
+    "forward lookup": ("lookup", "", "torch_embedding"),
+    "dense gradient": ("gradient", "dense", "torch_gradient_dense"),
+    "dense gradient and SGD": ("update", "sgd", "torch_update_dense"),
+    "sparse gradient": ("gradient", "sparse", "torch_gradient_sparse"),
+    "sparse gradient and SGD": ("update", "sgd", "torch_update_sparse"),
 }
+"""What a step is as the suite measures it: operation, variant, backend."""
+_SHARE = 1 / 12
+"""Largest part of the time that the rounds of one case may take."""
+
+Times = dict[str, dict[int, Estimate]]
 
 
 def findings(target: Target, seconds: float) -> list[Finding]:
@@ -30,176 +41,111 @@ def findings(target: Target, seconds: float) -> list[Finding]:
     Raises:
         Unmeasured: no batch was timed in full.
     """
-    answer = ask("training", target.spec(seconds=seconds), 2 * seconds + SPARE_S, target.threads)
-    times: dict[int, dict[str, Estimate]] = {}
-    for line in answer.lines[1:]:
-        times.setdefault(line["batch"], {})[line["step"]] = stats.order_statistics(line["rounds"])
-    steps = list(next(iter(times.values()), {}))
-    times = {batch: of for batch, of in times.items() if list(of) == steps}
-    if not times:
-        raise Unmeasured(f"no step was timed: {answer.death}; free memory, or choose a smaller --model")
-    vocab = answer.lines[0]["vocab"]
+    trained = trained_of(target)
+    found = measured.measure(trained, plan(trained), seconds, _SHARE)
+    times = _times(found)
     ratios = {
-        kind: {batch: _sum(of, pair) / of["forward lookup"].value for batch, of in times.items()}
-        for kind, pair in PAIRS.items()
+        kind: {
+            batch: stats.quotient(time, times["forward lookup"][batch])
+            for batch, time in times[f"{kind} gradient and SGD"].items()
+            if batch in times["forward lookup"]
+        }
+        for kind in ("dense", "sparse")
     }
-    cut_short = (f"cut short: {answer.death}",) if answer.death else ()
+    if not all(ratios.values()):
+        why = next(iter(found.missing.values()), "no step was timed")
+        raise Unmeasured(f"training was not timed: {why}; give a larger --time-budget or a smaller --model")
+    plot = _plot(times)
     return [
         finding(
             "training",
-            rules.training(ratios["dense"], ratios["sparse"]),
+            rules.training(*({n: ratio.value for n, ratio in of.items()} for of in ratios.values())),
             rule=rules.TRAINING,
-            tables=(_ratios(ratios), _times(times, steps)),
-            plots=(_plot(times, steps),),
-            notes=(*_notes(target, vocab), *cut_short),
+            tables=(_ratios(ratios), _table(times), plotted(plot), *_missing(found)),
+            plots=(plot,),
+            notes=_notes(target, trained),
         )
     ]
 
 
-def _sum(of: dict[str, Estimate], names: tuple[str, ...]) -> float:
-    return sum(of[name].value for name in names)
+def trained_of(target: Target) -> Target:
+    """The target, with as many of its rows as are trained."""
+    vocab = target.vocab
+    while vocab * target.row_bytes > MOST_BYTES:
+        vocab //= 2
+    return replace(target, vocab=vocab)
 
 
-def _ratios(ratios: dict[str, dict[int, float]]) -> Table:
-    rows = tuple(
-        (batch, factor(ratios["dense"][batch]), factor(ratios["sparse"][batch])) for batch in ratios["dense"]
-    )
+def plan(target: Target) -> list[tuple[Case, tuple[str, ...]]]:
+    """Each case once, with all backends that are to be measured with it."""
+    found: dict[Case, list[str]] = defaultdict(list)
+    for batch in BATCHES:
+        for operation, variant, backend in STEPS.values():
+            found[_case(target, batch, operation, variant)].append(backend)
+    return [(case, tuple(names)) for case, names in found.items()]
+
+
+def _case(target: Target, batch: int, operation: str, variant: str) -> Case:
+    return replace(case_of(target, batch), operation=operation, variant=variant)
+
+
+def _times(found: Measured) -> Times:
+    times: Times = {step: {} for step in STEPS}
+    for (case, name), outcome in found.outcomes.items():
+        step = next(s for s, told in STEPS.items() if told == (case.operation, case.variant, name))
+        times[step][case.batch] = comparison.median(outcome)
+    return times
+
+
+def _ratios(ratios: Mapping[str, Mapping[int, Estimate]]) -> Table:
+    batches = sorted({batch for of in ratios.values() for batch in of})
+    rows = tuple((batch, *(_said(of.get(batch)) for of in ratios.values())) for batch in batches)
     headings = ("batch", "dense: × the forward", "sparse: × the forward")
-    return Table("Backward and SGD update together, over the forward lookup", headings, rows)
+    return Table("Gradient and SGD update together, over the forward lookup", headings, rows)
 
 
-def _times(times: dict[int, dict[str, Estimate]], steps: list[str]) -> Table:
+def _said(ratio: Estimate | None) -> str | None:
+    return f"{factor(ratio.value)} {spread(ratio)}" if ratio else None
+
+
+def _table(times: Times) -> Table:
     rows = tuple(
-        (step, *(f"{time_of(of[step].value)} {spread(of[step])}" for of in times.values())) for step in steps
+        (step, *(f"{time_of(of[n].value)} {spread(of[n])}" if n in of else None for n in BATCHES))
+        for step, of in times.items()
     )
-    return Table("Time of one call", ("step", *(f"batch {batch:,}" for batch in times)), rows)
+    return Table("Time of one call", ("step", *(f"batch {batch:,}" for batch in BATCHES)), rows)
 
 
-def _plot(times: dict[int, dict[str, Estimate]], steps: list[str]) -> Plot:
-    lines = []
-    for step in steps:
-        lines.append(Series(step, tuple(point(batch, of[step], 1e6) for batch, of in times.items())))
+def _plot(times: Times) -> Plot:
+    lines = [
+        Series(step, tuple(point(batch, time, 1e6) for batch, time in sorted(of.items())))
+        for step, of in times.items()
+    ]
     return Plot(
         title="What training adds to the lookup, by batch",
         x_label="batch (ids in one lookup)",
         y_label="time of one call (µs)",
-        series=tuple(lines),
+        series=tuple(line for line in lines if line.points),
         log_x=True,
         log_y=True,
     )
 
 
-def _notes(target: Target, vocab: int) -> tuple[str, ...]:
-    used = size_of(vocab * target.row_bytes)
-    notes = [
-        f"Table of {vocab:,} × {target.model.dim:,} {target.model.dtype}, {used}: the gradient that "
-        "the dense backward pass fills with zeros is as large, whatever the batch.",
-        "Backward is only the operator that autograd calls. Ids are uniform and the same in every call, so "
-        "the rows of a small batch are in a cache, in all steps alike.",
-    ]
-    if vocab != target.model.vocab:
-        notes.insert(
-            0,
-            f"{target.model.name} has {target.model.vocab:,} rows; the steps were timed on {vocab:,}, to fit "
-            "memory and time. On all rows the dense steps would move more bytes in proportion.",
-        )
-    return tuple(notes)
+def _missing(found: Measured) -> Iterator[Table]:
+    rows = tuple((case.operation, case.batch, name, why) for (case, name), why in found.missing.items())
+    if rows:
+        yield Table("Not measured", ("operation", "batch", "backend", "why"), rows)
 
 
-BATCHES = (1, 32, 512, 8192)
-TABLES = 7
-"""Memory needed, in tables: weights, a gradient kept and a new one, two moments, room for updates."""
-ROUNDS = 9
-"""Rounds of the dense steps that a batch must have time for, the warm-up among them."""
-MEMORY_SHARE = 0.8
-LEAST_ROWS = 4096
-_RATE = 1e-4
-
-
-def measure(spec: Spec) -> Iterator[Any]:
-    """Time every step at every batch, on as many rows of the table as fit memory and time.
-
-    Yields:
-        ``{"vocab": rows of the table}``, then ``{"batch", "step", "rounds": medians in seconds}``.
-    """
-    import torch
-
-    target = target_of(spec)
-    torch.set_num_threads(target.threads)
-    torch.manual_seed(target.seed)
-    seconds, began = spec["seconds"], perf_counter()
-    vocab = _rows(torch, target, seconds)
-    yield {"vocab": vocab}
-    bench = Bench(torch, target, vocab)
-    for number, batch in enumerate(BATCHES):
-        left = (began + seconds - perf_counter()) / (len(BATCHES) - number)
-        steps = [Timed(name, [call], target.device) for name, call in bench.steps(batch).items()]
-        in_turns(steps, max(0.2, left), target.seed)
-        for step in steps:
-            yield {"batch": batch, "step": step.name, "rounds": round_medians(step.rounds)}
-
-
-def _rows(torch: Any, target: Target, seconds: float) -> int:
-    """Rows of the table: halved until it fits memory, and until the rounds fit the time, by a trial."""
-    vocab = target.vocab
-    while vocab > LEAST_ROWS and TABLES * vocab * target.row_bytes > MEMORY_SHARE * target.memory_bytes:
-        vocab //= 2
-    trial = max(min(vocab, LEAST_ROWS), vocab // 16)
-    steps = [
-        Timed(name, [call], target.device) for name, call in Bench(torch, target, trial).steps(512).items()
-    ]
-    for step in steps:
-        step.warm_up()
-    row_s = sum(step.estimate_s for step in steps if step.name.startswith("dense")) / trial
-    while vocab > LEAST_ROWS and len(BATCHES) * ROUNDS * row_s * vocab > seconds:
-        vocab //= 2
-    return vocab
-
-
-class Bench:
-    """A table in training, and the steps of that over a batch of ids."""
-
-    def __init__(self, torch: Any, target: Target, vocab: int) -> None:
-        self.torch, self.device, self.vocab = torch, str(target.device), vocab
-        dtype = getattr(torch, target.model.dtype)
-        values = torch.empty(vocab, target.model.dim, dtype=dtype, device=self.device)
-        block = torch.randn(LEAST_ROWS, target.model.dim, device=self.device).mul_(0.02).to(dtype)
-        for start in range(0, vocab, LEAST_ROWS):
-            part = values[start : start + LEAST_ROWS]
-            part.copy_(block[: len(part)])
-        self.table = torch.nn.Parameter(values)
-        self.dense: list[Any] = []
-        optim = torch.optim
-        self.dense_sgd, self.sparse_sgd = (optim.SGD([self.table], lr=_RATE) for _ in range(2))
-        self.sparse_adam = optim.SparseAdam([self.table], lr=_RATE)
-
-    def steps(self, batch: int) -> dict[str, Call]:
-        """Each step by its name; the backward ones are the operators that autograd calls."""
-        torch, table, vocab = self.torch, self.table, self.vocab
-        ids = torch.randint(vocab, (batch,), device=self.device)
-        gradient = torch.full((batch, table.shape[1]), 0.01, dtype=table.dtype, device=self.device)
-        weight, embedding = table.detach(), torch.nn.functional.embedding
-        backward = torch.ops.aten.embedding_backward
-
-        def back(sparse: bool) -> Any:
-            return backward(gradient, ids, vocab, -1, False, sparse)
-
-        if not self.dense:  # kept for all batches: its update goes over the whole table, whatever it holds
-            self.dense.append(back(False))
-        return {
-            "forward lookup": lambda: embedding(ids, weight),
-            "dense backward": lambda: back(False),
-            "dense SGD update": self._update(self.dense_sgd, self.dense[0]),
-            "sparse backward": lambda: back(True),
-            "sparse SGD update": self._update(self.sparse_sgd, back(True)),
-            "SparseAdam update": self._update(self.sparse_adam, back(True)),
-        }
-
-    def _update(self, optimiser: Any, gradient: Any) -> Call:
-        """An optimiser's step with a gradient computed before."""
-
-        def step() -> None:
-            self.table.grad = gradient
-            optimiser.step()
-
-        return step
+def _notes(target: Target, trained: Target) -> tuple[str, ...]:
+    used = size_of(trained.table_bytes)
+    notes = (
+        f"Table {trained.table}, {used}: the dense gradient is as large, whatever the batch. Ids are "
+        "uniform; they, their rows and gradients are cold.",
+        "The gradient is the operator that autograd calls; the update is it and a step of torch.optim.SGD. "
+        "After it every row is checked bit for bit, those that no id names as well.",
+    )
+    if trained.vocab == target.model.vocab:
+        return notes
+    rows = f"{target.model.name} has {target.model.vocab:,} rows; the steps were timed on {trained.vocab:,}, "
+    return (f"{rows}to fit memory and time. On all, dense steps move more bytes in proportion.", *notes)

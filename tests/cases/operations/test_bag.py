@@ -207,6 +207,24 @@ def test_ragged_bags_are_of_none_to_twice_the_mean_and_as_many_ids_in_every_draw
     assert [list(np.diff(drawn(replace(case, batch=n))["offsets"])) for n in (1, 2)] == [[20], [40, 0]]
 
 
+def test_bags_of_a_trace_are_its_own_and_as_many_ids_in_every_batch() -> None:
+    case = replace(CASE, batch=3, dtype="float32", variant="trace-2")
+    lengths, six = np.array([5, 0, 1, 2, 2, 2000]), np.arange(6)
+
+    def cut(turn: int, numbers: Any = six) -> list[int]:
+        return list(np.diff(case.kind.of_trace(case, numbers, lengths, turn)["offsets"]))
+
+    assert cut(0) == [5, 0, 1] and cut(2) == [5, 0, 1], "from the start again"
+    assert sum(cut(1)) == 6 and cut(1)[2] > 2 * cut(1)[0], "of 1,024 at most, and then each one less, again"
+    assert [sum(cut(0, np.arange(n))) for n in (0, 1, 7, 300)] == [0, 1, 7, 300]
+    assert cut(0, np.arange(7)) == [6, 0, 1]
+    assert set(np.diff(drawn(replace(case, batch=100))["offsets"])) <= {*range(5)}, (
+        "without one they are ragged"
+    )
+    with pytest.raises(ValueError, match="sums of 1024 are not exact in bfloat16; give float32"):
+        replace(case, dtype="bfloat16")
+
+
 def test_its_bytes_count_ids_weights_offsets_rows_and_result() -> None:
     case = replace(CASE, variant="weighted-20")
     assert case.ids == 65 * 20 and case.ids_bytes == 1300 * (8 + 2) + 66 * 8
@@ -222,7 +240,8 @@ def test_its_bytes_count_ids_weights_offsets_rows_and_result() -> None:
     [
         (
             {"variant": ""},
-            r"variant \(none\): unknown; give sum-N, weighted-N, mean-N or ragged-N, N ids a bag",
+            r"variant \(none\): unknown; give sum-N, weighted-N, mean-N, ragged-N or, of --indices with "
+            "offsets, trace, N ids a bag",
         ),
         ({"variant": "sum-0"}, "unknown"),
         ({"variant": "sum-1025"}, "unknown; give .*1 to 1024"),

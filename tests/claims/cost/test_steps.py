@@ -1,4 +1,4 @@
-"""The steps of a forward pass and of training, timed on a toy model: all there, cut where they must be."""
+"""The steps of a forward pass, timed on a toy model: all there, cut where they must be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from suite import stats
 from suite.claims import target, task, timed
-from suite.claims.cost import cheapest, steps, training
+from suite.claims.cost import cheapest, steps
 from suite.claims.cost.cheapest import Steps, parts_of
 from suite.claims.target import MODELS, Model, Target, target_of
 from suite.records.device import CPU
@@ -127,32 +127,6 @@ def test_what_a_lost_process_had_timed_is_kept(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(cheapest, "ask", lambda *_: answer)
     with pytest.raises(target.Unmeasured, match="not done after 0 s; free memory"):
         cheapest.measure(TARGET, 1.0)
-
-
-def test_training_steps_are_torch_s_own(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "BATCHES", (1, 40))
-    monkeypatch.setattr(timed, "MAX_ROUNDS", 2)
-    lines = list(training.measure(TARGET.spec(seconds=60.0)))
-    assert lines[0] == {"vocab": 600}
-    told = [(line["batch"], line["step"]) for line in lines[1:]]
-    assert len(told) == len(set(told)) == 12
-    bench = training.Bench(torch, TARGET, 600)
-    before = bench.table.detach().clone()
-    made = bench.steps(8)
-    dense, sparse = made["dense backward"](), made["sparse backward"]()
-    assert (tuple(dense.shape), sparse.is_sparse) == ((600, 64), True)
-    assert torch.equal(dense, sparse.to_dense())
-    made["sparse SGD update"]()
-    changed = (bench.table.detach() != before).any(dim=1).sum()
-    assert 0 < changed <= 8
-
-
-def test_a_table_too_large_to_train_in_memory_or_time_is_trained_in_part(torch: Any) -> None:
-    place = replace(TARGET, vocab=2**16)
-    assert training._rows(torch, place, 1e6) == 2**16
-    short = replace(place, memory_bytes=int(training.TABLES * 2**15 * 128 / training.MEMORY_SHARE))
-    assert training._rows(torch, short, 1e6) == 2**15
-    assert training._rows(torch, place, 0.0) == training.LEAST_ROWS
 
 
 def test_turns_are_shuffled_rounds_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
