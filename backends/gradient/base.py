@@ -5,10 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from backends.compiled.instructions import LINE, prefetcher
+
 DIGIT = 11
 """Bits that one pass of the sort takes."""
 PARALLEL_ELEMENTS = 1 << 15
 """From so many on more threads than one are worth waking."""
+AHEAD = 16
+"""Rows ahead of which others are asked for."""
 
 Array = Any
 
@@ -69,6 +73,23 @@ def sorter() -> Any:
         return found
 
     return njit(nogil=True)(sort)
+
+
+@cache
+def asker() -> Any:
+    """``ask(array, row)`` for a row of an array of float32 that is needed soon."""
+    from numba import njit
+
+    prefetch = prefetcher(2)
+
+    def ask(array: Array, row: int) -> None:
+        """The kernel: prefetches its lines."""
+        size = 4 * array.shape[1]
+        first = array.ctypes.data + row * size
+        for done in range(0, size, LINE):
+            prefetch(first + done)
+
+    return njit(nogil=True)(ask)
 
 
 @cache

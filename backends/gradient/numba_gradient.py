@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from backends.base import Array, Backend, Lookup
-from backends.gradient.base import PARALLEL_ELEMENTS, Scratch, share, sorter, threaded
+from backends.gradient.base import AHEAD, PARALLEL_ELEMENTS, Scratch, asker, share, sorter, threaded
 
 
 @cache
@@ -26,12 +26,13 @@ def _adder() -> Any:
 def _sparse() -> Any:
     from numba import njit
 
-    add, between = _adder(), share()
+    add, between, ask = _adder(), share(), asker()
 
     def part(t: int, threads: int, found: int, gradients: Array, scratch: Any, out: Array) -> None:
         """The kernel: the segments that begin in this thread's share of the places."""
         order, starts, _ = scratch
         for s in range(between(starts, found, t, threads), between(starts, found, t + 1, threads)):
+            ask(gradients, order[min(starts[s] + AHEAD, len(order) - 1)])
             add(s, gradients, order, starts, out[s])
 
     return threaded(njit(nogil=True)(part))

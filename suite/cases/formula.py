@@ -47,7 +47,7 @@ def expected(
         The array is used again for the next chunk.
     """
     shift = 32 - 8 * DTYPE_BYTES[dtype]
-    step = min(max(1, chunk // dim), len(rows))
+    step = max(1, min(chunk // dim, len(rows)))
     columns, x, t = empty((1, dim)), empty((step, dim)), empty((step, dim))
     r, s = empty((step, 1)), empty((step, 1))
     columns[...] = 1

@@ -207,6 +207,14 @@ def test_ragged_bags_are_of_none_to_twice_the_mean_and_as_many_ids_in_every_draw
     assert [list(np.diff(drawn(replace(case, batch=n))["offsets"])) for n in (1, 2)] == [[20], [40, 0]]
 
 
+def test_rows_of_none_but_empty_bags_are_zero() -> None:
+    """Bags are compared a few at a time; where all of these are empty, no row of the table is asked for."""
+    case = replace(CASE, batch=4, dtype="float32", variant="ragged-20")
+    batch = drawn(case, 0)
+    assert np.diff(batch["offsets"])[-1] == 0
+    assert (case.kind.right(case, batch, np.array([3])) == 0).all()
+
+
 def test_bags_of_a_trace_are_its_own_and_as_many_ids_in_every_batch() -> None:
     case = replace(CASE, batch=3, dtype="float32", variant="trace-2")
     lengths, six = np.array([5, 0, 1, 2, 2, 2000]), np.arange(6)
