@@ -57,6 +57,51 @@ def _narrow(b: Any, sums: Any, dtype: str) -> Any:
     return b.trunc(rounded, ir.VectorType(ir.IntType(16), count))
 
 
+def _splat(b: Any, one: Any, width: int) -> Any:
+    """A vector of one float32 over and over."""
+    from llvmlite import ir
+
+    kind = ir.VectorType(ir.FloatType(), width)
+    first = b.insert_element(ir.Constant(kind, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
+    return b.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width))
+
+
+@cache
+def _element(dtype: str) -> tuple[Any, int]:
+    """The type of an element as LLVM has it, and its bytes."""
+    from llvmlite import ir
+
+    kinds = {"float32": (ir.FloatType(), 4), "float16": (ir.HalfType(), 2), "bfloat16": (ir.IntType(16), 2)}
+    return kinds[dtype]
+
+
+Sums = list[tuple[Any, int, int]]
+"""Of each piece where its sums are kept, its first column and its width."""
+
+
+def _add_row(b: Any, sums: Sums, row: Any, factor: Any, dtype: str) -> None:
+    """Emit the addition of a row, times the factor if there is one, to the sums."""
+    from llvmlite import ir
+
+    element, item = _element(dtype)
+    for place, start, width in sums:
+        address = b.add(row, ir.IntType(64)(start * item))
+        values = _wide(b, b.load(at(b, address, ir.VectorType(element, width)), align=1), dtype)
+        values = values if factor is None else b.fmul(values, _splat(b, factor, width))
+        b.store(b.fadd(b.load(place), values), place)
+
+
+def _write(b: Any, sums: Sums, out: Any, divisor: Any, dtype: str) -> None:
+    """Emit the store of the sums over the divisor."""
+    from llvmlite import ir
+
+    for place, start, width in sums:
+        over = _splat(b, b.sitofp(divisor, ir.FloatType()), width)
+        result = _narrow(b, b.fdiv(b.load(place), over), dtype)
+        address = b.add(out, ir.IntType(64)(start * _element(dtype)[1]))
+        b.store(result, at(b, address, result.type), align=1)
+
+
 @cache
 def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
     """``add(table, ids, weights, first, last, ahead, limit, size, out, divisor)`` of some columns of a bag.
@@ -67,25 +112,20 @@ def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
     from llvmlite import ir
     from numba.core import cgutils
 
-    i64, single = ir.IntType(64), ir.FloatType()
-    item = {"float32": 4, "float16": 2, "bfloat16": 2}[dtype]
-    element = {"float32": single, "float16": ir.HalfType(), "bfloat16": ir.IntType(16)}[dtype]
-    index, pieces = ir.IntType(8 * id_bytes), _pieces(columns)
-
-    def splat(b: Any, one: Any, width: int) -> Any:
-        kind = ir.VectorType(single, width)
-        first = b.insert_element(ir.Constant(kind, ir.Undefined), one, ir.Constant(ir.IntType(32), 0))
-        return b.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width))
+    i64, (element, item) = ir.IntType(64), _element(dtype)
 
     def add(  # type: ignore[no-untyped-def]  # an operand each, since Numba reads their number off it
         b, table, ids, weights, first, last, ahead, limit, size, out, divisor
     ):
-        sums = [cgutils.alloca_once(b, ir.VectorType(single, width)) for _, width in pieces]
-        for place, (_, width) in zip(sums, pieces, strict=True):
-            b.store(ir.Constant(ir.VectorType(single, width), [0.0] * width), place)
+        sums: Sums = []
+        for start, width in _pieces(columns):
+            kind = ir.VectorType(ir.FloatType(), width)
+            sums.append((cgutils.alloca_once(b, kind), start, width))
+            b.store(ir.Constant(kind, [0.0] * width), sums[-1][0])
 
         def row(i: Any) -> Any:
-            number = b.load(at(b, b.add(ids, b.mul(i, i64(id_bytes))), index), align=1)
+            place = at(b, b.add(ids, b.mul(i, i64(id_bytes))), ir.IntType(8 * id_bytes))
+            number = b.load(place, align=1)
             return b.add(table, b.mul(size, b.sext(number, i64) if id_bytes < 8 else number))
 
         with cgutils.for_range_slice(b, first, last, i64(1), i64) as (i, _):
@@ -93,20 +133,12 @@ def _adder(columns: int, dtype: str, id_bytes: int, weighted: bool) -> Any:
             beyond = row(b.select(b.icmp_signed("<", later, limit), later, limit))
             for line in range(0, columns * item, LINE):
                 prefetch_line(b, b.add(beyond, i64(line)), NEAR)
-            here = row(i)
             factor = None
             if weighted:
                 word = b.load(at(b, b.add(weights, b.mul(i, i64(item))), element), align=1)
                 factor = _wide(b, word, dtype)
-            for place, (start, width) in zip(sums, pieces, strict=True):
-                kind = ir.VectorType(element, width)
-                values = _wide(b, b.load(at(b, b.add(here, i64(start * item)), kind), align=1), dtype)
-                values = values if factor is None else b.fmul(values, splat(b, factor, width))
-                b.store(b.fadd(b.load(place), values), place)
-        for place, (start, width) in zip(sums, pieces, strict=True):
-            over = splat(b, b.sitofp(divisor, single), width)
-            result = _narrow(b, b.fdiv(b.load(place), over), dtype)
-            b.store(result, at(b, b.add(out, i64(start * item)), result.type), align=1)
+            _add_row(b, sums, row(i), factor, dtype)
+        _write(b, sums, out, divisor, dtype)
 
     return operation(add, returns=False)
 

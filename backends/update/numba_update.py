@@ -6,7 +6,6 @@ from typing import Any
 from backends.base import Array, Backend, Lookup
 from backends.gradient.base import AHEAD, PARALLEL_ELEMENTS, Scratch, asker, share, sorter, threaded
 
-
 SPREAD, BITS = 0x9E3779B97F4A7C15, 24
 """An odd number near 2^64 over the golden ratio, and the bits of a product of it that say whose a row is."""
 
