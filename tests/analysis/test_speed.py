@@ -138,7 +138,7 @@ def test_who_is_slow_in_few_rounds_is_believed() -> None:
 
 
 def test_of_few_rounds_no_one_is_accused() -> None:
-    few = speed.FEWEST_OF_OTHERS - 1
+    few = 5
     own = [(FULL, SLOW, FULL)] * few
     assert flags(a=[(FULL, FULL)] * few, own=own, copy=[(FULL, FULL)] * few)["own"] == (False,) * few
 

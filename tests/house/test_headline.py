@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from suite.records.store import Run
 from suite.report.page import html
 from tests.support import fabricate
 from tests.support.browser import Browser
-from tests.tools import generated, headline, page_picture
+from tests.tools import generated, headline, page_picture, placed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +111,28 @@ def test_the_newest_run_of_a_machine_replaces_the_older(root: Path) -> None:
     fabricate.run(root / "results/elsewhere", CASES[:1], other)
     assert [place.folder.name for place in headline.places(root)] == ["another", "elsewhere"]
     assert "commit `1111111` with changes" in headline.text(root)
+
+
+def test_runs_of_other_places_and_operations_are_no_headline(root: Path) -> None:
+    newer = replace(fabricate.ENVIRONMENT, created="2026-12-01T00:00:00+00:00")
+    elsewhere = [replace(CASES[0], placement=where, cache="hot") for where in ("memory", "file")]
+    fabricate.run(root / "results/x-placements", elsewhere, newer)
+    fabricate.run(root / "results/bags", [replace(CASES[0], operation="bag", variant="sum-20")], newer)
+    assert [place.folder.name for place in headline.places(root)] == ["host"]
+
+
+def test_of_placements_the_newest_run_is_quoted(root: Path) -> None:
+    assert placed.text(root) == placed.NOTHING
+    for name, slower in (("a-placements", 2.0), ("b-placements", 3.0)):
+        made, draw = Run.create(root / "results" / name, fabricate.ENVIRONMENT), random.Random(0)
+        for number, cache in enumerate(("cold", "hot")):
+            case = replace(CASES[2], placement="file" if number else "memory", cache=cache)
+            made.append(
+                [fabricate.record("numba_cpu", case, (slower if number else 1.0) * 1e-5, draw, cache)]
+            )
+    said = placed.text(root)
+    assert said.startswith("- A mapped file, cached: numba_cpu takes 3.0") and said.count("\n") == 0
+    assert said.endswith("([page](results/b-placements/page.html)).")
 
 
 def test_the_page_is_linked_where_it_is_published(root: Path) -> None:

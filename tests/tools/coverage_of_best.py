@@ -1,10 +1,10 @@
 """How good the predictions of suite.best are, on stored runs: python -m tests.tools.coverage_of_best [RUN...]
 
-Each case is left out in turn and predicted from the others. A line for each run: how many of its cases lie
-inside the others, so that they would be answered; of these and of all, in how many results the interval holds
-the time that was measured, the error at the median and at the 90th percentile, and the width of the intervals
-at the median as a factor; and in how many cases the backend chosen takes at most 5 % longer than the best, of
-all and of the calls of libraries.
+Each case is left out in turn and predicted from the others; results that were not measured at full speed are no
+truth to hold it against. A line for each run: how many of its cases lie inside the others, so that they would
+be answered; of these and of all, in how many results the interval holds the time that was measured, the error
+at the median and at the 90th percentile, and the width of the intervals at the median as a factor; and in how
+many cases the backend chosen takes at most 5 % longer than the best, of all and of the calls of libraries.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def left_out(place: Place) -> Iterator[LeftOut]:
         forecast = Forecast(rest, case)
         for name, of in place.outcomes.items():
             cases = predictors(others[name], case)
-            if case not in of or len(cases) < model.NEAREST:
+            if case not in of or not of[case].decides or len(cases) < model.NEAREST:
                 continue
             inside |= obstacle(place, case, cases) is None
             expected = forecast.time(name, cases)
@@ -87,6 +87,8 @@ def _alone(name: str) -> str:
 
 
 def _regret(place: Place, case: Case, predicted: dict[str, float]) -> float:
+    if not predicted:
+        return math.inf
     chosen = min(predicted, key=lambda name: predicted[name])
     return place.seconds[chosen][case] / min(place.seconds[name][case] for name in predicted)
 
