@@ -1,10 +1,10 @@
 """How good the predictions of suite.best are, on stored runs: python -m tests.tools.coverage_of_best [RUN...]
 
-Each case is left out in turn and predicted from the others; results that were not measured at full speed are no
-truth to hold it against. A line for each run: how many of its cases lie inside the others, so that they would
-be answered; of these and of all, in how many results the interval holds the time that was measured, the error
-at the median and at the 90th percentile, and the width of the intervals at the median as a factor; and in how
-many cases the backend chosen takes at most 5 % longer than the best, of all and of the calls of libraries.
+Each case is left out in turn and predicted from the others; results that were not measured at full speed are
+no truth to hold it against. A line for each run: how many of its cases lie inside the others, so that they
+would be answered; of these and of all, in how many results the interval holds the time that was measured, the
+error at the median and at the 90th percentile, and the width of the intervals at the median as a factor; and
+in how many cases the backend chosen takes at most 5 % longer than the best, of all and of libraries' calls.
 """
 
 from __future__ import annotations

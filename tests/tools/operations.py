@@ -25,12 +25,13 @@ import numpy as np
 from backends import load
 from backends.compiled.instructions import LINE, memory, prefetcher
 from backends.compiled.job import AHEAD, IDS, KERNEL_TYPE, OUT, ROW_BYTES, TABLE, made, runner
-from suite.analysis import outcomes
+from suite.analysis import comparison, outcomes
 from suite.cases import ids
 from suite.cases.case import Case
 from suite.engine import binding
 from suite.engine.arrays import HostArrays
 from suite.engine.operands import Operands, build_table, lay_out
+from suite.units import time_of
 from tests.tools import judging
 from tests.tools.judging import Group, Judged, Target
 
@@ -55,23 +56,47 @@ SLOT_BYTES = 1 << 27
 """Rows that rotate: several times any cache."""
 
 
+ANSWERS = {
+    "padding": (
+        *("--operation", "bag", "--variant", "sum-8,sum-16,sum-64", "--vocab", "10,120,1000,2300"),
+        *("--dim", "64", "--batch", "1", "--cache", "hot"),
+        *("--backend", "torch_bag", "torch_bag_padding", "numba_bag", "numpy_bag"),
+    ),
+    "torchao": (
+        *("--operation", "dequantised", "--variant", "int8-signed", "--vocab", "128256", "--dim", "4096"),
+        *(
+            "--batch",
+            "1,512",
+            "--backend",
+            "torchao_dequantised",
+            "torch_index_dequantised",
+            OURS["dequantised"],
+        ),
+    ),
+}
+"""Two questions: whether torch's bag of a few ids on a CPU is 70 to 130 times slower with a padding index or
+without (pytorch#189281), and what torchao's lookup in an int8 table costs, which dequantises all of it."""
+
+
 def commands(folder: str, seconds: float) -> list[list[str]]:
-    """A run for each operation and table."""
+    """A run for each operation and table, and one for each question."""
     tables = [
         (operation, dim, vocab)
         for operation in SWEEPS
         for dim, vocab in VOCABS.get(operation, VOCABS["bag"]).items()
     ]
-    return [
-        [
-            *(sys.executable, "-m", "suite.run", "--operation", operation, "--sustain", "0"),
-            *("--vocab", str(vocab), "--dim", str(dim), "--cache", "cold"),
+    asked = {
+        f"{operation}-{dim}": (
+            *("--operation", operation, "--vocab", str(vocab), "--dim", str(dim), "--cache", "cold"),
             *("--variant", SWEEPS[operation][0], "--dtype", SWEEPS[operation][1]),
-            *("--batch", SWEEPS[operation][2], "--time-budget", f"{seconds / len(tables):.0f}s"),
-            *("--backend", *_backends(operation)),
-            *("--out", f"{folder}/{operation}-{dim}"),
-        ]
+            *("--batch", SWEEPS[operation][2], "--backend", *_backends(operation)),
+        )
         for operation, dim, vocab in tables
+    }
+    common = ("--sustain", "0", "--time-budget", f"{seconds / (len(asked) + len(ANSWERS)):.0f}s")
+    return [
+        [sys.executable, "-m", "suite.run", *common, *words, "--out", f"{folder}/{name}"]
+        for name, words in {**asked, **ANSWERS}.items()
     ]
 
 
@@ -116,8 +141,20 @@ def read(folders: Sequence[str]) -> Iterable[str]:
     results = outcomes.read(folders)
     yield from results.notes
     yield from judging.failures(results)
+    groups = judging.groups_of(results, "cpu")
     for target in TARGETS:
-        yield from judging.judged(target, judging.groups_of(results, "cpu"))
+        yield from judging.judged(target, [group for group in groups if not _asked(group)])
+    yield ""
+    for group in filter(_asked, groups):
+        times = sorted((comparison.median(o).value, name) for name, o in group.items())
+        said = (f"{name} {time_of(seconds)} ({seconds / times[0][0]:.1f}x)" for seconds, name in times)
+        yield f"{judging.case_of(group)}: {', '.join(said)}"
+
+
+def _asked(group: Group) -> bool:
+    """Whether a case is of a question."""
+    case = judging.case_of(group)
+    return (case.operation, case.cache) == ("bag", "hot") or case.variant == "int8-signed"
 
 
 @cache
