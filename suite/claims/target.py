@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from suite.cases import presets
@@ -102,6 +102,13 @@ class Target:
         while vocab > LEAST_ROWS and ROOM * vocab * 2 * shape.dim > memory_bytes:
             vocab //= 2
         return cls(device, shape, vocab, memory_bytes, cache_bytes, threads, seed)
+
+    def of_at_most(self, most_bytes: int) -> Target:
+        """The same with its rows halved until the table is no larger than that."""
+        vocab = self.vocab
+        while vocab * self.row_bytes > most_bytes:
+            vocab //= 2
+        return replace(self, vocab=vocab)
 
     @property
     def table_bytes(self) -> int:

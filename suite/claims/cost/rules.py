@@ -228,7 +228,7 @@ def _ends(ratios: Mapping[int, float]) -> str:
 def int8_rows(ratios: Mapping[int, float]) -> Ruling:
     """Judge by the time of int8 rows over that of plain ones, for each batch."""
     least, most = min(ratios.values()), max(ratios.values())
-    number = f"{factor(least)} to {factor(most)} × the plain lookup"
+    number = f"{' to '.join(dict.fromkeys((factor(least), factor(most))))} × the plain lookup"
     halved = [batch for batch, ratio in sorted(ratios.items()) if ratio <= HALVED]
     if len(halved) == len(ratios):
         return Ruling("TRUE", number, "int8 rows take half the time at every batch")

@@ -18,7 +18,7 @@ from suite.stats import Estimate
 from suite.units import factor, size_of, spread, time_of
 
 SECONDS = 60.0
-BATCHES = (1, 512, 8192)
+BATCHES = (16, 512, 8192)
 MOST_BYTES = 2**28
 """Of the table that is trained: a dense step goes over all of it, and is checked, in each batch."""
 STEPS = {
@@ -41,7 +41,7 @@ def findings(target: Target, seconds: float) -> list[Finding]:
     Raises:
         Unmeasured: no batch was timed in full.
     """
-    trained = trained_of(target)
+    trained = target.of_at_most(MOST_BYTES)
     found = measured.measure(trained, plan(trained), seconds, _SHARE)
     times = _times(found)
     ratios = {
@@ -68,19 +68,11 @@ def findings(target: Target, seconds: float) -> list[Finding]:
     ]
 
 
-def trained_of(target: Target) -> Target:
-    """The target, with as many of its rows as are trained."""
-    vocab = target.vocab
-    while vocab * target.row_bytes > MOST_BYTES:
-        vocab //= 2
-    return replace(target, vocab=vocab)
-
-
 def plan(target: Target) -> list[tuple[Case, tuple[str, ...]]]:
-    """Each case once, with all backends that are to be measured with it."""
+    """Each case once, with all backends that it is measured with; those of a table one after another."""
     found: dict[Case, list[str]] = defaultdict(list)
-    for batch in BATCHES:
-        for operation, variant, backend in STEPS.values():
+    for operation, variant, backend in STEPS.values():
+        for batch in BATCHES:
             found[_case(target, batch, operation, variant)].append(backend)
     return [(case, tuple(names)) for case, names in found.items()]
 
