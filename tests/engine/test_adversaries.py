@@ -73,6 +73,11 @@ def _adversaries() -> list[Adversary]:
     return [Adversary(row[0].strip("`"), *map(str.strip, row[1:])) for row in rows]
 
 
+def _marks(company: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Two companies take half a minute each."""
+    return (pytest.mark.slow,) if company in ("bombs", "meters") else ()
+
+
 def _members(company: str) -> list[str]:
     """Paths that begin in the folder of the run, which one of them leaves."""
     return [
@@ -158,7 +163,11 @@ def test_the_table_names_every_file_and_says_what_it_says() -> None:
 
 @pytest.mark.parametrize(
     "adversary",
-    [pytest.param(each, id=each.name) for each in _adversaries() if each.company in COMPANIES],
+    [
+        pytest.param(each, id=each.name, marks=_marks(each.company))
+        for each in _adversaries()
+        if each.company in COMPANIES
+    ],
 )
 def test_it_is_caught(adversary: Adversary, ran: Ran) -> None:
     records = ran(adversary.company).records[adversary.name]
@@ -169,7 +178,7 @@ def test_it_is_caught(adversary: Adversary, ran: Ran) -> None:
         assert len((record.reason or "").splitlines()) < 2
 
 
-@pytest.mark.parametrize("company", COMPANIES)
+@pytest.mark.parametrize("company", [pytest.param(name, marks=_marks(name)) for name in COMPANIES])
 def test_it_costs_nobody_else_a_record(company: str, ran: Ran) -> None:
     outcome = ran(company)
     assert [record.status for record in outcome.records["numpy_take"]] == ["ok"], outcome.said
@@ -187,6 +196,7 @@ def test_a_clock_that_stands_still_is_nobodys_time(ran: Ran) -> None:
         assert all(time > 0 for turn in record.samples.call_s for time in turn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("company", ["meters"])
 def test_nobody_makes_the_meter_read_fast_or_fail(company: str, ran: Ran) -> None:
     """Against the honest one's turns in the same rounds; a slow reading is no gain."""

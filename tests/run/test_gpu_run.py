@@ -325,6 +325,7 @@ def results(ended: Ended, name: str) -> tuple[str, dict[str, Any], list[dict[str
     return done.stderr, environment, [json.loads(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_a_run_with_nvml_has_its_figures(ended: Ended) -> None:
     said, environment, (one, _) = results(ended, "run")
     assert "NVML" not in said
@@ -335,6 +336,7 @@ def test_a_run_with_nvml_has_its_figures(ended: Ended) -> None:
     assert one["telemetry"]["joules_per_lookup"] > 0 and one["telemetry"]["dram_bytes_per_lookup"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -354,6 +356,7 @@ def test_a_run_without_nvml_says_so_and_measures_times(ended: Ended, name: str, 
     assert reasons(one["telemetry"]) == {reason} and one["memory"]["reason"] == reason
 
 
+@pytest.mark.slow
 def test_a_lost_device_costs_one_new_worker_a_case_and_two_cases(ended: Ended) -> None:
     done, folder = ended("run, device lost")
     assert done.returncode == 1 and "Traceback" not in done.stderr
