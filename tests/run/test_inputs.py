@@ -160,7 +160,8 @@ def test_a_file_that_changed_since_the_run_began_is_its_cases_error(
 def test_a_case_of_earlier_versions_has_ids_without_a_digest(tmp_path: Path) -> None:
     path = written(tmp_path / "ids.txt", "1 2 3 4")
     case = replace(parse(list(SMALL)).cases[0], distribution="file:ids.txt")
-    assert ids.of_file(case, path).tolist() == [1, 2, 3, 4]
+    given, lengths = ids.of_file(case, path)
+    assert (given.tolist(), lengths) == ([1, 2, 3, 4], None)
 
 
 @pytest.mark.parametrize("distribution", ["text-shuffled", "ngram-3"])

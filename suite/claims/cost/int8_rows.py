@@ -16,10 +16,10 @@ from suite.claims.target import Target, Unmeasured
 from suite.stats import Estimate
 from suite.units import share, spread
 
-SECONDS = 40.0
+SECONDS = 25.0
 BATCHES = (16, 256, 1024, 8192)
 VARIANT = "int8-end"
-MOST_BYTES = 2**29
+MOST_BYTES = 2**28
 """Of the plain table, which both are built in the time of."""
 BACKENDS = {
     "cpu": ("numba_dequantised", "torch_index_dequantised"),
