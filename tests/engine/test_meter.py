@@ -229,7 +229,7 @@ def test_threads_that_still_look_for_work_make_nobody_threaded() -> None:
     pool, here = meter_of(threaded=True), np.zeros(10)
     assert pool is not None
     found = []
-    for _ in range(5):
+    for _ in range(9):
         pool.read()
         found.append(chosen(here.sum))
     assert sorted(found)[2] == 1, "now and then the machine is too busy for them to sleep"
