@@ -372,6 +372,7 @@ def test_a_lost_device_costs_one_new_worker_a_case_and_two_cases(ended: Ended) -
 # --- the doctor ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_doctor_shows_the_gpu_on_one_screen(ended: Ended) -> None:
     done, _ = ended("doctor")
     assert done.returncode == 0 and done.stderr == ""
@@ -394,6 +395,7 @@ def test_the_doctor_shows_the_gpu_on_one_screen(ended: Ended) -> None:
         assert words in shown
 
 
+@pytest.mark.slow
 def test_the_doctor_names_what_is_refused(ended: Ended) -> None:
     done, _ = ended("doctor, in part")
     assert done.returncode == 0 and done.stderr == ""
@@ -402,6 +404,7 @@ def test_the_doctor_names_what_is_refused(ended: Ended) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_driver_that_hangs_is_one_warning(ended: Ended) -> None:
     done, _ = ended("doctor, hung")
     assert done.returncode == 0 and done.stderr == ""
@@ -410,6 +413,7 @@ def test_a_driver_that_hangs_is_one_warning(ended: Ended) -> None:
     assert of_the_gpu == [f"driver: {hung}", "torch (sees this GPU, L2 cache 1.0 MB)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["doctor, no library", "doctor, mismatch", "doctor, no GPU"])
 def test_a_doctor_without_nvml_says_why_in_a_line(ended: Ended, name: str) -> None:
     done, _ = ended(name)
