@@ -53,6 +53,7 @@ def first_attempt(run: Path) -> list[Record]:
     return Run.open(run).records()[0] if (run / "environment.json").exists() else []
 
 
+@pytest.mark.long
 def test_a_sweep_on_slurm_with_a_shard_killed_is_the_sweep_in_one_piece(
     tmp_path: Path, in_one_piece: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
