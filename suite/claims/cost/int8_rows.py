@@ -16,7 +16,7 @@ from suite.claims.target import Target, Unmeasured
 from suite.stats import Estimate
 from suite.units import share, spread
 
-SECONDS = 25.0
+SECONDS = 20.0
 BATCHES = (16, 256, 1024, 8192)
 VARIANT = "int8-end"
 MOST_BYTES = 2**28
