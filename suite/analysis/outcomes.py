@@ -159,7 +159,8 @@ class _Found:
 
         def flagged(outcome: Outcome, role: Role) -> Outcome:
             of = judged.flags.get((outcome.measurement, outcome.device), {}).get(_contender(outcome, role))
-            return replace(outcome, full_speed=of) if of and outcome.completed else outcome
+            metered = of and outcome.completed and not outcome.case.evicted  # which waits for a disk
+            return replace(outcome, full_speed=of) if metered else outcome
 
         if judged.flags:
             for passes in self.parts.values():

@@ -14,7 +14,7 @@ from suite.analysis import outcomes
 from suite.cases.case import Case
 from suite.records.store import Run
 from suite.report import placements, sentences
-from tests.support import fabricate
+from tests.support import fabricate, metered
 
 BATCHES, DIMS = (16, 512, 8192), (64, 256, 4096)
 SLOWER = {("memory", "cold"): 1.0, ("small-pages", "cold"): 1.2, ("file", "hot"): 1.05}
@@ -160,3 +160,17 @@ def test_time_is_drawn_by_placement_and_over_read_by_row(run: Path) -> None:
 def test_a_run_without_them_is_refused_in_words(tmp_path: Path, kind: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         suite.plot(fabricate.run(tmp_path / "r").path, kind)
+
+
+@pytest.mark.parametrize(("cache", "decides"), [("cold", True), ("hot", False)])
+def test_what_waits_for_a_disk_is_not_judged_by_the_processors_speed(
+    tmp_path: Path, cache: str, decides: bool
+) -> None:
+    made, case = (
+        Run.create(tmp_path / "run", fabricate.ENVIRONMENT),
+        Case(1000, 64, placement="file", cache=cache),
+    )
+    slow = [[False] * 2 + [True] * 10] * 3
+    made.append(metered.measurement(case, {"numba_cpu": 1.0, "numba_pread": 2.0}, slow=slow))
+    found = outcomes.read([made.path]).outcomes
+    assert {one.decides for one in found} == {decides}
