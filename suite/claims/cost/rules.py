@@ -222,7 +222,8 @@ def training(dense: Mapping[int, float], sparse: Mapping[int, float]) -> Ruling:
 
 def _ends(ratios: Mapping[int, float]) -> str:
     few, many = min(ratios), max(ratios)
-    return f"{factor(ratios[few])} × at batch {few:,} and {factor(ratios[many])} × at {many:,}"
+    ends = f"{factor(ratios[few])} × at batch {few:,}"
+    return ends if few == many else f"{ends} and {factor(ratios[many])} × at {many:,}"
 
 
 def int8_rows(ratios: Mapping[int, float]) -> Ruling:
