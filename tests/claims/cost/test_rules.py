@@ -168,7 +168,7 @@ def test_training_is_judged_by_its_rule(
 ) -> None:
     judged = rules.training(dict(zip((1, 512), dense, strict=True)), dict(zip((1, 512), sparse, strict=True)))
     assert judged.verdict == verdict
-    assert "dense 4.00 × at batch 1, sparse" in rules.training({1: 4.0}, {1: 5.0}).why, "a batch is named once"
+    assert "dense 4.00 × at batch 1, sparse" in rules.training({1: 4.0}, {1: 5.0}).why, "named once"
 
 
 @pytest.mark.parametrize(
