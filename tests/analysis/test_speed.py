@@ -198,3 +198,10 @@ def test_turns_are_those_of_a_record_whose_every_round_was_metered() -> None:
 def test_the_share_at_full_speed_is_of_all_turns(speeds: Sequence[float], share: float) -> None:
     assert speed.full_speed_share([Moment(0.0, one) for one in speeds]) == share
     assert math.isnan(speed.full_speed_share([]))
+
+
+def test_a_best_of_another_processor_that_looks_the_same_is_none() -> None:
+    own = Metered((0.0,), ((FULL, FULL),), 1)
+    for factor, counts in ((1.4, True), (1.7, True), (2.0, False)):
+        (found,) = speed.references([("a", own)], {"1": FULL / factor}).values()
+        assert found == (FULL / factor if counts else FULL)
