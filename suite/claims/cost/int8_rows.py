@@ -20,7 +20,7 @@ SECONDS = 20.0
 BATCHES = (16, 256, 1024, 8192)
 VARIANT = "int8-end"
 MOST_BYTES = 2**28
-"""Of the plain table, which both are built in the time of."""
+"""Of the plain table: it and that of int8 rows are built within the claim's time."""
 BACKENDS = {
     "cpu": ("numba_dequantised", "torch_index_dequantised"),
     "cuda": ("cupy_dequantised", "torch_index_dequantised"),
@@ -137,6 +137,6 @@ def _notes(target: Target, looked_up: Target) -> tuple[str, ...]:
     return (
         f"{what}. Uniform ids, cold.",
         f"Both give rows of {model.dim:,} {model.dtype}, bit for bit; int8 rows are stored with a scale and "
-        f"a bias each. The result is as large as ever, so by bytes read and written int8 rows take "
+        "a bias each. The result is as large as ever, so by bytes read and written int8 rows take "
         f"{share(int8 / plain)} of the plain lookup's time; the table takes half the memory.",
     )
