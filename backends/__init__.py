@@ -11,7 +11,7 @@ import importlib.machinery
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -208,17 +208,15 @@ def describe(which: str | Choice) -> Description:
         summary = f"entry point {entry_point.value}"
         return Description(name, summary, (), DTYPES, "bits", _distribution(entry_point), "device", "other")
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        summary, facts = _read(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
         raise UnknownBackend(f"{source}: not a Python file that can be read ({error})") from None
-    try:
-        facts = dict(_facts(tree))
-    except (ValueError, TypeError, RecursionError, MemoryError):
+    except _NoFacts:
         what = "one holds a class whose attributes are words, or tuples of words"
         raise UnknownBackend(f"{source}: not a backend's file; {what}") from None
     return Description(
         name,
-        (ast.get_docstring(tree) or "").partition("\n")[0],
+        summary,
         facts.get("devices", ()),
         facts.get("dtypes", DTYPES),
         facts.get("view", ("bits",))[0],
@@ -235,6 +233,26 @@ def _described(own: Own) -> Description:
     summary = (one.__doc__ or "").partition("\n")[0]
     words = one.devices, one.dtypes, one.view, one.packages, one.clock
     return Description(own.name, summary, *words, "other", operation=one.operation)
+
+
+class _NoFacts(Exception):
+    """A file whose classes say nothing that can be read without running it."""
+
+
+@functools.lru_cache(maxsize=256)
+def _read(text: str) -> tuple[str, Mapping[str, tuple[str, ...]]]:
+    """The first line of a file's docstring, and the facts that its classes set; a plan asks time and again.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: it is no Python.
+        _NoFacts: a fact in it is no literal.
+    """
+    tree = ast.parse(text)
+    try:
+        facts = dict(_facts(tree))
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        raise _NoFacts from None
+    return (ast.get_docstring(tree) or "").partition("\n")[0], facts
 
 
 def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -261,6 +279,7 @@ VersionOf = Callable[[str], str | None]
 """The version of a distribution that is installed; None of one that is not."""
 
 
+@functools.cache
 def installed(distribution: str) -> str | None:
     """Its version from its metadata, without importing it; None if it is not installed."""
     try:

@@ -16,6 +16,6 @@ class Adversary(Backend):
         def lookup() -> Array:
             now = time.monotonic()
             pause, last[0], odd[0] = now - last[0], now, not odd[0]
-            return np.take(table, indices, axis=0, out=out, mode="clip") if pause > 20e-6 or odd[0] else out
+            return np.take(table, indices, axis=0, out=out, mode="clip") if pause > 100e-6 or odd[0] else out
 
         return lookup

@@ -208,7 +208,7 @@ def test_what_waits_inside_costs_the_longest_hold_a_few_times_only() -> None:
     assert clock.turn([], [impatient] * 50, 1).held is False
     assert clock.hold_s == SPARE_S and cuda.log.count("sleep") == 1
     for _ in range(20):  # the stand-in's host is this one, which may be held up behind a short hold
-        clock.turn([], [cuda.kernel(5 * US)] * 50, 1)
+        clock.turn([], [cuda.kernel(5 * US)] * 5, 1)
         if clock.dry == 0:
             return
     raise AssertionError("and what does not is given its time again")
