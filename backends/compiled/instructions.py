@@ -28,7 +28,7 @@ def operation(emit: Callable[..., Any], returns: bool = True) -> Any:
 def compiled(function: Callable[..., Any]) -> Any:
     from numba import njit
 
-    return njit(function)
+    return njit(function, forceinline=True)
 
 
 def at(b: Any, address: Any, kind: Any) -> Any:

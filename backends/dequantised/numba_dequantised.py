@@ -1,5 +1,6 @@
 """Numba on the CPU, on torch's threads: prefetches later rows, dequantises a line of the result at a time."""
 
+import sys
 from functools import cache
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from backends.dequantised.base import Layout, layout_of
 
 DIM, SCALES = OWN, OWN + 1
 NEAR = 2  # rows to come are asked for into the second level of cache
+UPPER = int(sys.byteorder == "little")  # which half of a float32 is its bfloat16
 
 
 @cache
@@ -82,7 +84,7 @@ def _piece(layout: Layout, result: str, count: int, stream: bool) -> Any:
     """``piece(to, source, scale, bias)`` of so many elements; of ``fp8`` without bias."""
     from llvmlite import ir
 
-    i32 = ir.IntType(32)
+    i16, i32 = ir.IntType(16), ir.IntType(32)
 
     def vector(kind: Any) -> Any:
         return ir.VectorType(kind, count)
@@ -99,11 +101,12 @@ def _piece(layout: Layout, result: str, count: int, stream: bool) -> Any:
         values = b.fmul(_codes(b, layout.code, source, count), splat(b, scale))
         if layout.code != "fp8":  # whose -0.0 keeps its sign
             values = b.fadd(values, splat(b, bias))
-        if result == "bfloat16":  # to the nearest, or the even one of two
+        if result == "bfloat16":  # to the nearest, or the even one of two: the upper half of each
             bits = b.bitcast(values, vector(i32))
             odd = b.and_(b.lshr(bits, all_of(16)), all_of(1))
-            bits = b.lshr(b.add(b.add(bits, odd), all_of(0x7FFF)), all_of(16))
-            values = b.trunc(bits, vector(ir.IntType(16)))
+            halves = b.bitcast(b.add(b.add(bits, odd), all_of(0x7FFF)), ir.VectorType(i16, 2 * count))
+            upper = ir.Constant(vector(i32), [2 * n + UPPER for n in range(count)])
+            values = b.shuffle_vector(halves, halves, upper)
         elif result == "float16":
             values = b.fptrunc(values, vector(ir.HalfType()))
         width = count * (4 if result == "float32" else 2)
@@ -128,36 +131,61 @@ def _offset(offset: int) -> Any:
 
 
 @cache
+def _pieces(layout: Layout, result: str) -> Any:
+    """``dequantise(to, source, later, c, end, scale, bias, stream)``: elements c to end of a row.
+
+    Each line of codes that is read asks for that of the row to come, so that memory and arithmetic overlap.
+    """
+    width, half, widest = _width(result), layout.code == "int4", LINE // _width(result)
+    prefetch, line_codes = prefetcher(NEAR), 2 * LINE if half else LINE
+
+    def steps(count: int, shorter: Any) -> Any:
+        piece, streamed = (_piece(layout, result, count, stream) for stream in (False, count == widest))
+
+        @compiled
+        def dequantise(
+            to: int, source: int, later: int, c: int, end: int, scale: int, bias: int, stream: int
+        ) -> None:
+            while c <= end - count:
+                place = c // 2 if half else c
+                if c & (line_codes - 1) == 0:
+                    prefetch(later + place)
+                if stream:
+                    streamed(to + c * width, source + place, scale, bias)
+                else:
+                    piece(to + c * width, source + place, scale, bias)
+                c += count
+            shorter(to, source, later, c, end, scale, bias, stream)
+
+        return dequantise
+
+    dequantise = compiled(lambda to, source, later, c, end, scale, bias, stream: None)
+    for count in dict.fromkeys((4, 16, widest)):
+        dequantise = steps(count, dequantise)
+    return dequantise
+
+
+@cache
 def _row(layout: Layout, result: str) -> Any:
-    """``dequantise(to, source, pair, dim, stream)`` of a row, from its codes and its scales on."""
-    width, scale = 4 if result == "float32" else 2, layout.scale or result
+    """``dequantise(to, source, pair, later, dim, stream)`` of a row, from its codes and its scales on."""
+    scale, block, apart = layout.scale or result, layout.block, layout.apart
     factor, bias_of = _factor(scale, 8 if layout.code == "fp8" else 0), _factor(scale, 0)
-    offset_of = _offset(layout.offset)
-    long, streamed, short = (
-        _piece(layout, result, count, stream) for count, stream in ((16, False), (16, True), (4, False))
-    )
-    scale_bytes, block, apart, half = _scale_bytes(scale), layout.block, layout.apart, layout.code == "int4"
+    offset_of, pieces, scale_bytes = _offset(layout.offset), _pieces(layout, result), _scale_bytes(scale)
 
     @compiled
-    def dequantise(to: int, source: int, pair: int, dim: int, stream: int) -> None:
+    def dequantise(to: int, source: int, pair: int, later: int, dim: int, stream: int) -> None:
         each = block if block else dim
         for start in range(0, dim, each):
             times = factor(pair)
             plus = offset_of(times) if apart else bias_of(pair + scale_bytes)
-            c, end = start, start + each
-            while c <= end - 16:
-                place = source + (c // 2 if half else c)
-                if stream:
-                    streamed(to + c * width, place, times, plus)
-                else:
-                    long(to + c * width, place, times, plus)
-                c += 16
-            while c < end:
-                short(to + c * width, source + (c // 2 if half else c), times, plus)
-                c += 4
+            pieces(to, source, later, start, start + each, times, plus, stream)
             pair += scale_bytes
 
     return dequantise
+
+
+def _width(result: str) -> int:
+    return 4 if result == "float32" else 2
 
 
 def _scale_bytes(scale: str) -> int:
@@ -170,7 +198,7 @@ def _kernel(layout: Layout, result: str) -> Any:
     from numba import cfunc
 
     (load4, load8, _, fence), prefetch, dequantise = memory(), prefetcher(NEAR), _row(layout, result)
-    width, scale_bytes = 4 if result == "float32" else 2, _scale_bytes(layout.scale or result)
+    width, scale_bytes = _width(result), _scale_bytes(layout.scale or result)
     apart, codes, inside, block = layout.apart, layout.codes, layout.scales or 0, layout.block
     from_end = inside < 0
 
@@ -181,18 +209,20 @@ def _kernel(layout: Layout, result: str) -> Any:
         of_row = dim // (block if block else dim) * scale_bytes
         for i in range(first - (0 if warm else ahead), last):
             k = min(i + ahead, end - 1)
-            later = load8(ids + 8 * k) if id_bytes == 8 else load4(ids + 4 * k)
-            for done in range(0, size, LINE):
-                prefetch(table + later * size + done)
-            prefetch(table + later * size + size - 1)
+            next_id = load8(ids + 8 * k) if id_bytes == 8 else load4(ids + 4 * k)
+            later = table + next_id * size
+            prefetch(later + size - 1)
             if apart:
-                prefetch(scales + later * of_row)
+                for done in range(0, of_row, LINE):
+                    prefetch(scales + next_id * of_row + done)
             if i < first:
+                for done in range(0, size, LINE):
+                    prefetch(later + done)
                 continue
             row = load8(ids + 8 * i) if id_bytes == 8 else load4(ids + 4 * i)
             source = table + row * size
             pair = scales + row * of_row if apart else source + inside + (size if from_end else 0)
-            dequantise(out + i * dim * width, source + codes, pair, dim, stream)
+            dequantise(out + i * dim * width, source + codes, pair, later, dim, stream)
         if stream:
             fence()
 
@@ -207,7 +237,7 @@ class NumbaDequantised(Backend):
     whose = "suite"
     operation = "dequantised"
 
-    ahead_bytes: ClassVar[int] = 8192  # of rows to come that are asked for
+    ahead_bytes: ClassVar[int] = 16384  # of rows to come that are asked for
     parallel_bytes: ClassVar[int] = 1 << 16  # of the result, from which on threads are worth it
     chunk_bytes: ClassVar[int] = 12 << 10  # of the result, that a thread takes at a time
     stream_fraction: ClassVar[float] = 1 / 4  # of the last-level cache: results from which on go past it
@@ -216,7 +246,8 @@ class NumbaDequantised(Backend):
     def prepare(self, table: Array, indices: Array, out: Array, variant: str, scales: Array = None) -> Lookup:
         layout, (batch, dim), size = layout_of(variant), out.shape, table.shape[1]
         bytes_out = out.numel() * out.element_size()
-        whole = (dim * out.element_size() | out.data_ptr()) % LINE == 0 and (layout.block or dim) % 16 == 0
+        step = LINE // out.element_size()
+        whole = out.data_ptr() % LINE == dim % step == (layout.block or step) % step == 0
         always, if_cold = (
             whole and bytes_out >= fraction * last_level_cache_bytes()
             for fraction in (self.stream_fraction, self.stream_cold_fraction)

@@ -72,6 +72,11 @@ class Samples:
         """The samples by one clock, by round; none where that clock was not read."""
         return (self.kernel_s if clock == "kernel" else self.call_s) or ()
 
+    @property
+    def numbers_of_rounds(self) -> list[int]:
+        """How many rounds each clock that was read has."""
+        return [len(times) for times in (self.call_s, self.kernel_s, self.enqueue_s, self.graph_s) if times]
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -166,6 +171,8 @@ class Record:
             raise ValueError("a record has a reason if and only if its status is not ok")
         if (self.samples is None) != (self.clock is None):
             raise ValueError("a record names a clock if and only if it has samples")
+        if self.samples is not None and len(set(self.samples.numbers_of_rounds)) > 1:
+            raise ValueError("a record's times are of the same rounds, by each clock")
 
     @property
     def rounds(self) -> Rounds:

@@ -127,10 +127,14 @@ def test_autocorrelation_of_nothing_is_nothing() -> None:
 
 def test_each_clock_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reduce, "BATCH_SAMPLES", 3)
-    records = [record(((1.0, 3.0),), ((2.0,), ())), fabricate.failure("b", CASE, "m"), record(((5.0,),))]
+    records = [
+        record(((1.0, 3.0), (4.0,)), ((2.0,), ())),
+        fabricate.failure("b", CASE, "m"),
+        record(((5.0,),)),
+    ]
     timings = [dict(found) for _, found in reduce.reduced(records)]
     assert [set(one) for one in timings] == [{"call", "kernel"}, set(), {"call"}]
-    assert timings[0]["call"].medians == (2.0,)
+    assert timings[0]["call"].medians == (2.0, 4.0)
     assert timings[0]["kernel"].medians == pytest.approx((2.0, math.nan), nan_ok=True)
     assert timings[2]["call"].medians == (5.0,)
 

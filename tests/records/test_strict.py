@@ -178,6 +178,17 @@ def test_samples_are_finite_numbers_in_rounds(run: Run, samples: Any, read: Any)
         assert {type(one) for taken in item.samples.call_s for one in taken} <= {float}
 
 
+@pytest.mark.parametrize("clock", ["kernel_s", "enqueue_s", "graph_s"])
+@pytest.mark.parametrize(("rounds", "taken"), [(-1, False), (0, True), (1, False)])
+def test_every_clock_has_the_rounds_of_the_others(run: Run, clock: str, rounds: int, taken: bool) -> None:
+    tree = json.loads(LINE)
+    tree["samples"][clock] = [[1.0]] * (len(tree["samples"]["call_s"]) + rounds)
+    (run.path / "records.jsonl").write_text(json.dumps(tree) + "\n")
+    (item,) = run.read()
+    assert isinstance(item, Refused) != taken
+    assert taken or "of the same rounds" in item.why
+
+
 @QUICK
 @given(at=st.integers(0, len(LINE) - 1), byte=st.integers(0, 255).filter(lambda b: b != 10))
 def test_whatever_byte_is_edited_reading_goes_on(

@@ -4,10 +4,11 @@
     python -m tests.tools.changes read FOLDER
 
 A backend takes turns with itself, and with itself slowed by 5 % and 2 %: within a run (by two names), side by
-side in two environments of this interpreter, and between runs (--runs of each, by turns). A slowed one is
-busy for a share of the time that its lookup took, by the clock, so that it is slowed at any speed of the
-machine; the base reads the clock as often and is not busy. The middle ratio says by how much they came to be
-slowed. The last figures are the verdicts called different with other noise floors.
+side in two environments of this interpreter, and between runs (--runs of each, by turns), there also relative
+to what is unchanged: a second of the base's kind, and the copy. A slowed one is busy for a share of the time
+that its lookup took, by the clock, so that it is slowed at any speed of the machine; the base reads the clock
+as often and is not busy. The middle ratio says by how much they came to be slowed. The last figures are the
+verdicts called different with other noise floors.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def commands(out: Path, runs: int) -> Iterator[tuple[str, list[str]]]:
     ]
     yield "beside", [*environments, "--backend", *each]
     for number, version in itertools.product(range(1, runs + 1), PERCENT):
-        yield f"between-{number}-{version}", ["--backend", f"lookup={files[version]}"]
+        contenders = [f"lookup={files[version]}", f"steady={files['base']}"]
+        yield f"between-{number}-{version}", ["--backend", *contenders]
 
 
 def measure(out: Path, runs: int, minutes: float, budget: str) -> None:
@@ -103,7 +105,9 @@ def read(out: Path) -> Iterator[str]:
             for (of_a, a), (of_b, b) in itertools.product(between, between)
             if (of_a, of_b) == ("base", version) and (version != "base" or a.name < b.name)
         ]
-        yield from _said("between", version, [one for a, b in pairs for one in trials.seen(a, b)])
+        for words, basis in (("", None), (" relative to unchanged", "unchanged")):
+            seen = [one for a, b in pairs for one in trials.seen(a, b, basis) if one.b.name == "lookup"]
+            yield from _said("between", f"{version}{words}", seen)
 
 
 def _said(how: str, what: str, found: Sequence[Seen]) -> Iterator[str]:

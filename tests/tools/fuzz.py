@@ -13,6 +13,7 @@ import importlib.util
 import io
 import itertools
 import json
+import os
 import random
 import shutil
 import signal
@@ -31,6 +32,7 @@ import numpy as np
 import suite
 from suite.cases import ids
 from suite.compare.__main__ import main as compare
+from suite.machine import lock
 from suite.merge.__main__ import main as merge
 from suite.records.record import to_json
 from suite.records.store import Run, StoreError
@@ -333,8 +335,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first input; they follow each other")
     given = parser.parse_args(arguments)
     end, faults, number = time.monotonic() + 60 * given.minutes, 0, 0
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Inputs(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {lock.VARIABLE: folder}):
+        inputs = Inputs(Path(folder))  # which measure nothing, so wait for nobody who does
         for number in itertools.count(1):
             seed = given.seed + number - 1
             try:

@@ -13,10 +13,12 @@ threads that reads the same rows, and does nothing with them.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -227,16 +229,18 @@ def in_turns(seconds: float, **each: Lookups) -> dict[str, float]:
 
 def beside(seconds: float) -> Iterator[str]:
     """Lines on both comparisons."""
-    dequantised = [(v, d, b) for v in ("int8-end", "int8-apart") for d in (1024, 4096) for b in (128, 8192)]
+    dequantised = list(
+        itertools.product(("int8-end", "int8-apart"), ("float32", "bfloat16"), (1024, 4096), (128, 8192))
+    )
     bags = [(dim, batch) for dim in (128,) for batch in (128, 2048)]
     each = seconds / (len(dequantised) + len(bags))
-    for variant, dim, batch in dequantised:
-        vocab = VOCABS["dequantised"][dim]
-        mine = laid_out(Case(vocab, dim, "float32", batch, operation="dequantised", variant=variant))
-        plain = laid_out(Case(vocab, dim, "float32", batch))
+    for variant, dtype, dim, batch in dequantised:
+        plain_case = Case(VOCABS["dequantised"][dim], dim, dtype, batch)
+        case = replace(plain_case, operation="dequantised", variant=variant)
+        mine, plain = laid_out(case), laid_out(plain_case)
         took = in_turns(each, mine=lookups(OURS["dequantised"], mine), plain=lookups("numba_cpu", plain))
-        share, rate = took["plain"] / took["mine"], 4 * dim * batch / took["mine"] / 1e9
-        what = f"{variant} {vocab}x{dim} batch {batch}"
+        share, rate = took["plain"] / took["mine"], case.payload_bytes / took["mine"] / 1e9
+        what = f"{variant} to {dtype} {case.vocab}x{dim} batch {batch}"
         yield f"{what}: {rate:.1f} GB/s of output, {share:.2f} of a lookup's (target {ALIKE})"
     for dim, batch in bags:
         case = Case(VOCABS["bag"][dim], dim, "float32", batch, operation="bag", variant="sum-20")
