@@ -156,25 +156,40 @@ def _over_read(here: Sequence[Outcome]) -> list[str]:
 
 
 def _reading(here: Sequence[Outcome], floor: float) -> list[str]:
-    """From which batch on the other ways beat mapping where pages are cold, by row and distribution."""
+    """By how much, and from which batch on, the other ways beat mapping where pages are cold, by row."""
     groups: dict[tuple[Case, str | None], dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for outcome in here:
         if outcome.completed and outcome.case.evicted:
             groups[outcome.case, outcome.environment][_way(outcome)].append(outcome)
-    found: dict[tuple[int, str], dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+    verdicts: dict[tuple[int, str], dict[str, dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+    ratios: dict[tuple[int, str], list[float]] = defaultdict(list)
     for (case, _), ways in groups.items():
         best = {way: min(of, key=lambda o: comparison.median(o).value) for way, of in ways.items()}
         for way in best.keys() - {MAPPING} if MAPPING in best else ():
             verdict = comparison.verdict(best[way], best[MAPPING], floor)
-            found[case.row_bytes, way][case.distribution][case.batch] = verdict
+            verdicts[case.row_bytes, way][case.distribution][case.batch] = verdict
+            ratios[case.row_bytes, way].append(comparison.slowdown(best[MAPPING], best[way]).value)
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for (size, way), of in sorted(verdicts.items()):
+        alike[way, _sooner(of)].append(size)
     lines = []
-    for (size, way), of in sorted(found.items()):
-        said: dict[str, list[str]] = defaultdict(list)
-        for name, batches in sorted(of.items()):
-            said[_from(batches)].append(name)
-        each = ", ".join(f"{words} ({', '.join(names)})" for words, names in said.items())
-        lines.append(f"cold, {bytes_of(size)} rows are there sooner {way} than {MAPPING}: {each}")
+    for (way, sooner), sizes in alike.items():
+        longer = _figure(stats.over_cases([one for size in sizes for one in ratios[size, way]]))
+        rows = " and ".join(", ".join(map(bytes_of, sizes)).rsplit(", ", 1))
+        lines.append(
+            f"cold, rows of {rows}: {MAPPING} they take {longer} as long as {way}; sooner {way}: {sooner}"
+        )
     return lines
+
+
+def _sooner(verdicts: dict[str, dict[int, str]]) -> str:
+    """From which batch on, with the distributions of the ids where they differ."""
+    said: dict[str, list[str]] = defaultdict(list)
+    for name, batches in sorted(verdicts.items()):
+        said[_from(batches)].append(name)
+    if len(said) == 1:
+        return next(iter(said))
+    return ", ".join(f"{words} ({', '.join(names)})" for words, names in said.items())
 
 
 def _from(verdicts: dict[int, str]) -> str:
@@ -185,5 +200,5 @@ def _from(verdicts: dict[int, str]) -> str:
             break
         least = batch
     if least is not None:
-        return "at all batches" if least == min(verdicts) else f"from {least:,} ids on"
+        return f"from {least:,} ids on" + (", at all batches" if least == min(verdicts) else "")
     return "not decided" if "UNCLEAR" in verdicts.values() else "at no batch"

@@ -121,7 +121,7 @@ def test_runs_of_other_places_and_operations_are_no_headline(root: Path) -> None
     assert [place.folder.name for place in headline.places(root)] == ["host"]
 
 
-def test_of_placements_the_newest_run_is_quoted(root: Path) -> None:
+def test_of_placements_the_newest_run_that_says_so_is_quoted(root: Path) -> None:
     assert placed.text(root) == placed.NOTHING
     for name, slower in (("a-placements", 2.0), ("b-placements", 3.0)):
         made, draw = Run.create(root / "results" / name, fabricate.ENVIRONMENT), random.Random(0)
@@ -133,6 +133,13 @@ def test_of_placements_the_newest_run_is_quoted(root: Path) -> None:
     said = placed.text(root)
     assert said.startswith("- A mapped file, cached: numba_cpu takes 3.0") and said.count("\n") == 0
     assert said.endswith("([page](results/b-placements/page.html)).")
+    newest, cold = Run.create(root / "results/c-placements", fabricate.ENVIRONMENT), CASES[2]
+    case, draw = replace(cold, placement="file", cache="cold"), random.Random(0)
+    for backend, seconds in (("numba_cpu", 1e-3), ("numba_pread", 1e-4)):
+        newest.append([fabricate.record(backend, case, seconds, draw, "cold")])
+    mapped, reading = placed.text(root).splitlines()
+    assert mapped == said and reading.startswith("- Cold, rows of ")
+    assert reading.endswith("([page](results/c-placements/page.html)).")
 
 
 def test_the_page_is_linked_where_it_is_published(root: Path) -> None:

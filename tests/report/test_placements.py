@@ -79,11 +79,11 @@ SAID = (
     "of the text's n-grams 64 %, of the shuffled text's 95 %",
     "uniform ids of a prefill, cold in a file: numba_pread takes 1.50x as long as with n-grams",
     "256 B rows 54.8x (54.8x to 54.8x) by mapping, 4.00x (4.00x to 4.00x) by reading, 8.00x (",
-    "cold, 256 B rows are there sooner by reading than by mapping: from 512 ids on (ngram, ngram-shuffled, "
-    "uniform)",
-    "cold, 16.4 kB rows are there sooner by reading than by mapping: at all batches (ngram, ngram-shuffled, "
-    "uniform)",
-    "cold, 16.4 kB rows are there sooner by asking ahead than by mapping: at all batches",
+    "cold, rows of 256 B and 1.02 kB: by mapping they take 2.32x (1.33x to 4.04x) as long as by reading; sooner by "
+    "reading: from 512 ids on",
+    "cold, rows of 16.4 kB: by mapping they take 5.00x (4.99x to 5.00x) as long as by reading; sooner by reading: "
+    "from 16 ids on, at all batches",
+    "cold, rows of 256 B, 1.02 kB and 16.4 kB: by mapping they take 2.00x (2.00x to 2.00x) as long as by asking",
 )
 
 
@@ -113,9 +113,13 @@ def test_over_read_and_distinct_rows_have_intervals_over_cases(tmp_path: Path) -
 
 def test_what_is_not_decided_is_not_said_to_be() -> None:
     assert placements._from({16: "SLOWER", 512: "FASTER", 8192: "FASTER"}) == "from 512 ids on"
-    assert placements._from({16: "FASTER", 512: "FASTER"}) == "at all batches"
+    assert placements._from({16: "FASTER", 512: "FASTER"}) == "from 16 ids on, at all batches"
     assert placements._from({16: "FASTER", 512: "SLOWER"}) == "at no batch"
     assert placements._from({16: "FASTER", 512: "UNCLEAR"}) == "not decided"
+    apart = {"uniform": {16: "FASTER"}, "ngram": {16: "UNCLEAR"}, "ngram-shuffled": {16: "UNCLEAR"}}
+    assert placements._sooner(apart) == (
+        "not decided (ngram, ngram-shuffled), from 16 ids on, at all batches (uniform)"
+    )
 
 
 def test_of_tables_in_memory_nothing_is_said(tmp_path: Path) -> None:

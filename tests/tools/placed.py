@@ -1,4 +1,4 @@
-"""What README.md says of tables in files: sentences of the newest published run of ``placements``."""
+"""What README.md says of tables in files: sentences of the newest published runs of ``placements``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from suite.analysis import comparison, outcomes
 from suite.report import placements
 
 NOTHING = "No run of placements is published yet."
-SAID = ("a mapped file, cached", "uniform ids overstate")
+SAID = ("a mapped file, cached", "cold, rows of")
 """How the sentences begin that are said there; the page has all."""
 
 
 def text(root: Path) -> str:
-    """Those of the newest ``results/*-placements`` by its name, a line each."""
-    folders = sorted(path.parent for path in root.glob("results/*-placements/environment.json"))
-    if not folders:
-        return NOTHING
-    folder = folders[-1]
-    results = outcomes.read([folder])
-    (where,) = results.environments.values()
-    said = placements.sentences(results.outcomes, comparison.noise_floor(where))
-    found = [line for start in SAID for line in said if line.startswith(start)]
-    page = (folder / "page.html").relative_to(root)
-    found[-1] += f" ([page]({page}))"
-    return "\n".join(f"- {line[:1].upper()}{line[1:]}." for line in found)
+    """Each from the newest ``results/*-placements``, by its name, that says it, a line each."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(root.glob("results/*-placements/environment.json"), reverse=True):
+        results = outcomes.read([file.parent])
+        (where,) = results.environments.values()
+        page = file.with_name("page.html").relative_to(root)
+        said = placements.sentences(results.outcomes, comparison.noise_floor(where))
+        for start in SAID:
+            lines = [line for line in said if line.startswith(start)]
+            if lines and start not in found:
+                found[start] = [f"- {line[:1].upper()}{line[1:]} ([page]({page}))." for line in lines]
+    return "\n".join(line for start in SAID for line in found.get(start, [])) or NOTHING
