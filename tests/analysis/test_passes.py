@@ -304,3 +304,12 @@ def test_ratios_are_of_the_rounds_that_both_count_in_every_pass() -> None:
     found = passes.ratios_of_rounds(x.rounds, x, y.rounds, y)
     assert [len(of) for of in found] == [12, 6, 12]
     assert found[2] == pytest.approx([a / b for a, b in zip(x.rounds[24:], y.rounds[24:], strict=True)])
+
+
+def test_a_round_that_only_one_counts_has_no_ratio() -> None:
+    made = measured((1.0, 1.1), [FAST, FAST])
+    x, y = (
+        replace(outcome(made, "x"), chosen=(0, 1, 2, 12)),
+        replace(outcome(made, "y"), chosen=(1, 2, 3, 13)),
+    )
+    assert [len(of) for of in passes.ratios_of_rounds(x.rounds, x, y.rounds, y)] == [2, 0]

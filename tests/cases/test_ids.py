@@ -234,3 +234,14 @@ def test_ids_that_no_table_of_this_size_has_are_named() -> None:
         reason = ids.out_of_range(np.array(bad), 100)
         assert reason is not None
         assert "0 to 99" in reason
+
+
+def test_the_text_is_the_one_that_the_suite_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids.check_text()
+    other = ids._text(False).copy()
+    other[-1] ^= 1
+    monkeypatch.setattr(ids, "_text", lambda shuffled: other)
+    with pytest.raises(
+        ValueError, match="holds other ids than the suite ships; restore it from the checkout"
+    ):
+        ids.check_text()

@@ -26,7 +26,8 @@ def test_its_runs_are_of_every_operation_and_question() -> None:
     assert {case.cache for case in requests["x/padding"].cases} == {"hot"}
 
 
-def test_reading_reads_all_lines_of_the_rows_that_bags_name() -> None:
+def test_reading_reads_all_lines_of_the_rows_that_bags_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "SLOT_BYTES", 1 << 16)
     case = Case(500, 32, "float32", 9, operation="bag", variant="sum-4")
     operands = operations.laid_out(case)
     (first, *_) = operations.reads(operands)
