@@ -45,6 +45,8 @@ ASSERTED = "strict=True"
 MOST_ELSEWHERE = 6
 """Files of tests in other rooms, the shortest of those that import the module."""
 TIMEOUT_S = 300.0
+PASS = set[tuple[str, ...]]()
+"""Tests that were seen to pass as things are."""
 
 
 class Mutant(NamedTuple):
@@ -126,9 +128,6 @@ def survivors(chosen: Sequence[Mutant], jobs: int, python: str) -> Iterator[Muta
             skipped = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".venv")
             shutil.copytree(ROOT, copy, ignore=skipped)
             copies.put(copy)
-        for tests in sorted({tuple(tests) for mutant in chosen for tests in tests_of(mutant.module)}):
-            if fails(copy, tests, python):
-                raise SystemExit(f"{' '.join(tests)}: fails as it is; mend it first")
         noticed = pool.map(lambda mutant: is_noticed(mutant, copies, python), chosen)
         for number, (mutant, seen) in enumerate(zip(chosen, noticed, strict=True), 1):
             print(
@@ -146,13 +145,18 @@ def is_noticed(mutant: Mutant, copies: SimpleQueue[Path], python: str) -> bool:
     original = path.read_text()
     try:
         path.write_text(mutant.text)
-        return any(fails(copy, tests, python) for tests in tests_of(mutant.module))
+        failing = next((tests for tests in tests_of(mutant.module) if fails(copy, tests, python)), None)
     finally:
         path.write_text(original)
-        copies.put(copy)
+    if failing is not None and failing not in PASS:
+        if fails(copy, failing, python):
+            raise SystemExit(f"{' '.join(failing)}: fails as it is; mend it first")
+        PASS.add(failing)
+    copies.put(copy)
+    return failing is not None
 
 
-def tests_of(module: Path) -> list[list[str]]:
+def tests_of(module: Path) -> list[tuple[str, ...]]:
     """The tests of a module, then those of its room, then those in other rooms that import it."""
     within = Path("tests", *module.parts[1:-1])
     own, room = within / f"test_{module.name}", within if within != Path("tests") else None
@@ -168,7 +172,7 @@ def tests_of(module: Path) -> list[list[str]]:
     apart = [one for one in importing if one != own and (room is None or room not in one.parents)]
     apart = [*apart[:MOST_ELSEWHERE], *map(Path, ELSEWHERE.get(str(module), ()))]
     groups = [[own] if (ROOT / own).exists() else [], [room] if room else [], apart]
-    return [[str(one) for one in group] for group in groups if group]
+    return [tuple(map(str, group)) for group in groups if group]
 
 
 def fails(copy: Path, tests: Sequence[str], python: str) -> bool:
