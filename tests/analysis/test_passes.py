@@ -55,6 +55,12 @@ def test_passes_of_one_contender_are_one_outcome() -> None:
     assert found.by_pass(found.rounds) == pytest.approx([first, 1.1 * first, 0.9 * first])
 
 
+def test_of_each_pass_the_rounds_that_count_are_its_value() -> None:
+    found = replace(outcome(measured((1.0, 1.1, 0.9))), chosen=(0, 12, 35))
+    assert found.by_pass([float(k) for k in range(36)]) == [0, 12, 35]
+    assert replace(found, chosen=(11, 23)).by_pass([float(k) for k in range(36)]) == [11, 23]
+
+
 def test_passes_are_in_the_order_of_their_numbers_whatever_order_they_were_written_in() -> None:
     made = measured((1.0, 1.1, 0.9))
     assert repr(outcome(made[::-1])) == repr(outcome(made))

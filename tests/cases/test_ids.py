@@ -236,6 +236,12 @@ def test_ids_that_no_table_of_this_size_has_are_named() -> None:
         assert "0 to 99" in reason
 
 
+def test_the_classes_of_meta_2022_double_and_have_all_ids() -> None:
+    ends = [most for most, _, _ in ids.META_2022]
+    assert ends == [2**k for k in range(16)] + [2**17]
+    assert sum(share for _, share, _ in ids.META_2022) == pytest.approx(1, abs=0.0025), "rounded as published"
+
+
 def test_the_text_is_the_one_that_the_suite_ships(monkeypatch: pytest.MonkeyPatch) -> None:
     ids.check_text()
     other = ids._text(False).copy()

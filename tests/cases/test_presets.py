@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from suite.cases import presets
 from suite.cases.case import PLACEMENTS, plan
 from suite.cases.presets import MODELS, PRESETS, SCALED, filled_bytes, model_sweep, scaled, scaling
 
@@ -38,6 +39,11 @@ def test_a_large_table_is_fitted_to_the_memory_there_is(name: str, memory_gb: in
     assert (said is None) == (fitted == published)
     if name == "engram" and memory_gb == 25:
         assert said == "384006168x256 to 24000386 rows"
+
+
+def test_the_tables_of_dlrm_are_the_26_published() -> None:
+    rows, hotness = zip(*presets._DLRM, strict=True)
+    assert (len(rows), sum(rows), sum(hotness)) == (26, 204_184_588, 214)
 
 
 def test_every_placement_is_planned_where_it_can_be() -> None:

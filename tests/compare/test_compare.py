@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from suite import stats
 from suite.analysis import comparison, outcomes
 from suite.cases.case import Case
-from suite.compare import listing, markdown, pairs
+from suite.compare import listing, markdown, pairs, terminal
 from suite.compare.__main__ import main
 from suite.records.record import METHOD
 from suite.records.store import Run
@@ -188,6 +188,16 @@ def test_a_terminal_folds_between_words(
     _, out, _ = said(*mixed)
     assert all(len(line) <= columns for line in out.splitlines())
     assert set(out.split()) == set(plain.split())
+
+
+def test_on_a_terminal_figures_end_and_words_begin_below_each_other() -> None:
+    widths = [90, *map(len, listing.HEADINGS[1:])]
+    grid = terminal._grid((), widths, columns=60)
+    sides = {heading: column.justify for heading, column in zip(listing.HEADINGS, grid.columns, strict=True)}
+    assert {heading for heading, side in sides.items() if side == "left"} == {"case", "verdict"}
+    assert grid.columns[0].width == terminal.LEAST_CASE == 24, "the widest word of a case, and a blank"
+    wide = terminal._grid((), widths, columns=100).columns
+    assert sum(column.width + 2 for column in wide) == 100
 
 
 @pytest.mark.parametrize(("no_color", "red"), [(None, True), ("1", False)])

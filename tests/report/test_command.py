@@ -63,7 +63,7 @@ def test_what_is_amiss_is_named_in_a_report_of_the_rest(folder: Path, tmp_path: 
         file.write("hello\n" * 5)
     code, out, _ = said(tmp_path, folder, "missing")
     assert code == 0 and "takes 2.00x as long" in out
-    assert "missing: no such folder" in out and "records.jsonl:13:" in out and "2 more lines" in out
+    assert "missing: no such folder" in out and "records.jsonl:13:" in out and ": 2 more lines" in out
 
 
 def test_devices_and_machines_stand_side_by_side_in_every_file(

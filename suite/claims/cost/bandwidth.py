@@ -15,7 +15,7 @@ from suite.claims.target import Target, Unmeasured
 from suite.stats import Estimate
 from suite.units import digits, share, spread, time_of
 
-SECONDS = 70.0
+SECONDS = 65.0
 UNSURE = 0.1
 BATCH = "batch (ids in one lookup)"
 Figure = Callable[[Outcome], Estimate | None]

@@ -44,18 +44,18 @@ class Measured:
 
 
 def measure(target: Target, plan: Plan, seconds: float, most_share: float) -> Measured:
-    """Measure the cases in order; what time does not allow is missing.
+    """Measure the cases in order; what time does not allow, if it took as long as the one before, is missing.
 
     Args:
         most_share: the largest part of the time that the rounds of one case may take.
     """
     supervisor = Supervisor.of_this_machine(_TIMEOUT_S, target.threads)
     budget, end = Budget(seconds, len(plan), most_share * seconds), time.monotonic() + seconds
-    measured, longest_s = Measured(), 0.0
+    measured, last_s = Measured(), 0.0
     try:
         for case, names in plan:
             began = time.monotonic()
-            if began + longest_s > end:
+            if began + last_s > end:
                 measured.missing.update({(case, name): "no time was left" for name in names})
                 continue
             limit_s = min(most_share * seconds, budget.next_limit_s())
@@ -64,7 +64,7 @@ def measure(target: Target, plan: Plan, seconds: float, most_share: float) -> Me
             job = Job(case, target.device, chosen, uuid.uuid4().hex[:12], settings)
             measured.take(case, outcomes_of(supervisor.measure(job)))
             budget.finished()
-            longest_s = time.monotonic() - began
+            last_s = time.monotonic() - began
     finally:
         supervisor.close()
     return measured

@@ -255,6 +255,10 @@ def test_its_bytes_count_ids_weights_offsets_rows_and_result() -> None:
         ({"variant": "sum-1025"}, "unknown; give .*1 to 1024"),
         ({"variant": "max-20"}, "unknown"),
         ({"variant": "mean-20"}, "a mean is exact of a power of two; give mean-32"),
+        (
+            {"variant": "weighted-512", "dtype": "bfloat16"},
+            "not exact in bfloat16; give weighted-64 at most",
+        ),
         ({"dtype": "int8"}, "dtype int8: has no sums of bags; give one of float32, float16, bfloat16"),
         ({"placement": "file"}, "placement file: .*none of bag"),
     ],
