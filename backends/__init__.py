@@ -11,7 +11,7 @@ import importlib.machinery
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -208,15 +208,17 @@ def describe(which: str | Choice) -> Description:
         summary = f"entry point {entry_point.value}"
         return Description(name, summary, (), DTYPES, "bits", _distribution(entry_point), "device", "other")
     try:
-        summary, facts = _read(path.read_text(encoding="utf-8"))
+        tree = _parsed(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError, RecursionError) as error:
         raise UnknownBackend(f"{source}: not a Python file that can be read ({error})") from None
-    except _NoFacts:
+    try:
+        facts = dict(_facts(tree))
+    except (ValueError, TypeError, RecursionError, MemoryError):
         what = "one holds a class whose attributes are words, or tuples of words"
         raise UnknownBackend(f"{source}: not a backend's file; {what}") from None
     return Description(
         name,
-        summary,
+        (ast.get_docstring(tree) or "").partition("\n")[0],
         facts.get("devices", ()),
         facts.get("dtypes", DTYPES),
         facts.get("view", ("bits",))[0],
@@ -235,24 +237,8 @@ def _described(own: Own) -> Description:
     return Description(own.name, summary, *words, "other", operation=one.operation)
 
 
-class _NoFacts(Exception):
-    """A file whose classes say nothing that can be read without running it."""
-
-
-@functools.lru_cache(maxsize=256)
-def _read(text: str) -> tuple[str, Mapping[str, tuple[str, ...]]]:
-    """The first line of a file's docstring, and the facts that its classes set; a plan asks time and again.
-
-    Raises:
-        SyntaxError, ValueError, RecursionError: it is no Python.
-        _NoFacts: a fact in it is no literal.
-    """
-    tree = ast.parse(text)
-    try:
-        facts = dict(_facts(tree))
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        raise _NoFacts from None
-    return (ast.get_docstring(tree) or "").partition("\n")[0], facts
+_parsed = functools.lru_cache(maxsize=256)(ast.parse)
+"""A plan describes each backend time and again."""
 
 
 def _facts(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -279,7 +265,7 @@ VersionOf = Callable[[str], str | None]
 """The version of a distribution that is installed; None of one that is not."""
 
 
-@functools.cache
+@functools.cache  # a plan asks time and again
 def installed(distribution: str) -> str | None:
     """Its version from its metadata, without importing it; None if it is not installed."""
     try:

@@ -109,7 +109,7 @@ def _piece(layout: Layout, result: str, count: int, stream: bool) -> Any:
             values = b.shuffle_vector(halves, halves, upper)
         elif result == "float16":
             values = b.fptrunc(values, vector(ir.HalfType()))
-        width = count * (4 if result == "float32" else 2)
+        width = count * _width(result)
         store = b.store(values, at(b, to, values.type), align=width if stream else 1)
         if stream:
             store.set_metadata("nontemporal", b.module.add_metadata([i32(1)]))

@@ -146,14 +146,15 @@ def is_noticed(mutant: Mutant, copies: SimpleQueue[Path], python: str) -> bool:
     try:
         path.write_text(mutant.text)
         failing = next((tests for tests in tests_of(mutant.module) if fails(copy, tests, python)), None)
+        path.write_text(original)
+        if failing is not None and failing not in PASS:
+            if fails(copy, failing, python):
+                raise SystemExit(f"{' '.join(failing)}: fails as it is; mend it first")
+            PASS.add(failing)
+        return failing is not None
     finally:
         path.write_text(original)
-    if failing is not None and failing not in PASS:
-        if fails(copy, failing, python):
-            raise SystemExit(f"{' '.join(failing)}: fails as it is; mend it first")
-        PASS.add(failing)
-    copies.put(copy)
-    return failing is not None
+        copies.put(copy)
 
 
 def tests_of(module: Path) -> list[tuple[str, ...]]:

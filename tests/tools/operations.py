@@ -239,7 +239,7 @@ def beside(seconds: float) -> Iterator[str]:
         case = replace(plain_case, operation="dequantised", variant=variant)
         mine, plain = laid_out(case), laid_out(plain_case)
         took = in_turns(each, mine=lookups(OURS["dequantised"], mine), plain=lookups("numba_cpu", plain))
-        share, rate = took["plain"] / took["mine"], case.payload_bytes / took["mine"] / 1e9
+        share, rate = took["plain"] / took["mine"], case.kind.result_bytes(case) / took["mine"] / 1e9
         what = f"{variant} to {dtype} {case.vocab}x{dim} batch {batch}"
         yield f"{what}: {rate:.1f} GB/s of output, {share:.2f} of a lookup's (target {ALIKE})"
     for dim, batch in bags:
