@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from suite import stats
 from suite.analysis.outcome import Key, Outcome
@@ -13,7 +14,13 @@ from suite.analysis.passes import common_clock, ratios_of_rounds
 from suite.analysis.reduce import Timing
 from suite.cases.case import Case
 from suite.records.record import Environment
-from suite.stats import Estimate, Spread
+from suite.stats import Estimate, Spread, Verdict
+
+LOWER_SPEED_FLOOR = 0.3
+"""A ratio taken below full speed says what is likely if it is beyond this. One in twenty is off by 1.3x and
+more; of 1,513 apart by 1.3x and more 3 were not so at full speed (python -m tests.tools.lower_speed)."""
+Judgement = Literal[Verdict, "LIKELY SLOWER", "LIKELY FASTER"]
+BEHIND: tuple[Judgement, ...] = ("SLOWER", "LIKELY SLOWER")
 
 
 def noise_floor(environment: Environment) -> float:
@@ -47,10 +54,11 @@ def rank(group: Sequence[Outcome], floor: float) -> tuple[list[Outcome], set[Key
     Results of two clocks are never ranked together: where there are kernel times, these are ranked, and what
     only the host timed stands below them, by its call time, and is neither the fastest nor tied with it.
     One is tied with the fastest unless ``suite.compare`` would call it SLOWER: unless the whole interval of
-    the ratio of their times is beyond the noise floor, and both were measured at full speed.
+    the ratio of their times is beyond the noise floor, and both were measured at full speed; or else beyond
+    LOWER_SPEED_FLOOR, so that it is likely.
     """
     first, below = ranked(group)
-    best = {o.key for o in first[1:] if verdict(o, first[0], floor) != "SLOWER"}
+    best = {o.key for o in first[1:] if judgement(o, first[0], floor) not in BEHIND}
     failed = [o for o in group if not o.completed]
     return [*first, *below, *failed], best | {o.key for o in first[:1]}
 
@@ -139,13 +147,35 @@ def verdict(a: Outcome, b: Outcome, floor: float) -> stats.Verdict:
     return stats.verdict(slowdown(a, b), floor) if a.decides and b.decides else "UNCLEAR"
 
 
+def judgement(a: Outcome, b: Outcome, floor: float, ratio: Estimate | None = None) -> Judgement:
+    """The verdict, or what is likely where not both were at full speed: within rounds, both were slowed.
+
+    Args:
+        ratio: their slowdown, if it is known.
+    """
+    if a.decides and b.decides:
+        return stats.verdict(ratio or slowdown(a, b), floor)
+    if took_turns(a, b):
+        said = stats.verdict(ratio or slowdown(a, b), LOWER_SPEED_FLOOR)
+        if said == "SLOWER":
+            return "LIKELY SLOWER"
+        if said == "FASTER":
+            return "LIKELY FASTER"
+    return "UNCLEAR"
+
+
+def took_turns(a: Outcome, b: Outcome) -> bool:
+    """Whether two completed outcomes share their rounds."""
+    return a.run == b.run and a.measurements == b.measurements
+
+
 def slowdown(a: Outcome, b: Outcome) -> Estimate:
     """How many times longer ``a`` takes than ``b``, by the clock both have (``common_clock``).
 
     From within their rounds where they took turns with each other, else from the two times.
     """
     clock = common_clock(a, b)
-    if a.run == b.run and a.measurements == b.measurements:
+    if took_turns(a, b):
         rounds = ratios_of_rounds(a.times(clock), a, b.times(clock), b)
         spreads = a.spreads if a.clock == clock else b.spreads
         one_process = a.environment == b.environment

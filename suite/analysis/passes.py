@@ -77,8 +77,9 @@ def counted(outcome: Outcome) -> tuple[int, ...] | None:
     return tuple(places) if passes >= enough else None
 
 
-Kind = tuple[str, str, Clock | None]
-"""(device, cache, clock): cold lookups scatter with the memory's state, hot ones hardly, calls most."""
+Kind = tuple[str, str, Clock | None, bool]
+"""(device, cache, clock, whether it decides): cold lookups scatter with the memory's state, hot ones hardly,
+calls most, and all of them more below full speed."""
 
 
 def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:
@@ -87,7 +88,7 @@ def spreads_of(outcomes: Iterable[Outcome]) -> Mapping[Kind, Spreads]:
     backends: dict[tuple[Kind, Case, str | None], Outcome] = {}
     selves: dict[tuple[Kind, str, Case], Outcome] = {}
     for one in outcomes:
-        if len(one.passes) < 2 or not one.decides:
+        if len(one.passes) < 2 or not one.completed:
             continue
         values = found[kind_of(one)]
         values.times.append(one.by_pass(one.rounds))
@@ -117,7 +118,7 @@ class _Values:
 
 def kind_of(outcome: Outcome) -> Kind:
     """The kind of outcomes that scatter alike."""
-    return outcome.device, outcome.case.cache, outcome.clock
+    return outcome.device, outcome.case.cache, outcome.clock, outcome.decides
 
 
 def common_clock(a: Outcome, b: Outcome) -> Clock | None:

@@ -52,6 +52,7 @@ class Answer:
         basis: ``measured``; ``predicted`` from other cases; ``refused``, where ``why`` says which bound.
         missing: why each other backend has no bar, by name.
         nearest: the measured cases nearest to a predicted one. cases: how many it was predicted from.
+        slow: names of the measured ones that were not at full speed.
     """
 
     case: Case
@@ -64,6 +65,7 @@ class Answer:
     nearest: tuple[Case, ...] = ()
     cases: int = 0
     why: str | None = None
+    slow: tuple[str, ...] = ()
 
     @property
     def by_clock(self) -> list[list[Bar]]:
@@ -206,7 +208,8 @@ def _measured(place: Place, case: Case, known: Mapping[str, Outcome]) -> Answer:
             is_best = one.key in best and here is first
             bars.append(_bar(place, one, comparison.median(one), ratio, is_best))
     missing = place.failures.get(case, {})
-    return Answer(case, place.device, (newest,), place.where, "measured", tuple(bars), missing)
+    slow = tuple(one.name for one in known.values() if one.run == newest and one.slow_note)
+    return Answer(case, place.device, (newest,), place.where, "measured", tuple(bars), missing, slow=slow)
 
 
 def _by_clock(some: Iterable[Outcome]) -> list[list[Outcome]]:

@@ -6,6 +6,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from suite.analysis.comparison import LOWER_SPEED_FLOOR
 from suite.best.answer import LIBRARY, Answer, Bar
 from suite.best.model import CONFIDENCE
 from suite.best.question import command
@@ -144,10 +145,18 @@ def use(answer: Answer) -> str | None:
     return plain(f"{first.backend} outside the suite: six lines in backends/README.md, Use one")
 
 
+def slow(answer: Answer) -> str | None:
+    """Which of the backends were not measured at full speed, so that no more is likely than said."""
+    if not answer.slow:
+        return None
+    names = "none of them" if len(answer.slow) == len(answer.bars) else f"not {', '.join(answer.slow)}"
+    likely = f"{1 + LOWER_SPEED_FLOOR:g}x apart and more is likely, nothing is decided"
+    return plain(f"measured at full speed: {names}; of these {likely}")
+
+
 def _support(answer: Answer) -> Iterator[str]:
     """What the figures rest on, what would settle them, and how the fastest is used."""
-    if how := use(answer):
-        yield how
+    yield from filter(None, (slow(answer), use(answer)))
     if answer.basis == "measured":
         yield (
             f"* fastest, or tied with it; interval: {MEASURED_CONFIDENCE:.0%} of the measurement; "

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from suite.analysis.columns import device_name, packages_of
-from suite.analysis.comparison import noise_floor
+from suite.analysis.comparison import LOWER_SPEED_FLOOR, noise_floor
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.analysis.speed import Moment, full_speed_share
@@ -301,4 +301,5 @@ def _slow(here: Sequence[Outcome]) -> list[str]:
         return []
     each = ", ".join(f"{name} {n}" for name, n in names.items())
     of = count(sum(o.completed for o in here), "result")
-    return [f"{sum(names.values())} of {of} not at full speed, nothing is decided by them: {each}"]
+    apart = f"{1 + LOWER_SPEED_FLOOR:g}x apart and more is likely"
+    return [f"{sum(names.values())} of {of} not at full speed, nothing is decided by them, {apart}: {each}"]

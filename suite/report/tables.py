@@ -28,7 +28,7 @@ WIDE = 0.05
 """Intervals wider than this are shown in weight."""
 LEGEND = (
     "* fastest, or tied with it: the interval of their ratio reaches the machine's noise floor, "
-    "or one was not measured at full speed · "
+    f"or {1 + comparison.LOWER_SPEED_FLOOR:g}x where one was not measured at full speed · "
     "x: times the fastest's time, from rounds at full speed of both, so not the quotient of two times · "
     "± half the 95 % interval over passes, of a single pass over its rounds, in weight above 5 %; "
     "of several times in a row it is the first one's, as the speeds are · "

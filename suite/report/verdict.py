@@ -26,8 +26,10 @@ PHRASES = {
     "led by how much": "{what}: {names} in {won} of {cases}{open}; {slower}",
     "divided": "{what}: none in most cases; {names} in {won} of {cases}{open}",
     "divided among": "{what}: none in most cases; {names} each in {won} of {cases}{open}",
-    "all open": "{what}: open in all of {cases}{open}",
-    "open": ", {number} open",
+    "all open": "{what}: open in all of {cases}{likely}",
+    "open": ", {number} open{likely}",
+    "likely": " (likely {names} in {number})",
+    "likely one": "likely {name}",
     "takes": "{name} takes {ratio}x as long as {base}{clock} ({within})",
     "takes in two": "{name} takes {first}x and {second}x as long as {base}{clock} in 2 cases",
     "no clear difference": (
@@ -116,12 +118,15 @@ class Lead:
     Attributes:
         names: those that are fastest, or tied with it, in most of the decided cases. won: in how many.
         cases: in which any of them completed. decided: how many of these are.
+        likely: those that are likely the fastest in most of the others. in_likely: in how many.
     """
 
     names: tuple[str, ...]
     won: int
     cases: int
     decided: int
+    likely: tuple[str, ...] = ()
+    in_likely: int = 0
 
     @property
     def carried(self) -> bool:
@@ -149,15 +154,31 @@ def decided(here: Sequence[Outcome], floor: float) -> tuple[list[Case], list[Cas
 
 def lead(here: Sequence[Outcome], floor: float) -> Lead:
     """Who is fastest most often; a tie within the noise floor counts for all in it."""
-    wins: Counter[str] = Counter()
+    wins, likely = Counter[str](), Counter[str]()
     known, unknown = decided(here, floor)
     groups = by_case(here)
     for case in known:
-        _, best = rank(groups[case], floor)
-        wins.update(o.name for o in groups[case] if o.key in best)
+        wins.update(_best(groups[case], floor))
+    for case in unknown:
+        names = _best(groups[case], floor)
+        likely.update(names if is_likely(groups[case], names) else ())
+    return Lead(*_most(wins), len(known) + len(unknown), len(known), *_most(likely))
+
+
+def _most(wins: Counter[str]) -> tuple[tuple[str, ...], int]:
     most = max(wins.values(), default=0)
-    names = tuple(sorted(name for name, won in wins.items() if won == most))
-    return Lead(names, most, len(known) + len(unknown), len(known))
+    return tuple(sorted(name for name, won in wins.items() if won == most)), most
+
+
+def _best(group: Sequence[Outcome], floor: float) -> list[str]:
+    """The names of the fastest of a case and those tied with it, the fastest first."""
+    ranked, best = rank(group, floor)
+    return [o.name for o in ranked if o.key in best]
+
+
+def is_likely(group: Sequence[Outcome], names: Sequence[str]) -> bool:
+    """Whether an open case has one that is likely its fastest; not what was measured alone."""
+    return len(names) == 1 and sum(o.completed for o in group) > 1
 
 
 def standings(here: Sequence[Outcome], base: str) -> list[Standing]:
@@ -197,7 +218,7 @@ def lines(here: Sequence[Outcome], environment: Environment, baseline: str | Non
         baseline: the backend that others are compared with; without it the first of the ``usual`` ones.
     """
     base, floor = base_of(here, baseline), noise_floor(environment)
-    if base is None or len({o.name for o in here if o.completed}) < 2:
+    if len({o.name for o in here if o.completed}) < 2:
         return []
     of_libraries = [o for o in here if whose(o.backend, environment) == LIBRARY]
     first = lead(here, floor)
@@ -207,14 +228,17 @@ def lines(here: Sequence[Outcome], environment: Environment, baseline: str | Non
     return said
 
 
-def _line(what: str, first: Lead, here: Sequence[Outcome], base: str, floor: float) -> str:
+def _line(what: str, first: Lead, here: Sequence[Outcome], base: str | None, floor: float) -> str:
     left, names = first.cases - first.decided, " and ".join(first.names[:MOST_NAMED])
+    likely = " or ".join(first.likely[:MOST_NAMED])
+    likely = say("likely", number=first.in_likely, names=likely) if likely else ""
     words = {
         "what": PHRASES[what],
         "names": names,
         "won": first.won,
         "cases": count(first.cases, "case"),
-        "open": say("open", number=left) if left else "",
+        "open": say("open", number=left, likely=likely) if left else "",
+        "likely": likely,
     }
     if not first.won:
         return say("all open", **words)
@@ -234,8 +258,9 @@ def state(here: Sequence[Outcome], environment: Environment) -> str | None:
         return None
     said = say("decided", known=len(known), cases=count(len(known) + len(unknown), "case"))
     for case in unknown[:MOST_OPEN]:
-        ranked, best = rank(groups[case], floor)
-        said += say("undecided", case=case, names=" or ".join(o.name for o in ranked if o.key in best))
+        names = _best(groups[case], floor)
+        likely = say("likely one", name=names[0]) if is_likely(groups[case], names) else ""
+        said += say("undecided", case=case, names=likely or " or ".join(names))
     return said + (say("more", number=len(unknown) - MOST_OPEN) if len(unknown) > MOST_OPEN else "")
 
 
@@ -249,15 +274,17 @@ def compared(here: Sequence[Outcome], environment: Environment, baseline: str | 
     base, floor = base_of(here, baseline), noise_floor(environment)
     if comparison.checks_only(environment):
         return [CHECKS]
-    if base is None:
-        return [say("nothing", how=how)]
     names = {o.backend: o.name for o in here}
     open_cases = [said] if (said := state(here, environment)) else []
+    if base is None:
+        return [*lines(here, environment, baseline), *open_cases] or [say("nothing", how=how)]
     if baseline is not None and base != names.get(baseline):
         return [say("lacking", name=names.get(baseline, baseline), how=how), *open_cases]
     done = {o.name for o in here if o.decides}
     if len(done) == 1:
-        return [say("alone", name=base, cases=count(sum(o.decides for o in here), "case"), how=how)]
+        alone = say("alone", name=base, cases=count(sum(o.decides for o in here), "case"), how=how)
+        beside = lines(here, environment, baseline)
+        return [*beside, *(open_cases if beside else ()), alone]
     own = standings(here, base)
     apart = sorted(done - {base} - {one.name for one in own})
     return [

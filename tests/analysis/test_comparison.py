@@ -83,13 +83,32 @@ def test_nothing_is_decided_by_what_was_not_at_full_speed() -> None:
     assert comparison.verdict(slow["x"], slow["y"], FLOOR) == "UNCLEAR"
 
 
-def test_who_was_slow_is_tied_with_the_fastest() -> None:
-    slow = measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)
+@pytest.mark.parametrize(("share", "tied"), [(0.8, True), (1.5, False)])
+def test_who_was_slow_is_tied_with_the_fastest_unless_it_is_far_behind(share: float, tied: bool) -> None:
+    speed = {"x": 1.0, "y": 1 + share * comparison.LOWER_SPEED_FLOOR}
+    slow = measured(speed, slow=[SLOW] * 3)
     ranked, best = comparison.rank(list(slow.values()), FLOOR)
     assert [o.backend for o in ranked] == ["x", "y"]
-    assert best == {o.key for o in ranked}
-    fast = measured({"x": 1.0, "y": 3.0})
+    assert best == ({slow["x"].key, slow["y"].key} if tied else {slow["x"].key})
+    fast = measured(speed)
     assert comparison.rank(list(fast.values()), FLOOR)[1] == {fast["x"].key}
+
+
+def test_below_full_speed_no_more_is_said_than_what_is_likely() -> None:
+    fast, slow = (measured({"x": 1.0, "y": 3.0}, slow=[speed] * 3) for speed in (FAST, SLOW))
+    assert comparison.judgement(fast["y"], fast["x"], FLOOR) == "SLOWER"
+    assert comparison.judgement(slow["y"], slow["x"], FLOOR) == "LIKELY SLOWER"
+    assert comparison.judgement(slow["x"], slow["y"], FLOOR) == "LIKELY FASTER"
+    equal = measured({"x": 1.0, "y": 1.0}, slow=[SLOW] * 3)
+    assert comparison.judgement(equal["y"], equal["x"], FLOOR) == "UNCLEAR", "never the same"
+    other = replace(slow["y"], run="another")
+    assert comparison.judgement(other, slow["x"], FLOOR) == "UNCLEAR", "they shared no rounds"
+
+
+def test_one_at_full_speed_and_one_below_is_no_verdict() -> None:
+    fast, slow = measured({"x": 1.0, "y": 3.0}), measured({"x": 1.0, "y": 3.0}, slow=[SLOW] * 3)
+    assert fast["x"].decides and not slow["y"].decides
+    assert comparison.judgement(slow["y"], fast["x"], FLOOR) == "LIKELY SLOWER"
 
 
 def test_a_verdict_takes_the_scatter_of_ratios_between_passes_into_account() -> None:

@@ -14,7 +14,6 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from suite import stats
 from suite.analysis import comparison
 from suite.analysis.comparison import checks_only, noise_floor
 from suite.analysis.outcome import Outcome
@@ -152,8 +151,7 @@ def _outcomes(group: Sequence[Outcome], floor: float) -> list[tuple[Outcome, dic
         code, ratio = STATUSES.index("ok") + 1 + (0 if outcome.decides else SLOW), 1.0
         if place:
             against = comparison.slowdown(outcome, first[0])
-            decides = outcome.decides and first[0].decides
-            tied = not decides or stats.verdict(against, floor) != "SLOWER"
+            tied = comparison.judgement(outcome, first[0], floor, against) not in comparison.BEHIND
             code, ratio = code + (TIED if tied else 0), against.value
         else:
             code += FIRST

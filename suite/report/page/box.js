@@ -56,6 +56,6 @@ function drawBox() {
     el("p", {class: "note"}, answer.basis === "measured" ? "Measured; * fastest or tied with it; 95 % intervals; × best: from rounds at full speed of both, so not the quotient of two times."
       : ["Predicted, not measured; * fastest or not told from it; the interval holds 10 of 11, by how far predictions of the nearest cases are off when each is left out. Nearest measured: ",
         answer.nearest.map(place => texts[place]).join("; "), ". Settle it: ", el("code", {}, answer.command)]),
-    answer.use ? el("p", {class: "note"}, answer.use + ".") : "",
+    ...answer.beside.map(line => el("p", {class: "note"}, line + ".")),
     el("p", {class: "note"}, "Another table or batch: ", el("code", {}, `python -m suite.best ${operation !== "lookup" ? `--operation ${operation} --variant V ` : ""}--vocab N --dim N --dtype T --batch N RUN`)));
 }

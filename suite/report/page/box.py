@@ -97,8 +97,7 @@ def _answer(one: Answer, known: dict[tuple[str, str], int], texts: _Texts) -> di
         "bars": [[known[bar.backend, bar.whose], *_figures(bar), bar.clock != clock] for bar in one.bars],
         "verdict": [cut(line, MOST_TEXT) for line in words.verdict(one)],
     }
-    if how := words.use(one):
-        told["use"] = cut(how, MOST_TEXT)
+    told["beside"] = [cut(line, MOST_TEXT) for line in (words.slow(one), words.use(one)) if line]
     if one.basis == "predicted":
         told["nearest"] = [texts[cut(str(near), MOST_TEXT)] for near in one.nearest]
         told["command"] = command(one.case, one.device)

@@ -117,7 +117,7 @@ function ratioOf(i) {
 }
 function remark(i) {
   if (!done(i)) return `${word("status", i)}: ${word("reason", i)}`;
-  const fastest = !ranks(i) || isBelow(i) ? "" : spots.get(i).rank === 0 ? "fastest" : against(i, judged.ranked[spots.get(i).group][0]).said !== SLOWER ? "tied with the fastest" : "";
+  const fastest = !ranks(i) || isBelow(i) ? "" : spots.get(i).rank === 0 ? "fastest" : !isBehind(against(i, judged.ranked[spots.get(i).group][0])) ? "tied with the fastest" : "";
   return [...(word("slow", i) ? [word("slow", i)] : [fastest]), isBelow(i) ? judged.host_timed : "", rows.held[i] === 0 ? "queue ran dry" : "",
     rows.allocates[i] ? "allocates" : "", rows.cache_resident[i] ? "table fits the cache" : ""].filter(Boolean).join(", ");
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from suite import stats
 from suite.analysis import comparison
+from suite.analysis.comparison import Judgement
 from suite.analysis.outcome import Outcome
 from suite.analysis.outcomes import Results
 from suite.cases.case import Case
@@ -19,6 +20,7 @@ MOST_RECORDS = 20_000
 RULES = {
     "phrases": verdict.PHRASES,
     "library": verdict.LIBRARY,
+    "likely_from": 1 + comparison.LOWER_SPEED_FLOOR,
     "most_open": verdict.MOST_OPEN,
     "most_named": verdict.MOST_NAMED,
     "host_timed": tables.HOST_TIMED,
@@ -27,17 +29,18 @@ RULES = {
     "steps": matrix.STEPS,
 }
 """Words and limits of the report."""
-CODES = ("SLOWER", "SAME", "UNCLEAR", "FASTER")
+CODES: tuple[Judgement, ...] = ("SLOWER", "SAME", "UNCLEAR", "FASTER", "LIKELY SLOWER", "LIKELY FASTER")
 
 
 def judged(results: Results, baseline: str | None = None) -> dict[str, object]:
     """What the page needs to say of a choice of records what the report says of all.
 
     Returns:
-        ``every``: whether all pairs are here. ``phrases``, ``library``, ``most_open``, ``most_named``,
-        ``host_timed``, ``reason_length``, ``wide``, ``steps``: as the report has them. ``t``: the quantiles
-        of Student's t of 1, 2, … degrees of freedom. ``places``: of each operation on each device of each run
-        its noise floor, whether it ranks, the ``baseline`` asked for, or null, and the usual ones.
+        ``every``: whether all pairs are here. ``phrases``, ``library``, ``likely_from``, ``most_open``,
+        ``most_named``, ``host_timed``, ``reason_length``, ``wide``, ``steps``: as the report has them. ``t``:
+        the quantiles of Student's t of 1, 2, … degrees of freedom. ``places``: of each operation on each
+        device of each run its noise floor, whether it ranks, the ``baseline`` asked for, or null, and the
+        usual ones.
         ``ranked``: of each case of a place, its completed records as ``comparison.rank`` has them. ``pairs``:
         of each of these, five numbers a pair, (0, 1), (0, 2), …, (1, 2), …: what the second is against the
         first, as a place in CODES; the logarithm of how many times longer it takes, in 1e-6; how far its
@@ -93,7 +96,7 @@ def _pairs(firsts: Sequence[Outcome], order: Sequence[Outcome], floor: float) ->
 
 def _pair(a: Outcome, b: Outcome, floor: float) -> tuple[int, int, int, int, int]:
     ratio = comparison.slowdown(a, b)
-    said = stats.verdict(ratio, floor) if a.decides and b.decides else "UNCLEAR"
+    said = comparison.judgement(a, b, floor, ratio)
     value = _log(ratio.value)
     back = -value - _log(comparison.slowdown(b, a).value)
     if not ratio.bounded:

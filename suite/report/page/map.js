@@ -31,7 +31,7 @@ function drawScores(contests) {
     }
     const times = (ratios, of, kind = "") => el("td", {class: "number" + kind}, ratios.length ? digits(of(ratios)) + "x" : "");
     const part = inPart(here);
-    for (const {best, alone} of here) for (const i of alone ? [] : part ? best.slice(0, 1) : best) scores.get(rows.backend[i])[part || best.length === 1 ? "won" : "tied"]++;
+    for (const one of here) for (const i of one.alone ? [] : part ? one.best.slice(0, 1) : one.best) scores.get(rows.backend[i])[part || isWon(one) ? "won" : "tied"]++;
     const share = ({shares}) => shares.length ? median(shares) : 0;
     const order = [...scores.values()].sort((a, b) => b.won - a.won || b.tied - a.tied || share(b) - share(a) || byLook(a.backend, b.backend));
     const failed = order.some(score => score.failed);
@@ -54,6 +54,7 @@ function drawScores(contests) {
   }
 }
 
+const isWon = ({best, likely}) => best.length === 1 && !likely;
 function cellOf(one) {
   if (!one) return el("td", {class: "soft", title: "not measured"}, "–");
   const cell = cellWith(one);
@@ -61,7 +62,7 @@ function cellOf(one) {
   return cell;
 }
 function cellWith(one) {
-  const {items, best, next, part} = one;
+  const {items, best, next, part, likely} = one;
   if (!best.length) {
     const why = items.map(i => `${word("backend", i)}: ${word("status", i)}: ${word("reason", i)}`);
     return el("td", {class: "bad", title: why.join("\n")}, "× none", el("small", {}, items.length === 1 ? word("status", items[0]) : `${items.length} failed`));
@@ -71,10 +72,10 @@ function cellWith(one) {
   const about = [next && best.length === 1 ? `next ${digits(next)}x` : "", share === null ? "" : `${percent(share, 0)} of copy`, failed ? `${failed} failed` : ""].filter(Boolean);
   const title = items.map(i => textOf(i)).join("\n\n");
   if (one.alone || part) return el("td", {title}, named(rows.backend[first]), [one.alone ? "alone" : "fastest shown", ...about].map(text => el("small", {}, text)));
-  if (best.length === 1) {
+  if (isWon(one)) {
     return el("td", {class: "won " + colour(rows.backend[first]), title}, named(rows.backend[first]), about.map(text => el("small", {}, text)));
   }
-  return el("td", {class: "unclear", title}, el("b", {}, "unclear"), best.slice(0, 3).map(i => el("small", {class: "ink"}, named(rows.backend[i]))), best.length > 3 ? el("small", {}, `and ${best.length - 3} more`) : null,
+  return el("td", {class: "unclear", title}, el("b", {}, likely ? "likely" : "unclear"), best.slice(0, 3).map(i => el("small", {class: "ink"}, named(rows.backend[i]))), best.length > 3 ? el("small", {}, `and ${best.length - 3} more`) : null,
     about.map(text => el("small", {}, text)));
 }
 
@@ -82,13 +83,13 @@ function totalOf(all) {
   const wins = new Map(), some = all.filter(one => !one.alone);
   if (!some.length) return {text: "one backend only", about: many(all.length, "case")};
   if (inPart(some)) return totalShown(some);
-  for (const {best} of some) if (best.length === 1) wins.set(rows.backend[best[0]], (wins.get(rows.backend[best[0]]) || 0) + 1);
+  for (const {best} of some.filter(isWon)) wins.set(rows.backend[best[0]], (wins.get(rows.backend[best[0]]) || 0) + 1);
   const most = Math.max(0, ...wins.values()), first = [...wins].filter(([, n]) => n === most).map(([backend]) => backend);
   if (some.every(({best}) => !best.length)) return {text: "none completed", about: many(some.length, "case")};
   const unbeaten = [...new Set(some.flatMap(({best}) => best))].map(i => rows.backend[i]);
   const never = [...new Set(unbeaten)].filter(b => some.every(({best}) => best.some(i => rows.backend[i] === b))).sort(byLook);
   if (2 * most <= some.length) {  /* no backend wins most of them */
-    const unclear = some.filter(({best}) => best.length > 1).length;
+    const unclear = some.filter(one => one.best.length && !isWon(one)).length;
     if (never.length === 1) return {never, text: "not beaten", about: `wins ${wins.get(never[0]) || 0} of ${some.length}, ${unclear} unclear`};
     if (2 * unclear > some.length) return {never, text: "unclear", about: `${unclear} of ${many(some.length, "case")}`};
     const leaders = [...grouped(some.flatMap(({best}) => best), i => rows.backend[i])].sort((a, b) => b[1].length - a[1].length || byLook(a[0], b[0]));

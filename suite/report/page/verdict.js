@@ -2,7 +2,7 @@
 /* The verdict on the records shown: judgements of pairs, which the page was made with, are chosen and counted;
    the words are those of the report. */
 
-const judged = data.judged, SLOWER = 0, SAME = 1;
+const judged = data.judged, SLOWER = 0, SAME = 1, LIKELY_SLOWER = 4, TURNED = [3, 1, 2, 0, 5, 4];
 const say = (key, given) => judged.phrases[key].replace(/\{(\w+)\}/g, (_, name) => given[name]);
 const spots = new Map();  /* of each completed record: its case's place in the lists, and its own in that case */
 judged.ranked.forEach((members, group) => members.forEach((i, rank) => spots.set(i, {group, rank})));
@@ -21,7 +21,7 @@ function against(i, other) {
   if (!pair.length) return null;
   const [said, log, below, above, back] = pair;
   const low = below < 0 ? -Infinity : log - below, high = above < 0 ? Infinity : log + above;
-  return backwards ? {said: {0: 3, 3: 0}[said] ?? said, log: -log - back, low: -high, high: -low} : {said, log, low, high};
+  return backwards ? {said: TURNED[said], log: -log - back, low: -high, high: -low} : {said, log, low, high};
 }
 
 /* Completed records of one case in the report's order: by kernel time, then what only the host timed. */
@@ -30,27 +30,31 @@ const ranked = items => [...items].sort((a, b) => spots.get(a).rank - spots.get(
 const ofOneClock = order => order.filter(i => clockOf(i) === clockOf(order[0]));
 /* Whether others of its case have kernel times, and it has not. */
 const isBelow = i => clockOf(i) !== clockOf(judged.ranked[spots.get(i).group][0]);
-/* One case among the records shown: the fastest and those tied with it, whether it is open which is fastest, and by
-   how much the next one is slower. In part: nothing is judged, as a run only checks or the page holds too few pairs. */
+const isBehind = pair => [SLOWER, LIKELY_SLOWER].includes(pair.said);
+/* One case among the records shown: the fastest and those tied with it, whether it is open which is fastest though one
+   may be likely, and by how much the next one is slower. In part: nothing is judged, as a run only checks or the page
+   holds too few pairs. */
 function contest(items) {
   const order = ofOneClock(ranked(items.filter(done))), [first, ...others] = order, alone = items.length === 1;
-  if (!order.length) return {items, best: [], next: null, alone, part: false, open: false};
+  if (!order.length) return {items, best: [], next: null, alone, part: false, open: false, likely: false};
   const said = new Map(others.map(i => [i, against(i, first)]));
   const part = !ranks(first) || others.some(i => !said.get(i));
-  const tied = part ? [] : others.filter(i => said.get(i).said !== SLOWER);
-  const open = part || (others.length ? tied.some(i => said.get(i).said !== SAME) : !decides(first));
+  const tied = part ? [] : others.filter(i => !isBehind(said.get(i)));
+  const open = part || (others.length ? others.some(i => ![SLOWER, SAME].includes(said.get(i).said)) : !decides(first));
   const next = others.find(i => !tied.includes(i));
-  return {items, best: [first, ...tied], alone, part, open, next: next === undefined ? null : ratioTo(next, first)};
+  return {items, best: [first, ...tied], alone, part, open, likely: !part && open && !tied.length && others.length > 0, next: next === undefined ? null : ratioTo(next, first)};
 }
 const contestsOf = items => [...grouped(items, i => placeOf[i] + " " + rows.case[i]).values()].map(contest);
 
 /* Who is fastest in most of the decided cases. */
 function leadOf(items) {
   const here = contestsOf(items).filter(({best}) => best.length), known = here.filter(({open}) => !open);
-  const wins = [...grouped(known.flatMap(({best}) => best), i => rows.backend[i])];
-  const won = wins.reduce((most, [, some]) => Math.max(most, some.length), 0);
-  const names = wins.filter(([, some]) => some.length === won).map(([backend]) => words.backend[backend]).sort();
-  return {names, won, cases: here.length, decided: known.length};
+  const most = of => {
+    const wins = [...grouped(of.flatMap(({best}) => best), i => rows.backend[i])], won = Math.max(0, ...wins.map(([, some]) => some.length));
+    return [wins.filter(([, some]) => some.length === won).map(([backend]) => words.backend[backend]).sort(), won];
+  };
+  const [names, won] = most(known), [likely, inLikely] = most(here.filter(one => one.likely));
+  return {names, won, cases: here.length, decided: known.length, likely, inLikely};
 }
 
 /* How long each backend takes relative to one, over the cases that both decide: the geometric mean, with the
@@ -88,7 +92,8 @@ function baseOf(items) {
 }
 function lineOf(what, first, items, base) {
   const left = first.cases - first.decided, names = first.names.slice(0, judged.most_named).join(" and ");
-  const given = {what: judged.phrases[what], names, won: first.won, cases: many(first.cases, "case"), open: left ? say("open", {number: left}) : ""};
+  const likely = first.inLikely ? say("likely", {number: first.inLikely, names: first.likely.slice(0, judged.most_named).join(" or ")}) : "";
+  const given = {what: judged.phrases[what], names, won: first.won, cases: many(first.cases, "case"), open: left ? say("open", {number: left, likely}) : "", likely};
   if (!first.won) return say("all open", given);
   if (first.names.length > 1 || 2 * first.won <= first.cases) return say(first.names.length > 1 ? "divided among" : "divided", given);
   const leader = words.backend.findIndex((name, backend) => name === names && items.some(i => rows.backend[i] === backend));
@@ -97,7 +102,7 @@ function lineOf(what, first, items, base) {
 }
 const namesDone = items => new Set(items.filter(done).map(i => rows.backend[i])).size;
 function linesOf(items, base) {
-  if (base === undefined || namesDone(items) < 2) return [];
+  if (namesDone(items) < 2) return [];
   const of = items.filter(i => word("whose", i) === judged.library);
   return [lineOf("all", leadOf(items), items, base), ...(namesDone(of) > 1 && of.length < items.length ? [lineOf("library", leadOf(of), items, base)] : [])];
 }
@@ -106,7 +111,8 @@ function stateOf(items) {
   if (!here.length) return [];
   const left = open.length - judged.most_open;
   return [say("decided", {known: here.length - open.length, cases: many(here.length, "case")})
-    + open.slice(0, judged.most_open).map(({best}) => say("undecided", {case: caseName(best[0]), names: best.map(i => word("backend", i)).join(" or ")})).join("")
+    + open.slice(0, judged.most_open).map(({best, likely}) => say("undecided", {case: caseName(best[0]),
+      names: likely ? say("likely one", {name: word("backend", best[0])}) : best.map(i => word("backend", i)).join(" or ")})).join("")
     + (left > 0 ? say("more", {number: left}) : "")];
 }
 
@@ -114,13 +120,16 @@ function stateOf(items) {
 function comparedIn(items) {
   const base = baseOf(items), how = fullSpeed(items), floor = floorOf(items[0]);
   if (!ranks(items[0])) return {top: [judged.phrases.checks], more: []};
-  if (base === undefined) return {top: [say("nothing", {how})], more: []};
+  if (base === undefined) return namesDone(items) < 2 ? {top: [say("nothing", {how})], more: stateOf(items)} : {top: linesOf(items), more: stateOf(items)};
   const baseline = baselineOf(items[0]), asked = items.find(i => words.alone[rows.backend[i]] === baseline);
   if (baseline && (asked === undefined || base !== rows.backend[asked])) {
     return {top: [say("lacking", {name: asked === undefined ? baseline : word("backend", asked), how})], more: stateOf(items)};
   }
   const sure = items.filter(decides), names = new Set(sure.map(i => rows.backend[i])), name = words.backend[base];
-  if (names.size === 1) return {top: [say("alone", {name, cases: many(sure.length, "case"), how})], more: []};
+  if (names.size === 1) {
+    const alone = say("alone", {name, cases: many(sure.length, "case"), how}), beside = linesOf(items, base);
+    return beside.length ? {top: beside, more: [...stateOf(items), alone]} : {top: [alone], more: []};
+  }
   const own = standingsOf(items, base), apart = [...names].filter(one => one !== base && !own.some(({backend}) => backend === one)).map(one => words.backend[one]).sort();
   const top = linesOf(items, base), more = [...stateOf(items), ...own.map(one => inWords(one, base, floor)), ...apart.map(one => say("apart", {name: one, how, base: name}))];
   return top.length ? {top, more} : {top: more.slice(0, 1), more: more.slice(1)};
@@ -145,7 +154,7 @@ function failuresIn(items) {
 }
 function slowIn(items) {
   const slow = items.filter(i => word("slow", i)), names = [...grouped(slow, i => word("backend", i))].map(([name, some]) => `${name} ${some.length}`);
-  return slow.length ? [`${slow.length} of ${many(items.filter(done).length, "result")} not at full speed, nothing is decided by them: ${names.join(", ")}`] : [];
+  return slow.length ? [`${slow.length} of ${many(items.filter(done).length, "result")} not at full speed, nothing is decided by them, ${judged.likely_from}x apart and more is likely: ${names.join(", ")}`] : [];
 }
 function factsIn(items) {
   const tried = new Set(items.filter(i => word("status", i) !== "unavailable").map(i => rows.backend[i]));
