@@ -88,3 +88,14 @@ def test_counts_have_their_noun_and_numbers_of_ids_two_digits() -> None:
         *("1 id", "1 id", "2 ids", "37 ids", "1,200 ids")
     ]
     assert [units.factor(ratio) for ratio in (1.2345, 1234.5, 101_499)] == ["1.23", "1,230", "101,000"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((0.4, "0 s"), (99.4, "99 s"), (100, "2 min"), (299, "5 min"), (5999, "100 min")),
+        *((6000, "1.7 h"), (15120, "4.2 h")),
+    ],
+)
+def test_a_wait_is_in_seconds_minutes_or_hours(seconds: float, text: str) -> None:
+    assert units.duration(seconds) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -39,6 +40,30 @@ def test_a_large_table_is_fitted_to_the_memory_there_is(name: str, memory_gb: in
     assert (said is None) == (fitted == published)
     if name == "engram" and memory_gb == 25:
         assert said == "384006168x256 to 24000386 rows"
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        *(("smoke", "48d46d9715934d47"), ("default", "b5231c593b8e9b76"), ("full", "3f182692978bc276")),
+        *(("cliffs", "e1d8c5e23f2fde78"), ("engram", "78563fe611ad28dd"), ("ple", "92ebaf8f4f19c56b")),
+        *(("placements", "79f97829bcae1ec0"), ("training", "42bcbd3cce1539ad"), ("bags", "57a8581acec2d7d2")),
+        ("quantised", "dcae7b1319495082"),
+    ],
+)
+def test_a_preset_changes_on_purpose_only(name: str, digest: str) -> None:
+    """A slip in one number of one would still be a plan, of other cases than those of runs before it."""
+    assert _digest("\n".join(map(str, plan(PRESETS[name])))) == digest
+
+
+def test_every_preset_is_held_to_its_digest_and_models_to_theirs() -> None:
+    (held,) = (mark.args[1] for mark in test_a_preset_changes_on_purpose_only.pytestmark)  # type: ignore[attr-defined]
+    assert {name for name, _ in held} == set(PRESETS)
+    assert _digest(repr(sorted(MODELS.items()))) == "44a3490e680e005f"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def test_the_tables_of_dlrm_are_the_26_published() -> None:

@@ -312,3 +312,27 @@ def test_an_accumulator_wider_than_float32_is_told_and_one_narrower_is_wrong() -
     assert records["Plain"].telemetry["accumulates_in"] == "float32"
     assert records["Wider"].telemetry["accumulates_in"] == "float64"
     assert records["HalfTheBits"].status == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows"),
+    [
+        ("float32", [[2901, -1267, -1834], [-2345, 767, 2602], [4002, 3216, -3673]]),
+        ("float16", [[73, -32, -46], [-59, 20, 65], [100, 81, -92]]),
+        ("bfloat16", [[9, -4, -6], [-7, 3, 8], [12, 10, -11]]),
+    ],
+)
+def test_a_table_of_whole_numbers_is_that_of_every_version(dtype: str, rows: list[list[int]]) -> None:
+    case = replace(CASE, dtype=dtype)
+    assert bag._whole(case, np.array([0, 1, 1008]))[:, :3].tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("variant", "most", "per_unit", "spread"),
+    [("sum-20", 20, 1, 1), ("weighted-20", 20, 2, 4), ("ragged-7", 14, 1, 1), ("trace", bag.MOST, 1, 1)],
+)
+def test_how_large_a_sum_may_become(variant: str, most: int, per_unit: float, spread: int) -> None:
+    """Of weights 0.5, 1 and 2: sums are multiples of a half, and the largest is four of them."""
+    kind = bag.kind_of(replace(CASE, variant=variant, dtype="float32"))
+    assert (kind.most, kind.per_unit, kind.spread) == (most, per_unit, spread)
+    assert kind.hotness >= 1

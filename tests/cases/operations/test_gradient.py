@@ -171,6 +171,13 @@ class PairShort(Pair):
         return distinct[:-1], rows[:-1]
 
 
+class RowsAlone(Pair):
+    """Without the ids."""
+
+    def keep(self, distinct: Any, rows: Any) -> Any:
+        return (rows,)
+
+
 class Uncoalesced(Pair):
     """As autograd leaves it."""
 
@@ -201,11 +208,12 @@ def test_dense_ones_are_measured_and_what_is_wrong_is_found() -> None:
 
 def test_sparse_ones_are_measured_and_what_is_wrong_is_found() -> None:
     pytest.importorskip("torch")
-    faults = PairOnce, PairUnsorted, PairShort, Uncoalesced
+    faults = PairOnce, PairUnsorted, PairShort, RowsAlone, Uncoalesced
     records = measured(set_up(case_of("sparse", distribution="zipf")), Pair, *faults)
     assert (records["Pair"].status, records["Pair"].reason) == ("ok", None)
     assert {records[one.__name__].status for one in faults} == {"wrong"}
-    assert "uncoalesced" in str(records["Uncoalesced"].reason)
+    assert "returned an uncoalesced sparse tensor" in str(records["Uncoalesced"].reason)
+    assert "returned tuple, not a coalesced sparse tensor" in str(records["RowsAlone"].reason)
 
 
 def test_its_bytes() -> None:
