@@ -42,7 +42,8 @@ _MARKS = {
     b"\x93NUMPY": "an array whose name does not end in .npy",
 }
 """How files begin that are no text."""
-_BYTES = {"I8": 1, "U8": 1, "I16": 2, "U16": 2, "I32": 4, "U32": 4, "I64": 8, "U64": 8}
+_INTEGERS = ("I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64")
+"""As safetensors calls them."""
 
 
 def read(path: str) -> Array:
@@ -131,7 +132,7 @@ def _safetensors(path: str, name: str | None = None) -> Array:
         with safe_open(path, framework="numpy") as tensors:
             which = name or _ids_of(path, list(tensors.keys()))
             tensor = tensors.get_slice(which)
-            if tensor.get_dtype() not in _BYTES:
+            if tensor.get_dtype() not in _INTEGERS:
                 raise ValueError(f"{path}: {which} is {tensor.get_dtype()}, not integers; give whole numbers")
             _check_size(path, int(np.prod(tensor.get_shape(), dtype=object)))
             loaded: Array = tensors.get_tensor(which)

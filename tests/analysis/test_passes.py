@@ -123,6 +123,10 @@ def test_what_fails_in_one_pass_has_failed_and_says_in_which() -> None:
     assert (found.status, found.reason) == ("wrong", "in pass 2: row 3 differs")
     assert not found.rounds and not found.completed and found.slow_note is None
     assert outcome(made, "y").completed, "the other one has not"
+    crashed = fabricate.failure("x", CASE, "m9", status="crashed", reason="signal 9")
+    thrice = [r for r in measured((1.0, 1.0, 1.0)) if (r.backend, r.pass_number) not in {("x", 2), ("x", 3)}]
+    both = [replace(failed, pass_number=2), replace(crashed, pass_number=3)]
+    assert outcome([*thrice, *both]).reason == "in pass 2: row 3 differs", "the first of two"
 
 
 def test_what_fails_everywhere_has_the_reason_alone() -> None:

@@ -116,6 +116,7 @@ def test_threads_that_still_spin_slow_the_next_ones_meter_and_not_its_turn() -> 
 def test_the_machine_slows_between_two_turns_only_if_both_see_it() -> None:
     seen = flags(a=[(FULL, SLOW)], b=[(SLOW, SLOW)], c=[(SLOW, FULL)], d=[(FULL, FULL)])
     assert seen == {"a": (False,), "b": (False,), "c": (False,), "d": (True,)}
+    assert flags(a=[(FULL, SLOW)], b=[(FULL, SLOW)]) == {"a": (True,), "b": (False,)}, "by its first reading"
 
 
 def test_a_turn_with_one_reading_is_judged_by_it_and_its_neighbours() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
+from suite.cases import case as case_module
 from suite.cases.case import AXES, CACHES, MAX_SIZE, Case, Sweep, plan
 from suite.cases.presets import PRESETS
 from suite.engine import rotation
@@ -88,3 +90,15 @@ def test_what_the_axes_come_to_is_known_without_a_case() -> None:
 
 def test_the_last_row_that_int32_can_name_is_a_tables_last() -> None:
     assert Case(2**31, 4, index_dtype="int32").vocab - 1 == 2**31 - 1
+
+
+def test_only_cold_tables_in_a_file_are_evicted_from_memory() -> None:
+    file = Case(1000, 1024, "float32", 8, placement="file")
+    assert file.evicted
+    assert not replace(file, cache="hot").evicted
+    assert not any(replace(file, placement=one).evicted for one in ("memory", "small-pages", "pinned"))
+
+
+def test_beside_its_table_a_case_takes_four_batches_and_caches() -> None:
+    case = Case(1000, 16, "float32", 8)
+    assert case_module.host_bytes(case, 10**6) == 4 * (8 * 64 + 8 * 8 + 10**6)

@@ -252,7 +252,8 @@ def test_what_has_no_base_beside_it_is_left_out(tmp_path: Path, said: Any) -> No
         speed = {"x": 1.0, "base": 1.0} if k else {"x": 1.0}
         Run.open(path).append(metered.measurement(more, speed, seed=77))
     _, out, _ = said(a, b, "--relative-to", "base")
-    assert "left out: 1 case (1 no base)" in out
+    assert "left out: 1 case (1 no base)" in out and "read against base on each side" in out
+    assert "read against x on each side" in said(a, b, "--relative-to", "x")[1], "whatever its name"
     code, _, err = said(a, b, "--relative-to", "z")
     assert code == 2 and "no case that both completed beside z" in err
     assert said(a, b, "--relative-to", "x", "--normalized")[0] == 2

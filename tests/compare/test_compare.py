@@ -262,6 +262,7 @@ def test_backends_of_one_run_are_compared_within_rounds(tmp_path: Path, said: An
     run.append(drifted)
     _, out, _ = said(f"{run.path}:x", f"{run.path}:y")
     assert "SLOWER" in out and "1.100 to 1.100" in out and "r:y takes 1.10x as long as r:x" in out
+    assert str(CASE) in out and f"{CASE}, y" not in out, "the sides have their names already"
     apart = Run.create(tmp_path / "s", fabricate.ENVIRONMENT)
     apart.append([drifted[0], replace(drifted[1], measurement="m1")])
     assert "1 UNCLEAR" in said(f"{apart.path}:x", f"{apart.path}:y")[1]

@@ -334,6 +334,8 @@ def test_an_archive_of_too_many_is_refused_before_it_is_unpacked(
 ) -> None:
     monkeypatch.setattr(formats, "MAX_IDS", 1000)
     np.savez_compressed(tmp_path / "ids.npz", ids=np.zeros(2000, np.int64))
+    np.savez_compressed(tmp_path / "few.npz", ids=np.zeros(900, np.int64))
+    assert len(ids.read_file(str(tmp_path / "few.npz"))) == 900
     monkeypatch.setattr(np, "load", None)
     assert "more than 1,000 ids" in refused(capsys, [*SMALL, "--indices", str(tmp_path / "ids.npz")])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,19 @@ def test_a_run_says_which_shard_it_is_and_goes_on_as_no_other(
         assert "begun as shard 1/2, now" in refused(capsys, [*argv, *other, "--resume", "one"])
     assert main([*argv, "--shard", "1/2", "--resume", "one"]) == 0
     assert main(["--resume", "one"]) == 0, "alone it knows which it is"
+
+
+@pytest.mark.parametrize(
+    ("preset", "digest"), [("default", "b006f4ec8770dde6"), ("full", "69ed6a16c6425537")]
+)
+def test_shards_are_those_of_every_version(preset: str, digest: str) -> None:
+    shards = split(plan_of("--preset", preset)[1], 3)
+    text = "\n".join(f"{number} {task}" for number, own in enumerate(shards) for task in own)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
+def test_a_cold_case_weighs_as_its_rows_are_waited_for() -> None:
+    words = ("--vocab", "20000000", "--dim", "128", "--placement", "file", "--cache", "cold", "--batch")
+    some, twice, four = (weight_s(plan_of(*words, batch)[1]) for batch in ("4096", "8192", "16384"))
+    assert (four - twice) / (twice - some) == pytest.approx(2)
+    assert twice - some > 4096 * 250e-6 * 3 * 3 * 8, "in three passes of three rounds of eight contenders"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from suite.cases.case import Case, Sweep, plan
+from suite.cases.operations import dequantised
 from suite.cases.operations.base import Stored
 from suite.cases.operations.dequantised import OFFSET, RESULTS, VARIANTS
 from suite.cases.presets import PRESETS
@@ -135,3 +136,11 @@ def test_the_preset_has_what_is_stored_so() -> None:
     assert {264} == {case.row_bytes for case in cases if case.distribution == "ngram"}, "as published"
     assert {"text", "uniform", "ngram"} == {case.distribution for case in cases}
     assert {16, 8192} <= {case.batch for case in cases}
+
+
+def test_a_table_of_codes_and_scales_is_that_of_every_version() -> None:
+    case, rows = case_of("int8-end"), np.array([0, 996])
+    codes = dequantised._codes(case, rows, changed=False)
+    powers, biases = dequantised._factors(case, rows, changed=False)
+    assert codes[:, :4].tolist() == [[109, 172, 35, 68], [253, 138, 147, 244]]
+    assert (powers.tolist(), biases.tolist()) == ([[2], [1]], [[-250], [-185]])

@@ -247,3 +247,19 @@ def test_the_preset_fits_a_memory_with_its_dense_gradients() -> None:
     }
     assert max(5 * case.rows_bytes + case.ids_bytes for case in cases) < 24_000_000_000 / 2
     assert min(case.table_bytes for case in cases) > 2**29
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sum_may_come_to_the_last_whole_number_that_a_type_counts_to(dtype: str) -> None:
+    most = exact.MOST[dtype]
+    whole = np.array([most - 1, most, most + 1], np.float32)
+    found = exact.values_of(exact.bits_of(whole, dtype), dtype)
+    assert found[:2].tolist() == whole[:2].tolist()
+    assert dtype == "float32" or found[2] != whole[2]
+
+
+def test_of_an_id_with_more_repeats_than_there_are_units_each_that_counts_has_one() -> None:
+    most = exact.MOST["bfloat16"]
+    drawn = exact.gradients(np.zeros(most + 9, np.int64), 4, "bfloat16", most, 0)
+    found = np.abs(exact.values_of(drawn, "bfloat16"))
+    assert (found[:most] == exact.UNIT).all() and not found[most:].any()

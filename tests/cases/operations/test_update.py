@@ -10,6 +10,7 @@ import pytest
 from backends import Backend, Lookup
 from suite.cases import exact, ids
 from suite.cases.case import Case
+from suite.cases.operations import update
 from suite.cases.operations.update import EPS, LEARNING_RATE
 from suite.engine import check
 from suite.engine.measure import operands_of
@@ -269,3 +270,8 @@ def test_what_there_can_t_be_is_refused_in_a_line() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             case_of(**{"variant": "sgd", **axes})
+
+
+def test_the_state_before_any_update_is_that_of_every_version() -> None:
+    state, size = update.Update()._state(case_of("adagrad"), np.arange(8))
+    assert state.tolist() == [12, 0, 12, 3, 0, 0, 0, 0] and size.tolist() == [2, 1, 2, 1, 1, 1, 2, 4]
