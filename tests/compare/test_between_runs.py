@@ -100,6 +100,9 @@ def test_what_was_not_measured_at_full_speed_stands_apart_and_decides_nothing(
     assert "in 1 case none would" in out
     assert "overall: b: no clear difference from a (takes 1.00x as long; " in out
     assert "on average over 5 cases" in out
+    _, out, _ = said(b, a)
+    assert "5 SAME" in out and "1 UNCLEAR" in out and "A not at full speed: 3 of 36 rounds" in out
+    assert "on average over 5 cases" in out, "whichever side it was"
 
 
 def test_slow_rounds_do_not_count(tmp_path: Path, said: Any) -> None:
