@@ -53,11 +53,11 @@ MOST_LINES = 60
 FILES = tempfile.TemporaryDirectory(prefix="tables-", ignore_cleanup_errors=True)
 
 COMPILED = {"torch_compile"}
-"""Compiled for each table, in a second or so: it gets one table a dtype, and most of them are slow."""
+"""Compiled for each table, in a second or so: it gets one table a dtype, and most of them wait."""
 
 MOVED = [
     pytest.param(
-        name, dtype, marks=pytest.mark.slow if name in COMPILED and dtype not in ("float32", "int8") else ()
+        name, dtype, marks=pytest.mark.long if name in COMPILED and dtype not in ("float32", "int8") else ()
     )
     for name in CPU
     for dtype in DTYPES

@@ -48,7 +48,7 @@ def test_few_rows_are_slower_cold(vocab: int) -> None:
     assert next(cold_to_hot(vocab, dim=256, batch=64)) > 1.5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lookup_larger_than_the_cache_is_as_slow_hot() -> None:
     """Four caches' worth of rows push each other out: asking again for the same ones gains nothing."""
     dim = 1024

@@ -55,7 +55,7 @@ def test_a_run_of_two_is_recorded_by_environment_and_goes_on_where_it_stopped(
 
 
 @pytest.mark.usefixtures("numpy_alone")
-@pytest.mark.slow
+@pytest.mark.long
 def test_environments_that_changed_are_not_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -340,9 +340,9 @@ def test_a_run_with_nvml_has_its_figures(ended: Ended) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("run, no library", NO_LIBRARY),
+        pytest.param("run, no library", NO_LIBRARY, marks=pytest.mark.long),
         ("run, no pynvml", NOT_INSTALLED),
-        ("run, refused", "no permission"),
+        pytest.param("run, refused", "no permission", marks=pytest.mark.long),
     ],
     ids=["library", "pynvml", "refused"],
 )
@@ -356,7 +356,7 @@ def test_a_run_without_nvml_says_so_and_measures_times(ended: Ended, name: str, 
     assert reasons(one["telemetry"]) == {reason} and one["memory"]["reason"] == reason
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lost_device_costs_one_new_worker_a_case_and_two_cases(ended: Ended) -> None:
     done, folder = ended("run, device lost")
     assert done.returncode == 1 and "Traceback" not in done.stderr

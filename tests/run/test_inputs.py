@@ -258,7 +258,7 @@ def test_the_code_of_the_suite_is_told_apart_committed_or_not(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", ["mine.py", "trace.txt"])
+@pytest.mark.parametrize("changed", [pytest.param("mine.py", marks=pytest.mark.long), "trace.txt"])
 def test_a_file_that_changes_between_passes_is_an_error_in_the_second(
     changed: str, tmp_path: Path, elsewhere: Path
 ) -> None:

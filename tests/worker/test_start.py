@@ -66,7 +66,7 @@ def test_hooks_are_taken_away_and_said_and_settings_passed_and_recorded(tmp_path
     assert settings_of(tmp_path)[1]["NUMBA_OPT"] == "0"
 
 
-@pytest.mark.parametrize("hook", ["settrace", "setprofile"])
+@pytest.mark.parametrize("hook", ["settrace", pytest.param("setprofile", marks=pytest.mark.long)])
 def test_a_trace_that_the_start_of_python_sets_is_off(tmp_path: Path, hook: str) -> None:
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook/sitecustomize.py").write_text(f"import sys; sys.{hook}(lambda *_: None)")
@@ -79,8 +79,16 @@ def test_options_of_python_reach_it_but_those_that_trace(tmp_path: Path) -> None
     assert seen["optimize"] == 1 and not seen["traced"]
 
 
-@pytest.mark.parametrize("options", [(), ("-P",)], ids=["plain", "P"])
-@pytest.mark.parametrize("name", ["queue.py", "token.py"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("queue.py", ()),
+        ("token.py", ("-P",)),
+        pytest.param("queue.py", ("-P",), marks=pytest.mark.long),
+        pytest.param("token.py", (), marks=pytest.mark.long),
+    ],
+    ids=["queue", "token-P", "queue-P", "token"],
+)
 def test_a_module_in_the_current_folder_takes_no_other_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], name: str
 ) -> None:

@@ -20,11 +20,15 @@ KERNELS = {
     "triton_update_atomic": ("sgd",),
     "triton_update_sorted": ("sgd", "adagrad"),
 }
+ALIKE = ("triton_gradient_sorted", "triton_update_atomic")
+"""What the other two share with them: sorting, and adding atomically."""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in ALIKE else ()) for name in KERNELS]
+)
 def test_it_is_bit_exact_in_the_interpreter(name: str) -> None:
     home = Path(__file__).resolve().parents[3]
     path = f"{home}:{os.environ.get('PYTHONPATH', '')}"

@@ -103,7 +103,7 @@ def test_of_int8_rows_what_was_not_timed_is_told(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [training, int8_rows])
+@pytest.mark.parametrize("stage", [training, pytest.param(int8_rows, marks=pytest.mark.long)])
 def test_on_a_toy_table_all_is_timed_and_exact(monkeypatch: pytest.MonkeyPatch, stage: object) -> None:
     pytest.importorskip("torch", reason="the steps are torch's")
     pytest.importorskip("numba", reason="the fastest rows are Numba's")
