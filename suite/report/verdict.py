@@ -177,8 +177,8 @@ def _best(group: Sequence[Outcome], floor: float) -> list[str]:
 
 
 def is_likely(group: Sequence[Outcome], names: Sequence[str]) -> bool:
-    """Whether an open case has one that is likely its fastest; not what was measured alone."""
-    return len(names) == 1 and sum(o.completed for o in group) > 1
+    """Whether an open case has one that is likely its fastest; not what is ranked alone."""
+    return len(names) == 1 and len(comparison.ranked(group)[0]) > 1
 
 
 def standings(here: Sequence[Outcome], base: str) -> list[Standing]:

@@ -346,3 +346,8 @@ def test_samples_leave_out_what_no_machine_can_have_produced(tmp_path: Path) -> 
         said = "".join(str(one.message) for one in warned)
         assert "a reading of the meter that can't be" in said and "a number of a pass that can't be" in said
         assert not {standing.backend, late.backend} & set(table.backend)
+
+
+def test_a_path_may_begin_at_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    pd.testing.assert_frame_equal(suite.load(f"~/{folder.name}"), suite.load(folder))

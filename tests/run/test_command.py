@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from suite.cases.case import Case
-from suite.machine import lock
+from suite.machine import lock, software
 from suite.records.store import Run
 from suite.run.__main__ import _folder, main
 from suite.run.options import Request
@@ -97,6 +97,18 @@ def test_runs_that_begin_at_one_moment_have_a_folder_each(elsewhere: Path) -> No
     with ThreadPoolExecutor(16) as pool:
         folders = set(pool.map(made, range(16)))
     assert len(folders) == 16 and all(folder.is_dir() for folder in folders)
+
+
+def test_a_commit_that_is_not_known_is_said(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuses(place: Path) -> str:
+        raise software._NoCommitError("git refuses it: another's checkout")
+
+    monkeypatch.setattr(software, "_commit", refuses)
+    assert main([*SMALL, "--out", "r"]) == 0
+    assert "run: its commit is unknown: git refuses it: another's checkout" in capsys.readouterr().err
+    assert Run.open(elsewhere / "r").environment.commit == "unknown"
 
 
 def test_where_results_cannot_be_made_it_is_said(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,11 +52,8 @@ def shifts(folder: Path) -> Iterator[tuple[str, Shift]]:
         parts: dict[Place, dict[Key, Outcome]] = defaultdict(dict)
         groups: dict[Place, dict[Key, Metered]] = defaultdict(dict)
         for record, timings in outcomes.possible(run, folder.name, []):
-            place, key, metered = (
-                (record.measurement, record.device),
-                speed.key_of(record),
-                Metered.of(record),
-            )
+            place, key = (record.measurement, record.device), speed.key_of(record)
+            metered = Metered.of(record)
             if metered is not None and not record.case.evicted:
                 groups[place][key] = metered
                 parts[place][key] = Outcome.of(folder.name, record, timings)
