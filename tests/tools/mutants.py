@@ -37,6 +37,7 @@ SENSELESS = re.compile("BitOr|BitAnd|BitXor|Shift|_Is")
 """A | of types is never run; shifts of floats, and numbers compared by identity, are nobody's slips."""
 ELSEWHERE = {
     "suite/cases/formats.py": ["tests/run/test_ids_files.py"],
+    "suite/cases/ids.py": ["tests/run/test_ids_files.py"],
     "suite/cases/presets.py": ["tests/house/test_readme.py"],
     "suite/analysis/outcomes.py": ["tests/report/test_command.py"],
     "suite/records/store.py": ["tests/run/test_resume.py"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -275,3 +276,11 @@ def test_what_there_can_t_be_is_refused_in_a_line() -> None:
 def test_the_state_before_any_update_is_that_of_every_version() -> None:
     state, size = update.Update()._state(case_of("adagrad"), np.arange(8))
     assert state.tolist() == [12, 0, 12, 3, 0, 0, 0, 0] and size.tolist() == [2, 1, 2, 1, 1, 1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("variant", "digest"), [("sgd", "4ccc157dc2b8ab26"), ("adagrad", "893d2b2eaf093174")]
+)
+def test_gradients_of_a_seed_are_those_of_every_version(variant: str, digest: str) -> None:
+    drawn = update.Update().draw(case_of(variant), np.arange(64) % 37, 5)["gradients"]
+    assert hashlib.sha256(np.ascontiguousarray(drawn).tobytes()).hexdigest()[:16] == digest
