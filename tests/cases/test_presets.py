@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from suite.cases import presets
-from suite.cases.case import PLACEMENTS, plan
+from suite.cases.case import PLACEMENTS, Case, plan
 from suite.cases.presets import MODELS, PRESETS, SCALED, filled_bytes, model_sweep, scaled, scaling
 
 
@@ -60,6 +60,11 @@ def test_every_preset_is_held_to_its_digest_and_models_to_theirs() -> None:
     (held,) = (mark.args[1] for mark in test_a_preset_changes_on_purpose_only.pytestmark)  # type: ignore[attr-defined]
     assert {name for name, _ in held} == set(PRESETS)
     assert _digest(repr(sorted(MODELS.items()))) == "44a3490e680e005f"
+
+
+def test_a_table_is_named_after_the_models_that_publish_it() -> None:
+    assert "gpt2" in presets.models_of(Case(50257, 768))
+    assert presets.models_of(Case(50257, 769)) == presets.models_of(Case(9, 8)) == ()
 
 
 def _digest(text: str) -> str:
