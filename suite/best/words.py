@@ -149,9 +149,9 @@ def slow(answer: Answer) -> str | None:
     """Which of the backends were not measured at full speed, so that no more is likely than said."""
     if not answer.slow:
         return None
-    names = "none of them" if len(answer.slow) == len(answer.bars) else f"not {', '.join(answer.slow)}"
-    likely = f"{1 + LOWER_SPEED_FLOOR:g}x apart and more is likely, nothing is decided"
-    return plain(f"measured at full speed: {names}; of these {likely}")
+    names = "all of them" if len(answer.slow) == len(answer.bars) else ", ".join(answer.slow)
+    likely = f"{1 + LOWER_SPEED_FLOOR:g}x apart and more is likely"
+    return plain(f"not measured at full speed: {names}; nothing is decided by them, {likely}")
 
 
 def _support(answer: Answer) -> Iterator[str]:

@@ -68,6 +68,18 @@ def test_backends_that_can_not_be_told_apart_are_all_marked(tmp_path: Path, said
     assert sum(line.startswith("*  n") for line in out.splitlines()) == 2
 
 
+def test_below_full_speed_it_says_that_nothing_is_decided(tmp_path: Path, said: Said) -> None:
+    slow = fabricate.slow_between((0.42, 1e9))
+    run = fabricate.passes(tmp_path / "r", [fabricate.CASE], slowness=slow)
+    words = ("--vocab", "50257", "--dim", "768", "--dtype", "float32", "--batch", "512", str(run.path))
+    note = (
+        "not measured at full speed: all of them; nothing is decided by them, 1.3x apart and more is likely"
+    )
+    assert note in " ".join(said(*words)[1].split())
+    fast = fabricate.passes(tmp_path / "s", [fabricate.CASE])
+    assert "not measured at full speed" not in said(*words[:-1], str(fast.path))[1]
+
+
 def test_the_command_that_settles_it_measures_that_case() -> None:
     for case in (
         Case(1_000_000, 64, "float32", 500),
